@@ -1,0 +1,270 @@
+"""What every experiment shares: where a number came from, results as JSON, sweeps of runs that can be interrupted.
+
+A sweep is a list of frozen dataclasses, one a run. Each finished run is one JSON file, so the same command continues
+where an earlier one stopped::
+
+    settings -> run_sweep -> one file a run -> the sweep's JSON -> tables and figures
+
+The module needs the extra packages of the experiments (joblib, rich); nothing else in gnnseq imports it.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import joblib
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Settings = TypeVar("Settings")
+
+PACKAGES = ("gnnseq", "torch", "torch_geometric", "numpy", "scipy", "networkx")
+
+
+class UnreadableResultError(ValueError):
+    """A result file that is not complete JSON, as a full disk or a power cut leaves it."""
+
+
+def provenance() -> dict[str, Any]:
+    """Where and with what a result was made: commit, versions, hardware, date and command.
+
+    Returns:
+        A dict of JSON values: ``commit`` (None outside a git checkout), ``dirty`` (whether tracked files differ from
+        that commit), ``versions``, ``cpu``, ``cores``, ``threads`` (of torch), ``platform``, ``date`` (UTC, ISO 8601)
+        and ``command`` (the script's path relative to the checkout).
+
+    Example:
+        >>> sorted(provenance())
+        ['command', 'commit', 'cores', 'cpu', 'date', 'dirty', 'platform', 'threads', 'versions']
+    """
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": None if changes is None else bool(changes),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "cpu": _cpu_model(),
+        "cores": joblib.cpu_count(),  # those this process may use
+        "threads": torch.get_num_threads(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": _command(),
+    }
+
+
+def write_json(path: str | Path, value: Any, indent: int | None = 1) -> None:
+    """Write ``value`` to ``path`` so that a reader finds the old file or the whole new one, never a part.
+
+    The text goes to a temporary name in the same folder, reaches the disk, and then takes the file's place.
+
+    Args:
+        path: Where to write; missing folders are made.
+        value: Anything the json module can write; NaN and infinity are refused because they are not JSON.
+        indent: As in :func:`json.dumps`; None gives one line.
+
+    Raises:
+        ValueError: A number is NaN or infinite.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_json(folder / "runs" / "a.json", {"loss": 0.5})
+        >>> read_json(folder / "runs" / "a.json")
+        {'loss': 0.5}
+    """
+    path = Path(path)
+    text = json.dumps(value, indent=indent, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_json(path: str | Path) -> Any:
+    """Read what :func:`write_json` wrote.
+
+    Raises:
+        UnreadableResultError: The file is not complete JSON; the message names it and the remedy.
+        FileNotFoundError: There is no such file.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        size = Path(path).stat().st_size
+        raise UnreadableResultError(
+            f"{path}: {size} bytes that are not complete JSON ({error}). The file was cut off or edited; delete it and "
+            "run the command again."
+        ) from error
+
+
+def run_sweep(
+    function: Callable[[Settings], Any],
+    settings: Sequence[Settings],
+    folder: str | Path,
+    jobs: int = -1,
+    cost: Callable[[Settings], float] | None = None,
+    console: Console | None = None,
+) -> list[dict[str, Any]]:
+    """Call ``function`` on every element of ``settings`` that has no finished run in ``folder``, in parallel.
+
+    Runs go through :class:`joblib.Parallel`, one torch thread each. Under ``joblib.parallel_config(backend="dask")`` or
+    ``"ray"`` the same call uses a cluster: only this process touches ``folder``. An exception in a run stops the sweep,
+    and so does Ctrl-C; every run that had finished is kept.
+
+    Args:
+        function: From settings to a result that is a JSON value; it must depend on nothing but its settings.
+        settings: Frozen dataclasses of JSON values, all different.
+        folder: Where each finished run is kept, in a file named after its settings.
+        jobs: Number of processes, as joblib's ``n_jobs``: -1 means every core, 1 means no further process.
+        cost: Expected relative duration of a run. With it the progress bar counts cost in place of runs, and the
+            longest runs start first, so that no core idles at the end.
+        console: Where the progress bar and the warnings go; stderr by default.
+
+    Returns:
+        One record for each element of ``settings``, in that order: ``{"settings", "result", "seconds", "commit"}``.
+
+    Raises:
+        ValueError: Two settings are equal.
+    """
+    console = Console(stderr=True) if console is None else console
+    paths = [Path(folder) / f"{_digest(setting)}.json" for setting in settings]
+    if len(set(paths)) < len(paths):
+        twice = next(setting for setting, path in zip(settings, paths, strict=True) if paths.count(path) > 1)
+        raise ValueError(f"settings: {twice} occurs twice; every run of a sweep needs settings of its own")
+
+    records = [_finished(path, setting, console) for path, setting in zip(paths, settings, strict=True)]
+    missing = [index for index, record in enumerate(records) if record is None]
+    weights = [1.0 if cost is None else cost(setting) for setting in settings]
+    missing.sort(key=lambda index: -weights[index])  # stable: equal costs keep the order given
+    if len(missing) < len(settings):
+        console.print(f"{len(settings) - len(missing)} of {len(settings)} runs were finished before", highlight=False)
+    if not missing:
+        return [record for record in records if record is not None]
+
+    commit = _git("rev-parse", "HEAD")
+    tasks = (joblib.delayed(_run)(function, settings[index], index) for index in missing)
+    # Results arrive as they finish and are written here, so a run is on disk before the next one is waited for.
+    outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="all", batch_size=1)(tasks)
+    with _progress(console) as progress, closing(outcomes):
+        bar = progress.add_task("runs", total=sum(weights), runs=f"{len(settings) - len(missing)}/{len(settings)}")
+        progress.update(bar, completed=sum(weights) - sum(weights[index] for index in missing))
+        for done, (index, result, seconds) in enumerate(outcomes, len(settings) - len(missing) + 1):
+            record = {"settings": _plain(settings[index]), "result": result, "seconds": seconds, "commit": commit}
+            write_json(paths[index], record, indent=None)
+            records[index] = record
+            progress.update(bar, advance=weights[index], runs=f"{done}/{len(settings)}")
+    return [record for record in records if record is not None]
+
+
+def _run(function: Callable[[Settings], Any], setting: Settings, index: int) -> tuple[int, Any, float]:
+    with one_thread():
+        start = time.perf_counter()
+        result = function(setting)
+        return index, result, round(time.perf_counter() - start, 3)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Give torch one thread inside the block: runs side by side must not fight for the cores.
+
+    Example:
+        >>> with one_thread():
+        ...     torch.get_num_threads()
+        1
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _finished(path: Path, setting: Any, console: Console) -> dict[str, Any] | None:
+    """The record at ``path``, or None where there is none that is whole and belongs to ``setting``."""
+    if not path.exists():
+        return None
+    try:
+        record = read_json(path)
+    except UnreadableResultError:
+        console.print(f"[yellow]{path} was cut off; this run is done again[/]", highlight=False, soft_wrap=True)
+        return None
+    if not isinstance(record, dict) or record.get("settings") != _plain(setting) or "result" not in record:
+        console.print(f"[yellow]{path} is another run's; this run is done again[/]", highlight=False, soft_wrap=True)
+        return None
+    return dict(record)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[runs]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _plain(setting: Any) -> Any:
+    """The settings as they read back from JSON: tuples become lists."""
+    return json.loads(json.dumps(dataclasses.asdict(setting)))
+
+
+def _digest(setting: Any) -> str:
+    return hashlib.sha256(json.dumps(_plain(setting), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of a git command in this checkout, None where there is no git or no checkout."""
+    try:
+        finished = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return finished.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def _command() -> str:
+    """The command line, with the script relative to the checkout: a result must not carry its maker's folders."""
+    script = Path(sys.argv[0]).resolve()
+    root = Path(__file__).resolve().parent.parent
+    name = str(script.relative_to(root)) if script.is_relative_to(root) else script.name
+    return shlex.join(["python", name, *sys.argv[1:]])
