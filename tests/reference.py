@@ -1,0 +1,201 @@
+"""Slow, independent implementations, written from the equations one node at a time. Nothing here imports gnnseq.
+
+N nodes, E edges, F input channels, H hidden channels, B rows of a state. Source is j, target is i. Everything is plain
+torch, so autograd gives reference gradients too.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import networkx as nx
+import torch
+from torch import Tensor
+
+Parameters = Mapping[str, Tensor]
+
+
+def dense_adjacency(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> Tensor:
+    """A [N, N] with A[i, j] the sum of the weights of all edges j -> i."""
+    A = torch.zeros(num_nodes, num_nodes, dtype=torch.float64)
+    for e, (j, i) in enumerate(edge_index.t().tolist()):
+        one = torch.ones((), dtype=torch.float64)
+        A = A.index_put((torch.tensor(i), torch.tensor(j)), one if edge_weight is None else edge_weight[e], True)
+    return A
+
+
+def gcn_adjacency(
+    edge_index: Tensor,
+    num_nodes: int,
+    edge_weight: Tensor | None = None,
+    improved: bool = False,
+    add_self_loops: bool = True,
+) -> Tensor:
+    """The normalised adjacency of a GCN: A_ij / sqrt(out-degree of j * in-degree of i), zero where a degree is zero.
+
+    Nodes that have a self-loop keep it with its weight (several unweighted ones count once), the others get one of
+    weight 1, or 2 if improved: the rule of torch_geometric.utils.add_remaining_self_loops.
+    """
+    loop = edge_index[0] == edge_index[1]
+    if add_self_loops:
+        A = dense_adjacency(edge_index[:, ~loop], num_nodes, None if edge_weight is None else edge_weight[~loop])
+        own: dict[int, Tensor | float] = {}
+        for e in loop.nonzero().flatten().tolist():
+            own[int(edge_index[0, e])] = 1.0 if edge_weight is None else edge_weight[e]
+        fill = 2.0 if improved else 1.0
+        A = A + torch.diag(torch.stack([torch.as_tensor(own.get(i, fill)).double() for i in range(num_nodes)]))
+    else:
+        A = dense_adjacency(edge_index, num_nodes, edge_weight)
+
+    def inverse_root(degree: Tensor) -> Tensor:
+        return torch.where(degree == 0, 0.0, torch.where(degree == 0, 1.0, degree) ** -0.5)
+
+    return inverse_root(A.sum(1))[:, None] * A * inverse_root(A.sum(0))[None, :]
+
+
+def gcn(x: Tensor, A: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A X W^T + b for x [..., N, F]."""
+    h = torch.einsum("ij,...jf,gf->...ig", A, x, weight)
+    return h if bias is None else h + bias
+
+
+def rnn_rule(x: Tensor, h: Tensor, p: Parameters, suffix: str, activation: str = "tanh") -> Tensor:
+    """One node of an RNN. x [F], h [H] the sum over predecessors."""
+    a = p[f"weight_ih_{suffix}"] @ x + p[f"weight_hh_{suffix}"] @ h
+    a = a + p.get(f"bias_ih_{suffix}", 0.0) + p.get(f"bias_hh_{suffix}", 0.0)
+    return torch.tanh(a) if activation == "tanh" else torch.relu(a)
+
+
+def gru_rule(x: Tensor, h: Tensor, p: Parameters, suffix: str) -> Tensor:
+    """One node of a GRU (Cho et al. 2014, with torch's placement of the reset gate)."""
+    a = p[f"weight_ih_{suffix}"] @ x + p.get(f"bias_ih_{suffix}", 0.0)
+    b = p[f"weight_hh_{suffix}"] @ h + p.get(f"bias_hh_{suffix}", 0.0)
+    (ar, az, an), (br, bz, bn) = a.chunk(3), b.chunk(3)
+    r, z = torch.sigmoid(ar + br), torch.sigmoid(az + bz)
+    n = torch.tanh(an + r * bn)
+    return (1 - z) * n + z * h
+
+
+def lstm_rule(
+    x: Tensor, predecessors: Sequence[tuple[Tensor, Tensor, Tensor | float]], p: Parameters, suffix: str
+) -> tuple[Tensor, Tensor]:
+    """One node of an LSTM with one forget gate per predecessor (h_j, c_j, w_ij), as in child-sum Tree-LSTM."""
+    W_i, W_f, W_g, W_o = p[f"weight_ih_{suffix}"].chunk(4)
+    U_i, U_f, U_g, U_o = p[f"weight_hh_{suffix}"].chunk(4)
+    H = U_i.size(0)
+    zero = torch.zeros(4 * H, dtype=x.dtype)
+    b_i, b_f, b_g, b_o = (p.get(f"bias_ih_{suffix}", zero) + p.get(f"bias_hh_{suffix}", zero)).chunk(4)
+    h = torch.zeros(H, dtype=x.dtype)
+    for h_j, _, w in predecessors:
+        h = h + w * h_j
+    i = torch.sigmoid(W_i @ x + U_i @ h + b_i)
+    g = torch.tanh(W_g @ x + U_g @ h + b_g)
+    o = torch.sigmoid(W_o @ x + U_o @ h + b_o)
+    c = i * g
+    for h_j, c_j, w in predecessors:
+        f = torch.sigmoid(W_f @ x + U_f @ h_j + b_f)
+        c = c + w * f * c_j
+    return o * torch.tanh(c), c
+
+
+def sweep(
+    rule: str,
+    x: Tensor,
+    edge_index: Tensor,
+    p: Parameters,
+    edge_weight: Tensor | None = None,
+    state: tuple[Tensor, ...] | None = None,
+    suffix: str = "l0",
+) -> tuple[Tensor, ...]:
+    """One layer over a DAG, node by node in networkx's topological order. Returns h [N, H], for an LSTM (h, c).
+
+    state holds h_0 [B, H] (and c_0), one row for each node without predecessor, in the order of the nodes: a virtual
+    predecessor of weight 1.
+    """
+    N, H = x.size(0), p[f"weight_hh_{suffix}"].size(1)
+    graph = nx.MultiDiGraph()
+    graph.add_nodes_from(range(N))
+    for e, (j, i) in enumerate(edge_index.t().tolist()):
+        graph.add_edge(j, i, weight=1.0 if edge_weight is None else edge_weight[e])
+    sources = [i for i in range(N) if graph.in_degree(i) == 0]
+    h: dict[int, Tensor] = {}
+    c: dict[int, Tensor] = {}
+    zero = torch.zeros(H, dtype=x.dtype)
+    for i in nx.topological_sort(graph):
+        before = [(h[j], c.get(j, zero), w) for j, _, w in graph.in_edges(i, data="weight")]
+        if not before and state is not None:
+            row = sources.index(i)
+            before = [(state[0][row], state[-1][row], 1.0)]
+        if rule == "lstm":
+            h[i], c[i] = lstm_rule(x[i], before, p, suffix)
+            continue
+        summed = zero
+        for h_j, _, w in before:
+            summed = summed + w * h_j
+        h[i] = gru_rule(x[i], summed, p, suffix) if rule == "gru" else rnn_rule(x[i], summed, p, suffix, rule)
+
+    def stacked(values: dict[int, Tensor]) -> Tensor:
+        return torch.stack([values[i] for i in range(N)]) if N else x.new_zeros(0, H)
+
+    return (stacked(h), stacked(c)) if rule == "lstm" else (stacked(h),)
+
+
+def tree_lstm(x: Tensor, parents: Sequence[int], p: Parameters) -> Tensor:
+    """Child-sum Tree-LSTM, equations 2 to 8 of Tai, Socher & Manning 2015, as a recursion from the roots. h [N, H]."""
+    states: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def visit(node: int) -> tuple[Tensor, Tensor]:
+        children = [visit(k) for k, parent in enumerate(parents) if parent == node]
+        states[node] = lstm_rule(x[node], [(h, c, 1.0) for h, c in children], p, "l0")
+        return states[node]
+
+    for node, parent in enumerate(parents):
+        if parent == -1:
+            visit(node)
+    return torch.stack([states[i][0] for i in range(len(parents))])
+
+
+def rounds(
+    rule: str,
+    x: Tensor,
+    edge_index: Tensor,
+    p: Parameters,
+    num_rounds: int,
+    edge_weight: Tensor | None = None,
+    suffix: str = "l0",
+) -> Tensor:
+    """num_rounds synchronous rounds on any graph, every node reading the round before; zero before the first."""
+    N, H = x.size(0), p[f"weight_hh_{suffix}"].size(1)
+    zero = torch.zeros(H, dtype=x.dtype)
+    state = [(zero, zero) for _ in range(N)]
+    edges = edge_index.t().tolist()
+    for _ in range(num_rounds):
+        new = []
+        for i in range(N):
+            before = [
+                (*state[j], 1.0 if edge_weight is None else edge_weight[e])
+                for e, (j, target) in enumerate(edges)
+                if target == i
+            ]
+            if rule == "lstm":
+                new.append(lstm_rule(x[i], before, p, suffix))
+                continue
+            summed = zero
+            for h_j, _, w in before:
+                summed = summed + w * h_j
+            h = gru_rule(x[i], summed, p, suffix) if rule == "gru" else rnn_rule(x[i], summed, p, suffix, rule)
+            new.append((h, zero))
+        state = new
+    return torch.stack([h for h, _ in state])
+
+
+def gated_graph(x: Tensor, A: Tensor, weight: Tensor, rnn: Parameters) -> Tensor:
+    """Gated graph network (Li et al. 2016): m_i = sum_j A_ij W_r h_j, h_i = GRUCell(m_i, h_i). weight [rounds, H, H].
+
+    x [N, F] is padded with zeros to H columns. rnn holds a torch.nn.GRUCell's parameters.
+    """
+    N, H = x.size(0), weight.size(-1)
+    p = {f"{name}_l0": value for name, value in rnn.items()}
+    h = torch.cat([x, x.new_zeros(N, H - x.size(1))], dim=1)
+    for W in weight:
+        m = A @ h @ W
+        h = torch.stack([gru_rule(m[i], h[i], p, "l0") for i in range(N)])
+    return h
