@@ -1,0 +1,8 @@
+"""Sequences as path graphs: one message-passing abstraction for graph and recurrent networks."""
+
+from importlib.metadata import version
+
+from gnnseq.schedule import Schedule, pack_paths, synchronous, topological, unpack_paths
+
+__all__ = ["Schedule", "pack_paths", "synchronous", "topological", "unpack_paths"]
+__version__ = version("gnnseq")

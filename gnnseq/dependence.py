@@ -1,0 +1,52 @@
+"""Which nodes a schedule lets each node read, directly or through others: reach by structure.
+
+Letters: N nodes, E edges.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, eye_array
+from torch import Tensor
+
+from gnnseq.schedule import Schedule
+
+__all__ = ["dependence"]
+
+
+def dependence(schedule: Schedule) -> csr_array:
+    """The inputs that each node's state depends on, from zero initial states.
+
+    A topological sweep reads all ancestors, k synchronous rounds all nodes within k - 1 hops. An edge of weight
+    exactly 0 carries nothing.
+
+    Returns:
+        Row v holds v itself and the nodes it reads. Boolean [N, N].
+    """
+    if schedule.rounds is None:
+        return _ancestors(schedule)
+    num_nodes = schedule.num_nodes
+    source, target = _carrying(schedule.edge_index, schedule.edge_weight)
+    adjacency = csr_array((np.ones(len(source), dtype=bool), (target, source)), shape=(num_nodes, num_nodes))
+    reached = csr_array((num_nodes, num_nodes), dtype=bool)
+    for _ in range(schedule.rounds):
+        reached = csr_array(eye_array(num_nodes, dtype=bool) + adjacency @ reached)
+    return reached
+
+
+def _ancestors(schedule: Schedule) -> csr_array:
+    """Ancestors of every node, as sets of bits filled step by step: N / 8 bytes a node."""
+    num_nodes = schedule.num_nodes
+    bits = np.packbits(np.eye(num_nodes, dtype=bool), axis=1)  # [N, N / 8]
+    for step in schedule:
+        source, target = _carrying(step.edge_index, step.edge_weight)
+        if len(target) > 0:
+            sorting = np.argsort(target, kind="stable")
+            node, first = np.unique(target[sorting], return_index=True)
+            bits[node] |= np.bitwise_or.reduceat(bits[source[sorting]], first, axis=0)
+    return csr_array(np.unpackbits(bits, axis=1, count=num_nodes).astype(bool))
+
+
+def _carrying(edge_index: Tensor, edge_weight: Tensor | None) -> NDArray[np.int64]:
+    """The edges whose weight is not 0. [2, e]"""
+    edges: NDArray[np.int64] = edge_index.cpu().numpy()
+    return edges if edge_weight is None else edges[:, edge_weight.detach().cpu().numpy() != 0]

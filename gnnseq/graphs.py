@@ -1,0 +1,238 @@
+"""Graphs that sequences, trees and histories of a network make, and the checks on every graph that enters.
+
+Letters: N nodes, E edges, T time steps. An edge runs from its source j, ``edge_index[0]``, to its target i,
+``edge_index[1]``.
+
+To and from networkx and scipy.sparse, use ``from_networkx``, ``to_networkx``, ``from_scipy_sparse_matrix`` and
+``to_scipy_sparse_matrix`` of :mod:`torch_geometric.utils`: every function here takes and gives the same tensors.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.data import Data
+from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
+
+__all__ = ["as_edge_index", "check_edge_weight", "gcn_normalize", "path_graph", "space_time_graph", "tree_graph"]
+
+
+def path_graph(length: int, undirected: bool = False) -> Data:
+    """The path 0 -> 1 -> ... -> length - 1: a sequence, as a graph.
+
+    Args:
+        length: Number of nodes T; 0 and 1 give graphs without edges.
+        undirected: Whether every edge also runs backwards.
+
+    Returns:
+        A graph with ``edge_index`` [2, T - 1] (twice as many columns where undirected).
+
+    Raises:
+        ValueError: If length is negative.
+
+    Example:
+        >>> path_graph(4).edge_index.tolist()
+        [[0, 1, 2], [1, 2, 3]]
+    """
+    if length < 0:
+        raise ValueError(f"length={length} is negative; a path has 0 or more nodes")
+    nodes = torch.arange(length)
+    edge_index = torch.stack([nodes[:-1], nodes[1:]])
+    if undirected:
+        edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)
+    return Data(edge_index=edge_index, num_nodes=length)
+
+
+def tree_graph(parents: Sequence[int] | Tensor) -> Data:
+    """The tree, or forest, in which node i hangs from ``parents[i]``; edges run from child to parent.
+
+    Args:
+        parents: The parent of each node, -1 at a root. [N], integers.
+
+    Returns:
+        A graph with one edge i -> parents[i] for every node that has a parent.
+
+    Raises:
+        ValueError: If a parent is out of range. That the result has no cycle is checked where it matters,
+            by :func:`gnnseq.topological`.
+
+    Example:
+        >>> tree_graph([2, 2, -1]).edge_index.tolist()
+        [[0, 1], [2, 2]]
+    """
+    parent = torch.as_tensor(parents)
+    if parent.dim() != 1 or (parent.numel() > 0 and (parent.is_floating_point() or parent.dtype == torch.bool)):
+        raise ValueError(
+            f"parents has shape {list(parent.shape)} and type {parent.dtype}; expected one integer a node, -1 at a root"
+        )
+    parent = parent.long()
+    wrong = (parent < -1) | (parent >= parent.numel())
+    if wrong.any():
+        node = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"parents[{node}]={int(parent[node])} names no node; "
+            f"expected -1 (a root) or a node of 0..{parent.numel() - 1}"
+        )
+    child = (parent >= 0).nonzero().view(-1)
+    return Data(edge_index=torch.stack([child, parent[child]]), num_nodes=parent.numel())
+
+
+def space_time_graph(edge_index: Tensor, num_nodes: int, steps: int, edge_weight: Tensor | None = None) -> Data:
+    """The history of a network as one directed acyclic graph: node (v, t) is number ``t * num_nodes + v``.
+
+    Every edge u -> v of the network, and every node's step from itself to itself, becomes (u, t - 1) -> (v, t) for
+    t = 1..T - 1, weighted with the entry (v, u) of the normalised adjacency of :func:`gcn_normalize`.
+
+    Args:
+        edge_index: The network's edges. [2, E]
+        num_nodes: The network's nodes N.
+        steps: Time steps T.
+        edge_weight: The network's edge weights. [E]
+
+    Returns:
+        A graph of T * N nodes with ``edge_index`` and ``edge_weight``.
+
+    Raises:
+        ValueError: If steps is negative or the network is malformed.
+
+    Example:
+        >>> graph = space_time_graph(torch.tensor([[0], [1]]), num_nodes=2, steps=2)
+        >>> graph.edge_index.tolist()  # 0 -> 1, then each node to its own next step
+        [[0, 0, 1], [3, 2, 3]]
+    """
+    if steps < 0:
+        raise ValueError(f"steps={steps} is negative; a history has 0 or more time steps")
+    edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
+    edge_index, edge_weight = gcn_normalize(edge_index, edge_weight, num_nodes)
+    kept = edge_weight != 0  # a self-loop that was listed is zero: its weight moved to the end (see gcn_normalize)
+    source, target = edge_index[:, kept]
+    before = num_nodes * torch.arange(max(steps - 1, 0), device=edge_index.device).unsqueeze(1)  # [T - 1, 1]
+    unrolled = torch.stack([(source + before).view(-1), (target + num_nodes + before).view(-1)])
+    weight = edge_weight[kept].repeat(max(steps - 1, 0))
+    return Data(edge_index=unrolled, edge_weight=weight, num_nodes=num_nodes * steps)
+
+
+def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """Any of torch_geometric's forms of a graph as checked ``edge_index`` [2, E] and ``edge_weight`` [E].
+
+    Args:
+        graph: ``edge_index`` [2, E] of int64, an :class:`torch_geometric.EdgeIndex`, or a torch.sparse adjacency
+            [N, N] (COO, CSR or CSC) whose row is the target and column the source, as torch_geometric reads it; its
+            values are the edge weights.
+        num_nodes: Number of nodes N.
+        edge_weight: Weights of the edges. [E]
+
+    Raises:
+        ValueError: If shape, type, range or device is wrong; the message says which.
+    """
+    if is_torch_sparse_tensor(graph):
+        if tuple(graph.shape) != (num_nodes, num_nodes):
+            raise ValueError(f"edge_index is a sparse adjacency of shape {list(graph.shape)}; "
+                             f"x has {num_nodes} nodes, so expected [{num_nodes}, {num_nodes}]")  # fmt: skip
+        if edge_weight is not None:
+            raise ValueError("edge_weight came beside a sparse adjacency, which carries its own; give one of the two")
+        return to_edge_index(graph)
+    if isinstance(graph, EdgeIndex):
+        graph = graph.as_tensor()
+    if not isinstance(graph, Tensor):
+        raise ValueError(f"edge_index is a {type(graph).__name__}; expected a [2, E] tensor of int64, an EdgeIndex or "
+                         "a torch.sparse adjacency")  # fmt: skip
+    if graph.dim() != 2 or graph.size(0) != 2:
+        raise ValueError(f"edge_index has shape {list(graph.shape)}; expected [2, E]: sources above targets")
+    if graph.dtype != torch.int64:
+        raise ValueError(f"edge_index has type {graph.dtype}; expected torch.int64 node numbers: use edge_index.long()")
+    if graph.numel() > 0 and not torch.compiler.is_compiling():
+        low, high = (int(bound) for bound in torch.aminmax(graph))
+        if low < 0 or high >= num_nodes:
+            raise ValueError(f"edge_index holds node {low if low < 0 else high}; expected 0..{num_nodes - 1} for "
+                             f"{num_nodes} nodes")  # fmt: skip
+    if edge_weight is not None:
+        check_edge_weight(edge_weight, graph)
+    return graph, edge_weight
+
+
+def check_edge_weight(edge_weight: Tensor, edge_index: Tensor) -> None:
+    """Raises a ValueError unless there is one finite floating-point weight an edge, on the edges' device."""
+    if edge_weight.dim() != 1 or edge_weight.numel() != edge_index.size(1):
+        raise ValueError(f"edge_weight has shape {list(edge_weight.shape)}; expected [{edge_index.size(1)}], "
+                         "one weight an edge")  # fmt: skip
+    if not edge_weight.is_floating_point():
+        raise ValueError(f"edge_weight has type {edge_weight.dtype}; expected floating point: use edge_weight.float()")
+    if edge_weight.device != edge_index.device:
+        raise ValueError(f"edge_weight is on {edge_weight.device} and edge_index on {edge_index.device}; "
+                         "move both to one device")  # fmt: skip
+    if not torch.compiler.is_compiling() and not bool(edge_weight.isfinite().all()):
+        edge = int((~edge_weight.isfinite()).nonzero()[0])
+        raise ValueError(f"edge_weight[{edge}]={float(edge_weight[edge])}; expected finite weights: "
+                         "drop the edge or mend the value")  # fmt: skip
+
+
+def gcn_normalize(
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    num_nodes: int,
+    *,
+    improved: bool = False,
+    add_self_loops: bool = True,
+    dtype: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""Symmetrically normalised adjacency with self-loops.
+
+    .. math:: \hat w_{ji} = w_{ji} / \sqrt{d^{out}_j \, d^{in}_i}
+
+    with out- and in-degrees of A + I. On undirected graphs the two are equal and this is Kipf and Welling's
+    normalisation, https://arxiv.org/abs/1609.02907.
+
+    A self-loop that the graph already has keeps its weight instead of getting another one (the last one, where it is
+    listed more than once), as in torch_geometric. The edges keep their places, listed self-loops with weight 0, and
+    the N self-loops come after them: shapes depend on E and N alone, so the function can be traced.
+
+    Args:
+        edge_index: [2, E]
+        edge_weight: [E]; all ones where it is None.
+        num_nodes: Number of nodes N.
+        improved: Whether new self-loops weigh 2 instead of 1.
+        add_self_loops: Whether nodes without one get a self-loop.
+        dtype: Type of the weights where edge_weight is None.
+
+    Returns:
+        ``edge_index`` [2, E + N] and ``edge_weight`` [E + N], or with E columns where no self-loops are added.
+
+    Raises:
+        ValueError: If a node's degree is negative, or zero because its weights cancel: no square root exists.
+    """
+    if edge_weight is None:
+        edge_weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
+    source, target = edge_index
+    if add_self_loops:
+        nodes = torch.arange(num_nodes, device=edge_index.device)
+        is_loop = source == target
+        slot = torch.where(is_loop, source, num_nodes)  # edges that are no loops write to a slot that is dropped
+        loop_weight = edge_weight.new_full((num_nodes + 1,), 2.0 if improved else 1.0)
+        loop_weight = loop_weight.scatter(0, slot, edge_weight)[:num_nodes]
+        edge_weight = torch.cat([edge_weight.masked_fill(is_loop, 0.0), loop_weight])
+        edge_index = torch.cat([edge_index, torch.stack([nodes, nodes])], dim=1)
+        source, target = edge_index
+    zeros = edge_weight.new_zeros(num_nodes)
+    out_degree = zeros.index_add(0, source, edge_weight)
+    in_degree = zeros.index_add(0, target, edge_weight)
+    if not torch.compiler.is_compiling():
+        _check_degrees(edge_index, edge_weight, out_degree, in_degree)
+    # The mask before the root keeps the gradient of a zero degree zero instead of NaN.
+    out_scale = out_degree.masked_fill(out_degree == 0, torch.inf).rsqrt()
+    in_scale = in_degree.masked_fill(in_degree == 0, torch.inf).rsqrt()
+    return edge_index, out_scale[source] * edge_weight * in_scale[target]
+
+
+def _check_degrees(edge_index: Tensor, edge_weight: Tensor, out_degree: Tensor, in_degree: Tensor) -> None:
+    if not bool((edge_weight < 0).any()):
+        return
+    for name, end, degree in (("out", edge_index[0], out_degree), ("in", edge_index[1], in_degree)):
+        size = torch.zeros_like(degree).index_add(0, end, edge_weight.abs())
+        wrong = (degree < 0) | ((degree == 0) & (size > 0))
+        if wrong.any():
+            node = int(wrong.nonzero()[0])
+            raise ValueError(f"edge_weight gives node {node} the {name}-degree {float(degree[node]):g}; the symmetric "
+                             "normalisation needs positive degrees: use non-negative weights, larger self-loops, or "
+                             "normalize=False")  # fmt: skip

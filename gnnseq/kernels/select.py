@@ -1,0 +1,37 @@
+"""Which kernel sweeps a schedule."""
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from gnnseq.kernels.frontier import frontier_sweep
+from gnnseq.kernels.path import path_sweep
+from gnnseq.schedule import Schedule
+
+if TYPE_CHECKING:
+    from gnnseq.layers.recurrent import CellWeights
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    kind: str, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
+) -> tuple[Tensor, Tensor]:
+    """Sweeps a topological schedule: unweighted paths in dense blocks of time, anything else frontier by frontier.
+
+    Args:
+        kind: ``"rnn_tanh"``, ``"rnn_relu"``, ``"lstm"`` or ``"gru"``.
+        x: Inputs of the nodes. [N, F]
+        schedule: A topological schedule.
+        initial: Rows of initial state; zeros where None. [B, S]
+        weights: Parameters of one layer in one direction.
+
+    Returns:
+        h [N, H] and the final state [B', S].
+    """
+    if schedule.order is not None:
+        h, final = sweep(kind, x.index_select(0, schedule.order), schedule.in_order, initial, weights)
+        return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
+    if schedule.lengths is not None and schedule.edge_weight is None:
+        return path_sweep(kind, x, schedule, initial, weights)
+    return frontier_sweep(kind, x, schedule, initial, weights)

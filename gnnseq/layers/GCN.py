@@ -1,0 +1,183 @@
+"""The graph convolution of Kipf and Welling."""
+
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+from torch_geometric import EdgeIndex
+from torch_geometric.nn import MessagePassing
+from torch_geometric.utils import is_torch_sparse_tensor
+
+from gnnseq.graphs import as_edge_index, check_edge_weight, gcn_normalize
+from gnnseq.kernels import Adjacency, aggregate
+from gnnseq.layers.initialization import check_init
+from gnnseq.memo import Memo
+from gnnseq.message_passing import is_watched
+
+__all__ = ["GCN"]
+
+
+class GCN(MessagePassing):
+    r"""One round of synchronous message passing with a symmetrically normalised adjacency.
+
+    .. math::
+        x'_i = W \sum_{j \in \mathcal N(i) \cup \{i\}} \frac{w_{ji}}{\sqrt{d^{out}_j d^{in}_i}} x_j + b,
+        \qquad X' = D^{-1/2} (A + I) D^{-1/2} X W^\top + b
+
+    k layers reach exactly k hops. On undirected graphs this is torch_geometric's GCNConv: same signature, numbers and
+    parameter names, so its state_dict loads. It differs where that layer slips: on directed graphs the source's
+    out-degree is used beside the target's in-degree, so that a node nobody points to keeps its voice; a negative
+    degree is an error instead of NaN; and ``improved`` means A + 2I also on unweighted graphs, where GCNConv 2.8.1
+    silently leaves it at A + I. The normalised graph is remembered, and recomputed whenever a number in it changes.
+    Kipf and Welling 2017, https://arxiv.org/abs/1609.02907.
+
+    Args:
+        in_channels: Width F of the inputs.
+        out_channels: Width of the outputs.
+        improved: Whether self-loops weigh 2 instead of 1.
+        add_self_loops: Whether nodes without a self-loop get one; one that is there keeps its weight.
+        normalize: Whether weights are divided by the degrees' roots; where not, no self-loops are added either.
+        bias: Whether a bias is added.
+
+    Shapes: x [..., N, F]; edge_index [2, E], an EdgeIndex, or a torch.sparse adjacency [N, N] whose row is the target
+    and whose values are the weights; edge_weight [E]; gives [..., N, out_channels].
+
+    Raises:
+        ValueError: If x or the graph is malformed, or a degree is negative.
+
+    Example:
+        >>> from gnnseq.graphs import path_graph
+        >>> GCN(3, 8)(torch.ones(5, 3), path_graph(5, undirected=True).edge_index).shape
+        torch.Size([5, 8])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        improved: bool = False,
+        add_self_loops: bool = True,
+        normalize: bool = True,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(aggr="sum")
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.improved = improved
+        self.add_self_loops = add_self_loops
+        self.normalize = normalize
+        self.lin = nn.Linear(in_channels, out_channels, bias=False)
+        self.register_parameter("bias", nn.Parameter(torch.empty(out_channels)) if bias else None)
+        self._adjacency: Memo[Adjacency] = Memo()
+        self._weights: Memo[Tensor] = Memo()
+        self.reset_parameters()
+
+    def reset_parameters(self, init: str = "glorot") -> None:
+        """Draws the kernel anew and sets the bias to zero.
+
+        Args:
+            init: ``"glorot"``: uniform, Glorot and Bengio 2010, as torch_geometric does; ``"he"``: normal with variance
+                2 / F, He et al. 2015; ``"orthogonal"``: Saxe et al. 2014; ``"torch"``: as torch.nn.Linear.
+        """
+        check_init(init, ("glorot", "he", "orthogonal", "torch"))
+        if init == "glorot":
+            nn.init.xavier_uniform_(self.lin.weight)
+        elif init == "he":
+            nn.init.kaiming_normal_(self.lin.weight, nonlinearity="relu")
+        elif init == "orthogonal":
+            nn.init.orthogonal_(self.lin.weight)
+        else:
+            self.lin.reset_parameters()
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        """The layer's output. [..., N, out_channels]"""
+        self._check(x, edge_index)
+        # The product is taken on whichever side of the aggregation is narrower.
+        widens = self.out_channels > self.in_channels
+        if not widens:
+            x = self.lin(x)
+        x = self._aggregate(x, edge_index, edge_weight)
+        if widens:
+            x = self.lin(x)
+        return x if self.bias is None else x + self.bias
+
+    def message(self, x_j: Tensor, edge_weight: Tensor) -> Tensor:
+        """The weighted features of the source. [..., e, F]"""
+        return edge_weight.unsqueeze(-1) * x_j
+
+    def explain_message(self, inputs: Tensor, dim_size: int | None) -> Tensor:
+        """Masks the messages of the listed edges, for torch_geometric's explainers; the self-loops' stay."""
+        edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
+        loops = edge_mask.new_ones(inputs.size(self.node_dim) - edge_mask.size(0))
+        return inputs * torch.cat([edge_mask, loops]).unsqueeze(-1)
+
+    def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
+        """Row v holds v's neighbours, against the edges, and v itself where it has a self-loop. Boolean [N, N]."""
+        (source, target), weight = self._weigh(*as_edge_index(edge_index, num_nodes), num_nodes)
+        kept = weight.detach() != 0
+        ends = target[kept].cpu().numpy(), source[kept].cpu().numpy()
+        return csr_array((kept[kept].cpu().numpy(), ends), shape=(num_nodes, num_nodes))
+
+    def _aggregate(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
+        num_nodes = x.size(-2)
+        if torch.compiler.is_compiling() or is_watched(self):
+            edges, weight = self._weigh(*as_edge_index(edge_index, num_nodes, edge_weight), num_nodes)
+            weight = weight.to(x.dtype)
+            summed: Tensor = self.propagate(edges, size=(num_nodes, num_nodes), x=x, edge_weight=weight)
+            return summed
+        adjacency, weight = self._prepare(edge_index, edge_weight, num_nodes)
+        if x.dim() == 2:
+            return aggregate(x, weight, adjacency)
+        wide = x.movedim(-2, 0)  # [N, ..., F]: one aggregation for all
+        return aggregate(wide.reshape(num_nodes, -1), weight, adjacency).view(wide.shape).movedim(0, -2)
+
+    def _prepare(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Adjacency, Tensor]:
+        """The compressed edges and their weights, remembered as far as they are the same numbers as last time."""
+        if is_torch_sparse_tensor(graph) or edge_weight is None:
+            graph, edge_weight = as_edge_index(graph, num_nodes, edge_weight)
+        edge_index = graph.as_tensor() if isinstance(graph, EdgeIndex) else graph
+
+        def compress() -> Adjacency:
+            checked, _ = as_edge_index(edge_index, num_nodes)
+            return Adjacency.of(self._weigh(checked, None, num_nodes)[0], num_nodes)
+
+        def weigh() -> Tensor:
+            if edge_weight is not None:
+                check_edge_weight(edge_weight, edge_index)
+            return self._weigh(edge_index, edge_weight, num_nodes)[1]
+
+        adjacency = self._adjacency.get((edge_index,), num_nodes, compress)
+        if edge_weight is not None and edge_weight.requires_grad and torch.is_grad_enabled():
+            return adjacency, weigh()
+        return adjacency, self._weights.get((edge_weight,), (adjacency, self.lin.weight.dtype), weigh)
+
+    def _weigh(self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:
+        """The edges and weights to sum over, self-loops included."""
+        # Degrees are sums of many ones: half precision would lose them.
+        dtype = torch.promote_types(self.lin.weight.dtype, torch.float32)
+        if self.normalize:
+            return gcn_normalize(
+                edge_index,
+                edge_weight,
+                num_nodes,
+                improved=self.improved,
+                add_self_loops=self.add_self_loops,
+                dtype=dtype,
+            )
+        if edge_weight is None:
+            edge_weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
+        return edge_index, edge_weight
+
+    def _check(self, x: Tensor, edge_index: Tensor) -> None:
+        if x.dim() < 2 or x.size(-1) != self.in_channels:
+            raise ValueError(f"x has shape {list(x.shape)}; expected [..., N, {self.in_channels}]")
+        weight = self.lin.weight
+        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise ValueError(f"x has type {x.dtype} and the parameters {weight.dtype}; convert one of them")
+        if not x.device == edge_index.device == weight.device:
+            raise ValueError(f"x is on {x.device}, edge_index on {edge_index.device} and the parameters on "
+                             f"{weight.device}; move all to one device")  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.in_channels}, {self.out_channels})"

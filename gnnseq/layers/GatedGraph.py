@@ -1,0 +1,78 @@
+"""The gated graph network: a GRU whose input is the summed messages, in synchronous rounds on any graph."""
+
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gnnseq.dependence import dependence
+from gnnseq.message_passing import ScheduledMessagePassing
+from gnnseq.schedule import synchronous
+
+__all__ = ["GatedGraph"]
+
+
+class GatedGraph(ScheduledMessagePassing):
+    r"""Gated graph network.
+
+    .. math:: h^0_i = (x_i, 0), \qquad h^{t+1}_i = \mathrm{GRU}\Big(\sum_{j \to i} w_{ji} W_t h^t_j,\; h^t_i\Big)
+
+    Unlike :class:`gnnseq.layers.GRU` a node reads its own previous state, so k rounds reach exactly k hops. Same
+    numbers and parameter names as torch_geometric's GatedGraphConv. Li et al. 2016, https://arxiv.org/abs/1511.05493.
+
+    Args:
+        out_channels: Width H of the states; inputs may be narrower.
+        num_rounds: Rounds k, each with its own W_t.
+        bias: Whether the GRU has biases.
+
+    Shapes: x [N, F] with F <= H, edge_index as in :func:`gnnseq.graphs.as_edge_index`, edge_weight [E]; gives [N, H].
+
+    Raises:
+        ValueError: If an argument is out of its range, x is wider than out_channels, or the graph is malformed.
+
+    Example:
+        >>> from gnnseq.graphs import path_graph
+        >>> GatedGraph(8, num_rounds=2)(torch.ones(5, 3), path_graph(5, undirected=True).edge_index).shape
+        torch.Size([5, 8])
+    """
+
+    def __init__(self, out_channels: int, num_rounds: int, bias: bool = True) -> None:
+        super().__init__()
+        if out_channels < 1 or num_rounds < 1:
+            raise ValueError(f"out_channels={out_channels}, num_rounds={num_rounds}; expected 1 or more of both")
+        self.out_channels = self.state_channels = out_channels
+        self.num_rounds = num_rounds
+        self.weight = nn.Parameter(torch.empty(num_rounds, out_channels, out_channels))
+        self.rnn = nn.GRUCell(out_channels, out_channels, bias=bias)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws W uniformly within 1 / sqrt(H) and the GRU as torch does."""
+        nn.init.uniform_(self.weight, -(self.out_channels**-0.5), self.out_channels**-0.5)
+        self.rnn.reset_parameters()
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        """The states after all rounds. [N, H]"""
+        if x.dim() != 2 or x.size(1) > self.out_channels:
+            raise ValueError(f"x has shape {list(x.shape)}; expected [N, F] with F up to {self.out_channels}")
+        once = synchronous(edge_index, x.size(0), edge_weight=edge_weight)
+        h = functional.pad(x, (0, self.out_channels - x.size(1)))
+        for weight in self.weight:
+            h = self.run(h, once, h, weight=weight)
+        return h
+
+    def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
+        """Row v holds the nodes within num_rounds hops of v, against the edges. Boolean [N, N]."""
+        return dependence(synchronous(edge_index, num_nodes, self.num_rounds + 1))
+
+    def message(self, state_j: Tensor, edge_weight: Tensor, weight: Tensor) -> Tensor:
+        """w_ji W_t h_j. [e, H]"""
+        return edge_weight * (state_j @ weight)
+
+    def update(self, aggregated: Tensor, state: tuple[Tensor, Tensor]) -> Tensor:
+        """The GRU, fed the sum, from the node's own state. [n, H]"""
+        fired: Tensor = self.rnn(aggregated, state[1])
+        return fired
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.out_channels}, num_rounds={self.num_rounds})"

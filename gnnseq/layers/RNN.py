@@ -1,0 +1,70 @@
+"""The simple recurrent network on paths, trees and directed acyclic graphs."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch_geometric.typing import OptTensor
+
+from gnnseq.layers.recurrent import Recurrent
+
+__all__ = ["RNN"]
+
+
+class RNN(Recurrent):
+    r"""Elman's recurrent network as message passing along directed edges.
+
+    .. math:: h_i = \tanh\Big(W_{ih} x_i + b_{ih} + W_{hh} \sum_{j \to i} w_{ji} h_j + b_{hh}\Big)
+
+    On a path this is :class:`torch.nn.RNN`: same numbers, same parameter names. Elman, "Finding structure in time",
+    Cognitive Science 14, 1990.
+
+    Args:
+        in_channels: Width F of the inputs.
+        hidden_channels: Width H of the states.
+        num_layers: Layers stacked; each reads the one below.
+        bias: Whether the layer has the biases b_ih and b_hh.
+        dropout: Probability with which outputs of every layer but the last are dropped in training.
+        bidirectional: Whether a second network sweeps the reversed edges; outputs are put side by side.
+        nonlinearity: ``"tanh"`` or ``"relu"``.
+        init: ``"torch"``, ``"he"`` or ``"orthogonal"``, see :meth:`reset_parameters`.
+
+    Shapes: see :meth:`gnnseq.layers.recurrent.Recurrent.forward`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> from gnnseq.graphs import path_graph
+        >>> h, state = RNN(3, 8)(torch.ones(5, 3), path_graph(5).edge_index)
+        >>> h.shape, state.shape
+        (torch.Size([5, 8]), torch.Size([1, 1, 8]))
+    """
+
+    gates = 1
+    inits = ("torch", "he", "orthogonal")
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        nonlinearity: str = "tanh",
+        init: str = "torch",
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'")
+        self.nonlinearity = nonlinearity
+        super().__init__(in_channels, hidden_channels, num_layers, bias, dropout, bidirectional, init)
+        self.kind = f"rnn_{nonlinearity}"
+
+    def message(self, state_j: Tensor, edge_weight: Tensor) -> Tensor:
+        """w_ji h_j. [e, H]"""
+        return edge_weight * state_j
+
+    def update(self, aggregated: Tensor, term: tuple[None, Tensor], weight_hh: Tensor, bias_hh: OptTensor) -> Tensor:
+        """h_i from the summed messages. [n, H]"""
+        total = term[1] + functional.linear(aggregated, weight_hh, bias_hh)
+        return torch.tanh(total) if self.nonlinearity == "tanh" else torch.relu(total)

@@ -1,0 +1,9 @@
+"""The layers, one a file."""
+
+from gnnseq.layers.GatedGraph import GatedGraph
+from gnnseq.layers.GCN import GCN
+from gnnseq.layers.GRU import GRU
+from gnnseq.layers.LSTM import LSTM
+from gnnseq.layers.RNN import RNN
+
+__all__ = ["GCN", "GRU", "LSTM", "RNN", "GatedGraph"]

@@ -1,0 +1,260 @@
+"""What RNN, LSTM and GRU share: stacked layers, two directions, state in and out, torch.nn's parameters.
+
+Letters: N nodes, F input channels, H hidden channels, L layers, D directions, B rows of state, G gates, S state width.
+"""
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gnnseq.dependence import dependence
+from gnnseq.kernels import sweep
+from gnnseq.layers.initialization import check_init, init_kernels
+from gnnseq.message_passing import ScheduledMessagePassing, is_watched
+from gnnseq.schedule import Schedule, topological
+
+__all__ = ["CellWeights", "Recurrent"]
+
+
+class CellWeights(NamedTuple):
+    """The parameters of one layer in one direction, in torch.nn's layout."""
+
+    weight_ih: Tensor  # [G * H, F]
+    weight_hh: Tensor  # [G * H, H]
+    bias_ih: Tensor | None  # [G * H]
+    bias_hh: Tensor | None  # [G * H]
+
+
+class Recurrent(ScheduledMessagePassing):
+    """Base of the recurrent layers. A subclass names its rule: ``kind``, ``gates``, ``message`` and ``update``."""
+
+    kind: str
+    gates: int
+    inits: tuple[str, ...]
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        init: str = "torch",
+        time_scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("in_channels", in_channels, 0),
+            ("hidden_channels", hidden_channels, 1),
+            ("num_layers", num_layers, 1),
+        ):
+            if value < least:
+                raise ValueError(f"{name}={value}; expected an integer of {least} or more")
+        if not 0.0 <= dropout <= 1.0:
+            raise ValueError(f"dropout={dropout}; expected a probability, 0 to 1")
+        self.in_channels = in_channels
+        self.hidden_channels = hidden_channels
+        self.num_layers = num_layers
+        self.bias = bias
+        self.dropout = dropout
+        self.bidirectional = bidirectional
+        self.init = init
+        self.time_scale = time_scale
+        width = self.gates * hidden_channels
+        for layer in range(num_layers):
+            channels = in_channels if layer == 0 else hidden_channels * self.num_directions
+            for suffix in self._suffixes(layer):
+                self.register_parameter(f"weight_ih_{suffix}", nn.Parameter(torch.empty(width, channels)))
+                self.register_parameter(f"weight_hh_{suffix}", nn.Parameter(torch.empty(width, hidden_channels)))
+                for name in (f"bias_ih_{suffix}", f"bias_hh_{suffix}"):
+                    self.register_parameter(name, nn.Parameter(torch.empty(width)) if bias else None)
+        self.reset_parameters()
+
+    @property
+    def num_directions(self) -> int:
+        """2 where the reversed edges are swept too, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def state_channels(self) -> int:  # type: ignore[override]
+        """Width S of one node's state."""
+        return self.hidden_channels
+
+    def reset_parameters(self, init: str | None = None, time_scale: float | None = None) -> None:
+        """Draws the parameters anew.
+
+        Args:
+            init: One of the names of :func:`gnnseq.layers.initialization.init_kernels`; the constructor's where None.
+                All but ``"torch"`` set the biases to zero before anything else.
+            time_scale: For ``"chrono"``, the longest dependency in steps.
+
+        Raises:
+            ValueError: If the name is unknown, or ``"chrono"`` has no time_scale.
+        """
+        if init is None:
+            init, time_scale = self.init, self.time_scale if time_scale is None else time_scale
+        check_init(init, self.inits, time_scale)
+        for layer in range(self.num_layers):
+            for suffix in self._suffixes(layer):
+                weights = self._weights(suffix)
+                init_kernels(weights.weight_ih, init, recurrent=False, gates=self.gates)
+                init_kernels(weights.weight_hh, init, recurrent=True, gates=self.gates)
+                for bias in (weights.bias_ih, weights.bias_hh):
+                    if bias is not None and init == "torch":
+                        nn.init.uniform_(bias, -(self.hidden_channels**-0.5), self.hidden_channels**-0.5)
+                    elif bias is not None:
+                        nn.init.zeros_(bias)
+                if init == "chrono":
+                    if weights.bias_ih is None:
+                        raise ValueError("init='chrono' sets biases, and bias=False leaves none; use bias=True")
+                    assert time_scale is not None
+                    self._init_time_scale(weights.bias_ih, time_scale)
+
+    def forward(
+        self, x: Tensor, graph: Schedule | Tensor, state: Tensor | tuple[Tensor, ...] | None = None
+    ) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
+        """Runs all layers over the graph.
+
+        Args:
+            x: Inputs of the nodes. [N, F]
+            graph: A schedule, or ``edge_index`` [2, E] of a directed acyclic graph, which is swept topologically;
+                making the schedule once saves its cost on every later call.
+            state: Initial state, as torch.nn has it, rows in the order of ``schedule.starts``; zeros where None.
+                [L * D, B, H], a pair of these for an LSTM.
+
+        Returns:
+            h [N, H * D], the last layer's output at every node, and the final state, rows in the order of
+            ``schedule.ends``. [L * D, B', H]. On paths B' = B and both are torch.nn's h_0 and h_n. In a bidirectional
+            layer the backward direction's state enters at the ends and is read at the starts, and where these differ
+            in number (on a tree) the rows of both are padded with zeros to the larger.
+
+        Raises:
+            ValueError: If x, the graph or the state have a wrong shape, type or device, or the graph has a cycle.
+        """
+        schedule = self._check(x, graph)
+        ordered = schedule.in_order
+        initial = self._split_state(state, schedule)
+        h = x if schedule.order is None else x.index_select(0, schedule.order)
+        finals = []
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction, suffix in enumerate(self._suffixes(layer)):
+                along = ordered if direction == 0 else ordered.reversed
+                entering = None if initial is None else initial[len(finals)][: along.starts.numel()]
+                output, final = self._sweep(h, along, entering, self._weights(suffix))
+                outputs.append(output)
+                finals.append(final)
+            h = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+            if self.dropout > 0.0 and layer < self.num_layers - 1:
+                h = functional.dropout(h, self.dropout, self.training)
+        if schedule.order is not None:
+            h = torch.empty_like(h).index_copy(0, schedule.order, h)
+        return h, self._join_state(finals)
+
+    def reach(self, graph: Schedule | Tensor, num_nodes: int) -> csr_array:
+        """Which inputs each output depends on, by the structure of the schedule alone.
+
+        Returns:
+            Row v holds the nodes that v's output depends on, whatever the parameters. Boolean [N, N].
+        """
+        schedule = graph if isinstance(graph, Schedule) else topological(graph, num_nodes)
+        once = dependence(schedule)
+        if self.bidirectional:
+            once = once + dependence(schedule.reversed)
+        reached = once
+        for _ in range(self.num_layers - 1):
+            reached = once @ reached
+        return reached
+
+    def _suffixes(self, layer: int) -> list[str]:
+        return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
+
+    def _weights(self, suffix: str) -> CellWeights:
+        return CellWeights(*(getattr(self, f"{name}_{suffix}") for name in CellWeights._fields))
+
+    def _sweep(
+        self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
+    ) -> tuple[Tensor, Tensor]:
+        """One layer in one direction: h [N, H] and the final state [B', S]."""
+        if is_watched(self) or schedule.rounds is not None:
+            return self.run_reference(x, schedule, initial, weights)
+        return sweep(self.kind, x, schedule, initial, weights)
+
+    def run_reference(
+        self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
+    ) -> tuple[Tensor, Tensor]:
+        """One layer in one direction by the step-by-step loop: h [N, H] and the final state [B', S]."""
+        term = functional.linear(x, weights.weight_ih, weights.bias_ih)
+        states = self.run(term, schedule, initial, weight_hh=weights.weight_hh, bias_hh=weights.bias_hh)
+        if initial is None:
+            initial = states.new_zeros(schedule.starts.numel(), self.state_channels)
+        # Row N holds what an empty path's end (-1) is: its untouched initial state.
+        empty = schedule.ends < 0
+        final = states.new_zeros(schedule.ends.numel(), self.state_channels)
+        final = final.index_copy(0, (~empty).nonzero().view(-1), states[schedule.ends[~empty]])
+        final = final.index_copy(0, empty.nonzero().view(-1), initial[schedule.starts < 0])
+        return states[:, : self.hidden_channels], final
+
+    def _check(self, x: Tensor, graph: Schedule | Tensor) -> Schedule:
+        weight = self.weight_ih_l0
+        assert isinstance(weight, Tensor)
+        if x.dim() != 2 or x.size(1) != self.in_channels:
+            raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}], one row a node")
+        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise ValueError(f"x has type {x.dtype} and the parameters {weight.dtype}; convert one of them")
+        if not isinstance(graph, Schedule):
+            if graph.device != x.device:
+                raise ValueError(f"graph is on {graph.device} and x on {x.device}; move both to one device")
+            graph = topological(graph, x.size(0))
+        if graph.num_nodes != x.size(0):
+            raise ValueError(f"x has {x.size(0)} rows and the graph {graph.num_nodes} nodes; expected one row a node")
+        if not x.device == graph.device == weight.device:
+            raise ValueError(f"x is on {x.device}, the graph on {graph.device} and the parameters on {weight.device}; "
+                             "move all to one device")  # fmt: skip
+        return graph
+
+    def _split_state(self, state: Tensor | tuple[Tensor, ...] | None, schedule: Schedule) -> list[Tensor] | None:
+        """The rows [B, S] of each layer and direction."""
+        if state is None:
+            return None
+        parts = state if isinstance(state, tuple) else (state,)
+        wanted = self.state_channels // self.hidden_channels
+        rows = schedule.starts.numel()
+        if self.bidirectional:
+            rows = max(rows, schedule.ends.numel())
+        shape = [self.num_layers * self.num_directions, rows, self.hidden_channels]
+        if len(parts) != wanted or any(list(part.shape) != shape for part in parts):
+            came = ", ".join(str(list(part.shape)) for part in parts)
+            form = f"a pair (h, c), each {shape}" if wanted == 2 else str(shape)
+            raise ValueError(f"state has shape {came}; expected {form}: layers * directions, rows in the order of the "
+                             "schedule's starts, hidden_channels")  # fmt: skip
+        for part in parts:
+            if part.dtype != self.weight_ih_l0.dtype or part.device != self.weight_ih_l0.device:
+                raise ValueError(f"state is {part.dtype} on {part.device}; expected {self.weight_ih_l0.dtype} on "
+                                 f"{self.weight_ih_l0.device}, as the parameters are")  # fmt: skip
+        return list(torch.cat(parts, dim=2))
+
+    def _join_state(self, finals: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
+        most = max(final.size(0) for final in finals)
+        joined = torch.stack([functional.pad(final, (0, 0, 0, most - final.size(0))) for final in finals])
+        parts = joined.split(self.hidden_channels, dim=2)
+        return parts[0] if len(parts) == 1 else parts
+
+    def _init_time_scale(self, bias: Tensor, time_scale: float) -> None:
+        raise NotImplementedError(f"{type(self).__name__} has no gates to set from time_scale")
+
+    def __repr__(self) -> str:
+        options = {"num_layers": 1, "bias": True, "dropout": 0.0, "bidirectional": False, "nonlinearity": "tanh"}
+        named = [f", {k}={getattr(self, k)!r}" for k, usual in options.items() if getattr(self, k, usual) != usual]
+        return f"{type(self).__name__}({self.in_channels}, {self.hidden_channels}{''.join(named)})"
+
+    @abstractmethod
+    def message(self, *args: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def update(self, *args: Tensor) -> Tensor: ...

@@ -1,0 +1,84 @@
+"""The one loop that all layers are: go through a schedule's steps and let each step's nodes read their sources.
+
+Letters: N nodes, B rows of initial state, S width of a state, G width of the input term, n nodes and e edges of a step.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.nn import MessagePassing
+
+from gnnseq.schedule import Schedule
+
+__all__ = ["ScheduledMessagePassing", "is_watched"]
+
+_HOOKS = [
+    f"_{stage}_forward_{kind}" for stage in ("propagate", "message", "aggregate") for kind in ("pre_hooks", "hooks")
+]
+
+
+def is_watched(layer: MessagePassing) -> bool:
+    """Whether an explainer or a hook wants to see the layer's messages, which no kernel ever holds."""
+    return bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS)
+
+
+class ScheduledMessagePassing(MessagePassing):
+    r"""Base of the layers whose nodes fire as a schedule says.
+
+    .. math:: s_i = \mathrm{update}\Big(s_i, x_i, \sum_{j \to i} \mathrm{message}(s_j, x_i, w_{ji})\Big)
+
+    A subclass defines ``message`` and ``update`` in torch_geometric's manner: arguments whose names end in ``_j``
+    belong to the source of an edge, in ``_i`` to its target, and a pair holds (sources' values, targets' values).
+    It sets ``state_channels``, the width S of one node's state.
+    """
+
+    state_channels: int
+
+    def __init__(self) -> None:
+        super().__init__(aggr="sum")
+
+    def run(self, term: Tensor, schedule: Schedule, initial: Tensor | None, **weights: Any) -> Tensor:
+        """Goes through the schedule, step by step: the readable form that every kernel is held equal to.
+
+        Args:
+            term: What each node's own input contributes. [N, G]
+            schedule: Who fires when.
+            initial: Rows of initial state, entering at ``schedule.starts``; zeros where None. [B, S]
+            weights: Passed on to ``message`` and ``update``.
+
+        Returns:
+            The state of every node after its last firing. [N, S]
+        """
+        num_nodes = schedule.num_nodes
+        before = term.new_zeros(num_nodes, self.state_channels)
+        if initial is None:
+            initial = term.new_zeros(schedule.starts.numel(), self.state_channels)
+        elif schedule.rounds is not None:
+            before = initial
+        # A node without predecessors reads row b of the initial state from a node of its own, N + b.
+        state = torch.cat([before, initial])
+        entry = torch.full((num_nodes,), -1, device=term.device)
+        begun = (schedule.starts >= 0).nonzero().view(-1)
+        entry[schedule.starts[begun]] = begun + num_nodes
+        is_source = torch.zeros(num_nodes, dtype=torch.bool, device=term.device)
+        is_source[schedule.sources] = True
+        for step in schedule:
+            place = torch.full((num_nodes,), -1, device=term.device)
+            place[step.nodes] = torch.arange(step.nodes.numel(), device=term.device)
+            source, target = step.edge_index
+            entered = step.nodes[is_source[step.nodes]]
+            edge_index = torch.stack([torch.cat([source, entry[entered]]), place[torch.cat([target, entered])]])
+            edge_weight = step.edge_weight
+            if edge_weight is None:
+                edge_weight = term.new_ones(source.numel())
+            fired = self.propagate(
+                edge_index,
+                size=(state.size(0), step.nodes.numel()),
+                state=(state, state[step.nodes]),
+                term=(None, term[step.nodes]),
+                edge_weight=torch.cat([edge_weight.to(term.dtype), term.new_ones(entered.numel())]).unsqueeze(-1),
+                **weights,
+            )
+            state = state.index_copy(0, step.nodes, fired)
+        return state[:num_nodes]

@@ -1,0 +1,353 @@
+"""When each node of a graph fires, as data.
+
+A schedule is a list of steps; a step is a set of nodes and the edges into them. Whoever runs one goes through the
+steps, and in each lets the step's nodes read the states that their sources had before it. Firing every node in every
+step is a graph network; firing each node once, after all of its predecessors, is a recurrent network.
+
+Letters: N nodes, E edges, B rows of state (one a path, on paths), T_b length of path b.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnnseq.graphs import as_edge_index
+from gnnseq.levels import levels, path_heads
+
+__all__ = ["Schedule", "Step", "pack_paths", "packed_paths", "synchronous", "topological", "unpack_paths"]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step: these nodes fire, reading along these edges.
+
+    Attributes:
+        nodes: The nodes that fire. [n]
+        edge_index: All edges into them, sorted by target. [2, e]
+        edge_weight: Weights of those edges, or None where all are 1. [e]
+    """
+
+    nodes: Tensor
+    edge_index: Tensor
+    edge_weight: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """The steps in which the nodes of a graph fire; made by :func:`topological`, :func:`synchronous`, :func:`pack_paths`.
+
+    ``len(schedule)`` is the number of sequential steps and iterating gives each :class:`Step`.
+
+    Attributes:
+        num_nodes: Number of nodes N.
+        edge_index: Edges, sorted by the firing of their target, then of their source. [2, E]
+        edge_weight: Their weights, or None where all are 1. [E]
+        order: Nodes in firing order, or None where they are numbered that way already. [N]
+        step_sizes: How many nodes fire in each step of one round.
+        edge_sizes: How many edges are read in each step of one round.
+        starts: The node at which row b of the initial state enters: on a topological schedule those without
+            predecessors, -1 for an empty path; on a synchronous one every node. [B]
+        ends: The node at which row b of the final state is read: those without successors, or every node. [B']
+        lengths: Length of the path that begins at ``starts[b]``, or None where the graph is not a set of paths. [B]
+        rounds: How often the steps are repeated; None for a topological schedule, which goes through them once.
+    """
+
+    num_nodes: int
+    edge_index: Tensor
+    edge_weight: Tensor | None
+    order: Tensor | None
+    step_sizes: tuple[int, ...]
+    edge_sizes: tuple[int, ...]
+    starts: Tensor
+    ends: Tensor
+    lengths: tuple[int, ...] | None = None
+    rounds: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.step_sizes) * (1 if self.rounds is None else self.rounds)
+
+    def __getitem__(self, index: int) -> Step:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"step {index} of a schedule of {len(self)} steps")
+        index = index % len(self) % len(self.step_sizes)
+        first, last = self.node_offsets[index : index + 2]
+        nodes = torch.arange(first, last, device=self.device) if self.order is None else self.order[first:last]
+        edges = slice(*self.edge_offsets[index : index + 2])
+        return Step(nodes, self.edge_index[:, edges], None if self.edge_weight is None else self.edge_weight[edges])
+
+    def __iter__(self) -> Iterator[Step]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        kind = "topological" if self.rounds is None else "synchronous"
+        return f"Schedule({kind}, nodes={self.num_nodes}, edges={self.edge_index.size(1)}, steps={len(self)})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the schedule's tensors are."""
+        return self.edge_index.device
+
+    @cached_property
+    def node_offsets(self) -> list[int]:
+        """Place in the firing order at which each step begins, and N."""
+        return list(accumulate(self.step_sizes, initial=0))
+
+    @cached_property
+    def edge_offsets(self) -> list[int]:
+        """Column of ``edge_index`` at which each step begins, and E."""
+        return list(accumulate(self.edge_sizes, initial=0))
+
+    @cached_property
+    def sources(self) -> Tensor:
+        """Nodes without predecessors. [number of them]"""
+        has_predecessor = torch.zeros(self.num_nodes, dtype=torch.bool, device=self.device)
+        has_predecessor[self.edge_index[1]] = True
+        return (~has_predecessor).nonzero().view(-1)
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """Rows of state in the order in which their nodes fire, empty paths left out. [B]"""
+        begun = (self.starts >= 0).nonzero().view(-1)
+        return begun[self.in_order.starts[begun].argsort()]
+
+    @cached_property
+    def in_order(self) -> "Schedule":
+        """The same schedule with nodes renumbered in firing order: node ``order[p]`` becomes p."""
+        if self.order is None:
+            return self
+        # One slot more than nodes, so that -1, the start of an empty path, stays -1.
+        place = torch.full((self.num_nodes + 1,), -1, device=self.device)
+        place[self.order] = torch.arange(self.num_nodes, device=self.device)
+        return replace(
+            self, edge_index=place[self.edge_index], order=None, starts=place[self.starts], ends=place[self.ends]
+        )
+
+    @cached_property
+    def reversed(self) -> "Schedule":
+        """The sweep along the reversed edges; its state has the same rows, entering where this one's is read."""
+        backwards = self.edge_index.flip(0)
+        if self.rounds is not None:
+            return synchronous(backwards, self.num_nodes, self.rounds, self.edge_weight)
+        swept = topological(backwards, self.num_nodes, self.edge_weight)
+        return replace(swept, starts=self.ends, ends=self.starts, lengths=self.lengths)
+
+    def to(self, device: torch.device | str) -> "Schedule":
+        """The same schedule with its tensors on another device."""
+        if torch.device(device) == self.device:
+            return self
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Schedule(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+
+
+def topological(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> Schedule:
+    """Fires every node once, after all of its predecessors: step l is the nodes whose longest path from a source is l.
+
+    On a path this is a recurrent network's sweep, on a tree the sweep from the leaves to the root. The result does not
+    depend on the order in which the edges are listed.
+
+    Args:
+        edge_index: Edges of a directed acyclic graph, in any form of :func:`gnnseq.graphs.as_edge_index`. [2, E]
+        num_nodes: Number of nodes N.
+        edge_weight: A factor for every message. [E]
+
+    Returns:
+        The schedule. Paths take O(N log N) vectorised work, and so do trees; other graphs one vectorised pass a level.
+
+    Raises:
+        ValueError: If the graph has a cycle (its edges are named), or the edges are malformed.
+
+    Example:
+        >>> schedule = topological(torch.tensor([[0, 1, 2], [2, 2, 3]]), num_nodes=4)
+        >>> [step.nodes.tolist() for step in schedule]
+        [[0, 1], [2], [3]]
+    """
+    edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
+    device, edges = edge_index.device, edge_index.cpu().numpy()
+    level = levels(edges, num_nodes)
+    in_degree, out_degree = (np.bincount(edges[end], minlength=num_nodes) for end in (1, 0))
+    starts, ends = (in_degree == 0).nonzero()[0], (out_degree == 0).nonzero()[0]
+    lengths = None
+    if edges.size == 0 or max(in_degree.max(), out_degree.max()) <= 1:
+        # Paths: within a level the longest comes first, so that the living ones are always a prefix.
+        head = path_heads(edges, num_nodes)
+        size = np.bincount(head, minlength=num_nodes)
+        rank = np.empty(num_nodes, dtype=np.int64)
+        rank[starts[np.argsort(-size[starts], kind="stable")]] = np.arange(len(starts))
+        order = np.lexsort((rank[head], level))
+        tail = np.empty(num_nodes, dtype=np.int64)
+        tail[head[ends]] = ends
+        ends, lengths = tail[starts], tuple(size[starts].tolist())
+    else:
+        order = np.argsort(level, kind="stable")
+    place = np.empty(num_nodes, dtype=np.int64)
+    place[order] = np.arange(num_nodes)
+    sorting = _canonical(place[edges], edge_weight)
+    return Schedule(
+        num_nodes=num_nodes,
+        edge_index=edge_index[:, sorting],
+        edge_weight=None if edge_weight is None else edge_weight[sorting],
+        order=None if bool((order == np.arange(num_nodes)).all()) else torch.from_numpy(order).to(device),
+        step_sizes=tuple(np.bincount(level).tolist()) if num_nodes else (),
+        edge_sizes=tuple(np.bincount(level[edges[1]], minlength=level.max() + 1).tolist()) if num_nodes else (),
+        starts=torch.from_numpy(starts).to(device),
+        ends=torch.from_numpy(ends).to(device),
+        lengths=lengths,
+    )
+
+
+def synchronous(edge_index: Tensor, num_nodes: int, rounds: int = 1, edge_weight: Tensor | None = None) -> Schedule:
+    """Fires every node in every round, each reading its sources' states of the round before.
+
+    A node reads zeros before the first round unless a state [.., N, H] is given, so k rounds of a layer move
+    information k - 1 hops from its inputs.
+
+    Args:
+        edge_index: Edges of any graph, in any form of :func:`gnnseq.graphs.as_edge_index`. [2, E]
+        num_nodes: Number of nodes N.
+        rounds: Number of rounds k.
+        edge_weight: A factor for every message. [E]
+
+    Raises:
+        ValueError: If rounds is negative or the edges are malformed.
+
+    Example:
+        >>> len(synchronous(torch.tensor([[0, 1], [1, 0]]), num_nodes=2, rounds=3))
+        3
+    """
+    if rounds < 0:
+        raise ValueError(f"rounds={rounds} is negative; expected 0 or more")
+    edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
+    sorting = _canonical(edge_index.cpu().numpy(), edge_weight)
+    nodes = torch.arange(num_nodes, device=edge_index.device)
+    return Schedule(
+        num_nodes=num_nodes,
+        edge_index=edge_index[:, sorting],
+        edge_weight=None if edge_weight is None else edge_weight[sorting],
+        order=None,
+        step_sizes=(num_nodes,),
+        edge_sizes=(edge_index.size(1),),
+        starts=nodes,
+        ends=nodes,
+        rounds=rounds,
+    )
+
+
+def packed_paths(lengths: Sequence[int]) -> Schedule:
+    """Sweeps B paths whose nodes are stored in firing order: all first nodes, then all second ones, and so on.
+
+    Longer paths come first within a step, as in :class:`torch.nn.utils.rnn.PackedSequence`; rows of state are in the
+    order of ``lengths``. For B paths of T nodes each, the nodes are those of a [T, B, F] tensor flattened to [T * B, F].
+
+    Args:
+        lengths: Number of nodes of each path, in any order; 0 is an empty path, whose state passes through. [B]
+
+    Raises:
+        ValueError: If a length is negative or not an integer.
+
+    Example:
+        >>> schedule = packed_paths([1, 3])
+        >>> schedule.step_sizes, schedule.edge_index.tolist()
+        ((2, 1, 1), [[0, 2], [2, 3]])
+    """
+    size = np.asarray(lengths)
+    if size.ndim != 1 or (size.size > 0 and (size.dtype.kind not in "iu" or size.min() < 0)):
+        raise ValueError(f"lengths={lengths} should be one non-negative integer a path")
+    size = size.astype(np.int64)
+    longest = int(size.max(initial=0))
+    row = np.argsort(-size, kind="stable")  # row[r] is the path of rank r
+    rank = np.empty_like(row)
+    rank[row] = np.arange(len(size))
+    alive = len(size) - np.cumsum(np.bincount(size, minlength=longest + 1))[:-1]  # paths longer than t, t = 0..
+    offset = np.concatenate([[0], np.cumsum(alive)])
+    target = np.arange(offset[1] if longest else 0, offset[-1])
+    source = target - np.repeat(alive[:-1], alive[1:])
+    return Schedule(
+        num_nodes=int(offset[-1]),
+        edge_index=torch.from_numpy(np.stack([source, target])),
+        edge_weight=None,
+        order=None,
+        step_sizes=tuple(alive.tolist()),
+        edge_sizes=(0, *alive[1:].tolist()) if longest else (),
+        starts=torch.from_numpy(np.where(size > 0, rank, -1)),
+        ends=torch.from_numpy(np.where(size > 0, offset[np.maximum(size - 1, 0)] + rank, -1)),
+        lengths=tuple(size.tolist()),
+    )
+
+
+def pack_paths(sequences: Sequence[Tensor]) -> tuple[Tensor, Schedule]:
+    """Sequences of any lengths as one set of nodes in firing order, and the schedule that sweeps them.
+
+    Args:
+        sequences: B tensors [T_b, F], lengths in any order, empty ones included.
+
+    Returns:
+        x [N, F] with N the sum of the lengths, and the schedule of :func:`packed_paths`.
+
+    Raises:
+        ValueError: If there are no sequences, or they differ in width, type or device.
+
+    Example:
+        >>> x, schedule = pack_paths([torch.zeros(2, 5), torch.ones(4, 5)])
+        >>> x.shape, len(schedule)
+        (torch.Size([6, 5]), 4)
+        >>> [h.shape[0] for h in unpack_paths(x, schedule)]
+        [2, 4]
+    """
+    if len(sequences) == 0:
+        raise ValueError("sequences is empty; expected at least one tensor [T, F], whose width tells F")
+    first = sequences[0]
+    for number, sequence in enumerate(sequences):
+        if sequence.dim() != 2:
+            raise ValueError(f"sequences[{number}] has shape {list(sequence.shape)}; expected [T, F]")
+        if (sequence.size(1), sequence.dtype, sequence.device) != (first.size(1), first.dtype, first.device):
+            raise ValueError(
+                f"sequences[{number}] is {list(sequence.shape)} of {sequence.dtype} on {sequence.device}; "
+                f"sequences[0] is {list(first.shape)} of {first.dtype} on {first.device}: make them alike"
+            )
+    schedule = packed_paths([sequence.size(0) for sequence in sequences]).to(first.device)
+    listed = _listed_to_packed(schedule)
+    return torch.cat(list(sequences)).index_select(0, listed.argsort()), schedule
+
+
+def unpack_paths(h: Tensor, schedule: Schedule) -> list[Tensor]:
+    """Takes node values apart into one tensor a path, in the order of the schedule's rows.
+
+    Args:
+        h: Values of the nodes. [N, ...]
+        schedule: A schedule of paths, from :func:`pack_paths` or :func:`topological`.
+
+    Returns:
+        B tensors [T_b, ...].
+
+    Raises:
+        ValueError: If the graph is not a set of paths, or h has another number of nodes.
+    """
+    if schedule.lengths is None:
+        raise ValueError("schedule is not one of paths: some node has two predecessors or successors, or fires in "
+                         "rounds; read its nodes from h directly")  # fmt: skip
+    if h.dim() == 0 or h.size(0) != schedule.num_nodes:
+        raise ValueError(f"h has shape {list(h.shape)}; expected {schedule.num_nodes} rows, one a node")
+    return list(h.index_select(0, _listed_to_packed(schedule).to(h.device)).split(list(schedule.lengths)))
+
+
+def _listed_to_packed(schedule: Schedule) -> Tensor:
+    """The node of every place in the list of paths laid end to end, in row order. [N]"""
+    device = schedule.device
+    alive = torch.tensor(schedule.step_sizes, device=device)
+    first = torch.tensor(schedule.node_offsets[:-1], device=device).repeat_interleave(alive)
+    rank = torch.arange(schedule.num_nodes, device=device) - first  # of the path that each place in firing order is on
+    listed = torch.argsort(schedule.rows[rank], stable=True)
+    return listed if schedule.order is None else schedule.order[listed]
+
+
+def _canonical(edges: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]", edge_weight: Tensor | None) -> Tensor:
+    """The sorting of edges by target, then source, then weight: the same however they were listed. [E]"""
+    keys = [edges[0], edges[1]]
+    if edge_weight is not None:
+        keys.insert(0, edge_weight.detach().double().cpu().numpy())
+    return torch.from_numpy(np.lexsort(keys))
