@@ -132,7 +132,9 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
                              f"x has {num_nodes} nodes, so expected [{num_nodes}, {num_nodes}]")  # fmt: skip
         if edge_weight is not None:
             raise ValueError("edge_weight came beside a sparse adjacency, which carries its own; give one of the two")
-        return to_edge_index(graph)
+        rows_columns, values = to_edge_index(graph)
+        check_edge_weight(values, rows_columns)
+        return rows_columns.flip(0), values
     if isinstance(graph, EdgeIndex):
         graph = graph.as_tensor()
     if not isinstance(graph, Tensor):

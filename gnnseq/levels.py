@@ -7,6 +7,8 @@ level (Kahn, "Topological Sorting of Large Networks", 1962).
 Letters: N nodes, E edges. Edges are NumPy arrays [2, E], sources above targets.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -105,7 +107,7 @@ def _name_cycle(edges: Integers, num_nodes: int) -> str:
         seen[node] = len(seen)
         node = predecessor[node]
     cycle = [*list(seen)[seen[node] :], node][::-1]
-    names = [f"{a}->{b}" for a, b in zip(cycle, cycle[1:], strict=False)]
+    names = [f"{a}->{b}" for a, b in pairwise(cycle)]
     shown = ", ".join(names[:12]) + (f", ... ({len(names)} edges)" if len(names) > 12 else "")
     return (
         f"edge_index has the cycle {shown}; a topological schedule needs a directed acyclic graph: "

@@ -8,7 +8,7 @@ Letters: N nodes, E edges, B rows of state (one a path, on paths), T_b length of
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -39,8 +39,9 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """The steps in which the nodes of a graph fire; made by :func:`topological`, :func:`synchronous`, :func:`pack_paths`.
+    """The steps in which the nodes of a graph fire.
 
+    :func:`topological`, :func:`synchronous`, :func:`packed_paths` and :func:`pack_paths` make one.
     ``len(schedule)`` is the number of sequential steps and iterating gives each :class:`Step`.
 
     Attributes:
@@ -140,8 +141,14 @@ class Schedule:
         """The same schedule with its tensors on another device."""
         if torch.device(device) == self.device:
             return self
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Schedule(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+        return replace(
+            self,
+            edge_index=self.edge_index.to(device),
+            edge_weight=None if self.edge_weight is None else self.edge_weight.to(device),
+            order=None if self.order is None else self.order.to(device),
+            starts=self.starts.to(device),
+            ends=self.ends.to(device),
+        )
 
 
 def topological(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> Schedule:
@@ -241,7 +248,8 @@ def packed_paths(lengths: Sequence[int]) -> Schedule:
     """Sweeps B paths whose nodes are stored in firing order: all first nodes, then all second ones, and so on.
 
     Longer paths come first within a step, as in :class:`torch.nn.utils.rnn.PackedSequence`; rows of state are in the
-    order of ``lengths``. For B paths of T nodes each, the nodes are those of a [T, B, F] tensor flattened to [T * B, F].
+    order of ``lengths``. For B paths of T nodes each, the nodes are those of a [T, B, F] tensor flattened to
+    [T * B, F].
 
     Args:
         lengths: Number of nodes of each path, in any order; 0 is an empty path, whose state passes through. [B]

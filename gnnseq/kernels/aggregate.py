@@ -94,11 +94,13 @@ class _Aggregate(torch.autograd.Function):
     def vmap(
         info: Any, in_dims: tuple[int | None, int | None, None], x: Tensor, weight: Tensor, adjacency: Adjacency
     ) -> tuple[Tensor, int]:
-        if in_dims[1] is not None:  # a graph of its own weights for each entry
-            x = x.movedim(in_dims[0], 0) if in_dims[0] is not None else x.expand(info.batch_size, *x.shape)
-            rows = [aggregate(one, w, adjacency) for one, w in zip(x, weight.movedim(in_dims[1], 0), strict=True)]
-            return torch.stack(rows), 0
-        wide = x.movedim(in_dims[0], 1)  # [N, V, F]: one aggregation, V times as wide
+        x_dim, weight_dim, _ = in_dims
+        if weight_dim is not None:  # weights of its own for each entry
+            entries = x.expand(info.batch_size, *x.shape) if x_dim is None else x.movedim(x_dim, 0)
+            weights = weight.movedim(weight_dim, 0)
+            return torch.stack([aggregate(*entry, adjacency) for entry in zip(entries, weights, strict=True)]), 0
+        assert x_dim is not None
+        wide = x.movedim(x_dim, 1)  # [N, V, F]: one aggregation, V times as wide
         return aggregate(wide.reshape(wide.size(0), -1), weight, adjacency).view(wide.shape), 1
 
 

@@ -2,94 +2,29 @@
 
 Each step's nodes are rows next to one another, so a step is a gather from earlier rows, a product and a write. The
 backward passes are derived by hand: states are stored once, and every weight's gradient is one product over all nodes.
-
-Letters: N nodes, H hidden channels, G gates, S state width, V rows of entering state, n nodes and e edges of a step.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from gnnseq.kernels.frontier_gru import gru_sweep
+from gnnseq.kernels.frontier_lstm import lstm_sweep
+from gnnseq.kernels.frontier_rnn import rnn_sweep
+from gnnseq.kernels.fronts import Fronts
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
     from gnnseq.layers.recurrent import CellWeights
 
-__all__ = ["Front", "Fronts", "frontier_sweep"]
-
-
-@dataclass(frozen=True)
-class Front:
-    """One step: rows of its nodes, and its edges.
-
-    Entering states are the first V rows of what is read, so ``source`` counts from there.
-    """
-
-    rows: slice
-    read_rows: slice  # the same nodes, counted with the entering states
-    edges: slice
-    source: Tensor  # [e]
-    target: Tensor  # [e], counted from the step's first node
-    weight: Tensor | None  # [e, 1]
-
-    def gather(self, states: Tensor) -> Tensor:
-        """Weighted states of the sources. [e, H]"""
-        read = states.index_select(0, self.source)
-        return read if self.weight is None else read * self.weight
-
-    def sum(self, messages: Tensor) -> Tensor:
-        """Sums the messages of each node of the step. [n, H]"""
-        total = messages.new_zeros(self.rows.stop - self.rows.start, messages.size(1))
-        return total.index_add_(0, self.target, messages)
-
-
-@dataclass(frozen=True)
-class Fronts:
-    """The steps of a schedule, with one entering edge to each node that has no predecessor where states enter."""
-
-    steps: list[Front]
-    num_nodes: int
-    num_edges: int
-    entering: int
-
-    @staticmethod
-    def of(schedule: Schedule, edge_weight: Tensor | None, entering: int) -> "Fronts":
-        """The fronts of a schedule in firing order; ``entering`` is V, the size of the first step or 0."""
-        source, target = schedule.edge_index
-        if entering > 0:
-            first = torch.arange(entering, device=source.device)
-            source, target = torch.cat([first, source + entering]), torch.cat([first, target])
-        weight = None if edge_weight is None else edge_weight.unsqueeze(1)
-        steps = []
-        for step in range(len(schedule)):
-            begin, end = schedule.node_offsets[step : step + 2]
-            edges = slice(
-                schedule.edge_offsets[step] + (entering if step > 0 else 0), schedule.edge_offsets[step + 1] + entering
-            )
-            steps.append(
-                Front(
-                    rows=slice(begin, end),
-                    read_rows=slice(begin + entering, end + entering),
-                    edges=edges,
-                    source=source[edges],
-                    target=target[edges] - begin,
-                    weight=None if weight is None else weight[edges],
-                )
-            )
-        return Fronts(steps, schedule.num_nodes, source.numel(), entering)
+__all__ = ["frontier_sweep"]
 
 
 def frontier_sweep(
     kind: str, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
 ) -> tuple[Tensor, Tensor]:
-    """Sweeps any graph whose nodes are numbered in firing order; arguments and results as :func:`gnnseq.kernels.sweep`."""
-    from gnnseq.kernels.frontier_gru import gru_sweep
-    from gnnseq.kernels.frontier_lstm import lstm_sweep
-    from gnnseq.kernels.frontier_rnn import rnn_sweep
-
+    """Sweeps any graph whose nodes are numbered in firing order, as :func:`gnnseq.kernels.sweep`."""
     entered = None
     if initial is not None and schedule.num_nodes > 0:
         entered = initial.new_empty(initial.shape).index_copy(0, schedule.starts, initial)
@@ -98,26 +33,13 @@ def frontier_sweep(
         edge_weight = edge_weight.to(x.dtype)
         if entered is not None:
             edge_weight = torch.cat([edge_weight.new_ones(entered.size(0)), edge_weight])
-    fronts = Fronts.of(
-        schedule, None if edge_weight is None else edge_weight.detach(), 0 if entered is None else entered.size(0)
-    )
+    fixed = None if edge_weight is None else edge_weight.detach()
+    fronts = Fronts.of(schedule, fixed, 0 if entered is None else entered.size(0))
     if kind == "lstm":
         h, c = lstm_sweep(x, entered, edge_weight, weights, fronts)
-        states = (
-            torch.cat([h, c], dim=1).index_select(0, schedule.ends) if schedule.ends.numel() else torch.cat([h, c], 1)
-        )
-        return h, states
+        return h, torch.cat([h.index_select(0, schedule.ends), c.index_select(0, schedule.ends)], dim=1)
     if kind == "gru":
         h = gru_sweep(x, entered, edge_weight, weights, fronts)
     else:
         h = rnn_sweep(x, entered, edge_weight, weights, fronts, kind.removeprefix("rnn_"))
     return h, h.index_select(0, schedule.ends)
-
-
-def input_term(x: Tensor, weights: "CellWeights", hidden_bias: bool) -> Tensor:
-    """W_ih x + b_ih, and b_hh where the rule adds it to the same sum. [N, G * H]"""
-    bias = weights.bias_ih
-    if bias is not None and hidden_bias:
-        assert weights.bias_hh is not None
-        bias = bias + weights.bias_hh
-    return functional.linear(x, weights.weight_ih, bias)

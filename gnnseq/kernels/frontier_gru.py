@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gnnseq.kernels.frontier import Fronts, input_term
+from gnnseq.kernels.fronts import Fronts, input_term
 
 if TYPE_CHECKING:
     from gnnseq.layers.recurrent import CellWeights
@@ -89,7 +89,7 @@ class _Sweep(torch.autograd.Function):
             torch.cat([d_r, d_z, d_n * r], dim=1, out=d_read[rows])
             if front.source.numel() > 0:
                 d_message = torch.addmm(d_h * z, d_read[rows], weight).index_select(0, front.target)
-                if d_edge is not None:
+                if d_edge is not None and front.weight is not None:
                     d_edge[front.edges] = (d_message * states.index_select(0, front.source)).sum(1)
                     d_message *= front.weight
                 d_states.index_add_(0, front.source, d_message)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gnnseq.kernels.frontier import Fronts, input_term
+from gnnseq.kernels.fronts import Fronts, input_term
 
 if TYPE_CHECKING:
     from gnnseq.layers.recurrent import CellWeights
@@ -116,7 +116,7 @@ class _Sweep(torch.autograd.Function):
                 d_sum = (d_gates[rows] @ other_weight).index_select(0, front.target)
                 d_kept = d_cell.index_select(0, front.target)  # gradient of the message f * c_j
                 read_c = c.index_select(0, front.source)
-                if d_edge is not None:
+                if d_edge is not None and front.weight is not None:
                     read_h = h.index_select(0, front.source)
                     d_edge[front.edges] = (d_sum * read_h).sum(1) + (d_kept * f * read_c).sum(1)
                     d_sum *= front.weight

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gnnseq.kernels.frontier import Fronts, input_term
+from gnnseq.kernels.fronts import Fronts, input_term
 
 if TYPE_CHECKING:
     from gnnseq.layers.recurrent import CellWeights
@@ -70,7 +70,7 @@ class _Sweep(torch.autograd.Function):
             torch.mul(d_states[front.read_rows], slope, out=d_term[front.rows])
             if front.source.numel() > 0:
                 d_message = (d_term[front.rows] @ weight).index_select(0, front.target)
-                if d_edge is not None:
+                if d_edge is not None and front.weight is not None:
                     d_edge[front.edges] = (d_message * states.index_select(0, front.source)).sum(1)
                     d_message *= front.weight
                 d_states.index_add_(0, front.source, d_message)

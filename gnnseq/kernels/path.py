@@ -72,7 +72,7 @@ def path_sweep(
     final = [h.index_select(0, ends)]
     if kind == "lstm":
         # A block's last rows, beyond those that live on, are paths that end in it; the last block's all do.
-        alive = [cells.size(0) for _, cells in finals][1:] + [0]
+        alive = [*(cells.size(0) for _, cells in finals[1:]), 0]
         ended = [cells[count:] for (_, cells), count in zip(finals, alive, strict=True)]
         final.append(torch.cat(ended[::-1]))
     return h, everything.index_copy(0, rows, torch.cat(final, dim=1).to(everything.dtype))

@@ -106,7 +106,7 @@ class GCN(MessagePassing):
         """The weighted features of the source. [..., e, F]"""
         return edge_weight.unsqueeze(-1) * x_j
 
-    def explain_message(self, inputs: Tensor, dim_size: int | None) -> Tensor:
+    def explain_message(self, inputs: Tensor) -> Tensor:
         """Masks the messages of the listed edges, for torch_geometric's explainers; the self-loops' stay."""
         edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
         loops = edge_mask.new_ones(inputs.size(self.node_dim) - edge_mask.size(0))

@@ -52,12 +52,8 @@ class LSTM(Recurrent):
 
     kind = "lstm"
     gates = 4
+    states = 2  # h and c
     inits = ("torch", "he", "orthogonal", "chrono")
-
-    @property
-    def state_channels(self) -> int:
-        """Width S = 2 H of one node's state: h beside c."""
-        return 2 * self.hidden_channels
 
     def message(
         self,

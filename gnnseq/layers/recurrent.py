@@ -3,7 +3,6 @@
 Letters: N nodes, F input channels, H hidden channels, L layers, D directions, B rows of state, G gates, S state width.
 """
 
-from abc import abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -30,10 +29,18 @@ class CellWeights(NamedTuple):
 
 
 class Recurrent(ScheduledMessagePassing):
-    """Base of the recurrent layers. A subclass names its rule: ``kind``, ``gates``, ``message`` and ``update``."""
+    """Base of the recurrent layers. A subclass defines its rule.
+
+    Attributes:
+        kind: Name of the rule among the kernels.
+        gates: Kernels stacked in each weight, G.
+        states: Tensors [H] in a node's state, laid side by side: S = states * H.
+        inits: Names that ``reset_parameters`` takes.
+    """
 
     kind: str
     gates: int
+    states: int = 1
     inits: tuple[str, ...]
 
     def __init__(
@@ -59,6 +66,7 @@ class Recurrent(ScheduledMessagePassing):
             raise ValueError(f"dropout={dropout}; expected a probability, 0 to 1")
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
+        self.state_channels = self.states * hidden_channels
         self.num_layers = num_layers
         self.bias = bias
         self.dropout = dropout
@@ -79,11 +87,6 @@ class Recurrent(ScheduledMessagePassing):
     def num_directions(self) -> int:
         """2 where the reversed edges are swept too, else 1."""
         return 2 if self.bidirectional else 1
-
-    @property
-    def state_channels(self) -> int:  # type: ignore[override]
-        """Width S of one node's state."""
-        return self.hidden_channels
 
     def reset_parameters(self, init: str | None = None, time_scale: float | None = None) -> None:
         """Draws the parameters anew.
@@ -140,7 +143,7 @@ class Recurrent(ScheduledMessagePassing):
         ordered = schedule.in_order
         initial = self._split_state(state, schedule)
         h = x if schedule.order is None else x.index_select(0, schedule.order)
-        finals = []
+        finals: list[Tensor] = []
         for layer in range(self.num_layers):
             outputs = []
             for direction, suffix in enumerate(self._suffixes(layer)):
@@ -223,7 +226,7 @@ class Recurrent(ScheduledMessagePassing):
         if state is None:
             return None
         parts = state if isinstance(state, tuple) else (state,)
-        wanted = self.state_channels // self.hidden_channels
+        wanted = self.states
         rows = schedule.starts.numel()
         if self.bidirectional:
             rows = max(rows, schedule.ends.numel())
@@ -242,7 +245,7 @@ class Recurrent(ScheduledMessagePassing):
     def _join_state(self, finals: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
         most = max(final.size(0) for final in finals)
         joined = torch.stack([functional.pad(final, (0, 0, 0, most - final.size(0))) for final in finals])
-        parts = joined.split(self.hidden_channels, dim=2)
+        parts: tuple[Tensor, ...] = joined.split(self.hidden_channels, dim=2)
         return parts[0] if len(parts) == 1 else parts
 
     def _init_time_scale(self, bias: Tensor, time_scale: float) -> None:
@@ -252,9 +255,3 @@ class Recurrent(ScheduledMessagePassing):
         options = {"num_layers": 1, "bias": True, "dropout": 0.0, "bidirectional": False, "nonlinearity": "tanh"}
         named = [f", {k}={getattr(self, k)!r}" for k, usual in options.items() if getattr(self, k, usual) != usual]
         return f"{type(self).__name__}({self.in_channels}, {self.hidden_channels}{''.join(named)})"
-
-    @abstractmethod
-    def message(self, *args: Tensor) -> Tensor: ...
-
-    @abstractmethod
-    def update(self, *args: Tensor) -> Tensor: ...

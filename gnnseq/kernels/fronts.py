@@ -1,0 +1,88 @@
+"""The steps of a sweep as rows and edges, for the frontier kernels.
+
+Letters: N nodes, H hidden channels, G gates, S state width, V rows of entering state, n nodes and e edges of a step.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gnnseq.schedule import Schedule
+
+if TYPE_CHECKING:
+    from gnnseq.layers.recurrent import CellWeights
+
+__all__ = ["Front", "Fronts", "input_term"]
+
+
+@dataclass(frozen=True)
+class Front:
+    """One step: rows of its nodes, and its edges.
+
+    Entering states are the first V rows of what is read, so ``source`` counts from there.
+    """
+
+    rows: slice
+    read_rows: slice  # the same nodes, counted with the entering states
+    edges: slice
+    source: Tensor  # [e]
+    target: Tensor  # [e], counted from the step's first node
+    weight: Tensor | None  # [e, 1]
+
+    def gather(self, states: Tensor) -> Tensor:
+        """Weighted states of the sources. [e, H]"""
+        read = states.index_select(0, self.source)
+        return read if self.weight is None else read * self.weight
+
+    def sum(self, messages: Tensor) -> Tensor:
+        """Sums the messages of each node of the step. [n, H]"""
+        total = messages.new_zeros(self.rows.stop - self.rows.start, messages.size(1))
+        return total.index_add_(0, self.target, messages)
+
+
+@dataclass(frozen=True)
+class Fronts:
+    """The steps of a schedule, with one entering edge to each node that has no predecessor where states enter."""
+
+    steps: list[Front]
+    num_nodes: int
+    num_edges: int
+    entering: int
+
+    @staticmethod
+    def of(schedule: Schedule, edge_weight: Tensor | None, entering: int) -> "Fronts":
+        """The fronts of a schedule in firing order; ``entering`` is V, the size of the first step or 0."""
+        source, target = schedule.edge_index
+        if entering > 0:
+            first = torch.arange(entering, device=source.device)
+            source, target = torch.cat([first, source + entering]), torch.cat([first, target])
+        weight = None if edge_weight is None else edge_weight.unsqueeze(1)
+        steps = []
+        for step in range(len(schedule)):
+            begin, end = schedule.node_offsets[step : step + 2]
+            edges = slice(
+                schedule.edge_offsets[step] + (entering if step > 0 else 0), schedule.edge_offsets[step + 1] + entering
+            )
+            steps.append(
+                Front(
+                    rows=slice(begin, end),
+                    read_rows=slice(begin + entering, end + entering),
+                    edges=edges,
+                    source=source[edges],
+                    target=target[edges] - begin,
+                    weight=None if weight is None else weight[edges],
+                )
+            )
+        return Fronts(steps, schedule.num_nodes, source.numel(), entering)
+
+
+def input_term(x: Tensor, weights: "CellWeights", hidden_bias: bool) -> Tensor:
+    """W_ih x + b_ih, and b_hh where the rule adds it to the same sum. [N, G * H]"""
+    bias = weights.bias_ih
+    if bias is not None and hidden_bias:
+        assert weights.bias_hh is not None
+        bias = bias + weights.bias_hh
+    return functional.linear(x, weights.weight_ih, bias)
