@@ -15,7 +15,15 @@ from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
-__all__ = ["as_edge_index", "check_edge_weight", "gcn_normalize", "path_graph", "space_time_graph", "tree_graph"]
+__all__ = [
+    "as_edge_index",
+    "check_edge_weight",
+    "check_one_device",
+    "gcn_normalize",
+    "path_graph",
+    "space_time_graph",
+    "tree_graph",
+]
 
 
 def path_graph(length: int, undirected: bool = False) -> Data:
@@ -126,20 +134,27 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
     Raises:
         ValueError: If shape, type, range or device is wrong; the message says which.
     """
+    if num_nodes < 0:
+        raise ValueError(f"num_nodes={num_nodes} is negative; expected 0 or more")
+    if not isinstance(graph, Tensor):
+        raise ValueError(f"edge_index is a {type(graph).__name__}; expected a [2, E] tensor of int64, an EdgeIndex or "
+                         "a torch.sparse adjacency")  # fmt: skip
     if is_torch_sparse_tensor(graph):
         if tuple(graph.shape) != (num_nodes, num_nodes):
             raise ValueError(f"edge_index is a sparse adjacency of shape {list(graph.shape)}; "
                              f"x has {num_nodes} nodes, so expected [{num_nodes}, {num_nodes}]")  # fmt: skip
         if edge_weight is not None:
             raise ValueError("edge_weight came beside a sparse adjacency, which carries its own; give one of the two")
-        rows_columns, values = to_edge_index(graph)
+        if graph.layout == torch.sparse_coo:
+            graph = graph.coalesce()
+            # Not to_edge_index: the indices of a leaf that requires grad can only be had from its detached twin.
+            rows_columns, values = graph.detach().indices(), graph.values()
+        else:
+            rows_columns, values = to_edge_index(graph)
         check_edge_weight(values, rows_columns)
         return rows_columns.flip(0), values
     if isinstance(graph, EdgeIndex):
         graph = graph.as_tensor()
-    if not isinstance(graph, Tensor):
-        raise ValueError(f"edge_index is a {type(graph).__name__}; expected a [2, E] tensor of int64, an EdgeIndex or "
-                         "a torch.sparse adjacency")  # fmt: skip
     if graph.dim() != 2 or graph.size(0) != 2:
         raise ValueError(f"edge_index has shape {list(graph.shape)}; expected [2, E]: sources above targets")
     if graph.dtype != torch.int64:
@@ -168,6 +183,14 @@ def check_edge_weight(edge_weight: Tensor, edge_index: Tensor) -> None:
         edge = int((~edge_weight.isfinite()).nonzero()[0])
         raise ValueError(f"edge_weight[{edge}]={float(edge_weight[edge])}; expected finite weights: "
                          "drop the edge or mend the value")  # fmt: skip
+
+
+def check_one_device(**named: object) -> None:
+    """Raises a ValueError that names where each argument is, unless all that have a device are on one."""
+    devices = {name: str(value.device) for name, value in named.items() if hasattr(value, "device")}
+    if len(set(devices.values())) > 1:
+        places = ", ".join(f"{name} on {device}" for name, device in devices.items())
+        raise ValueError(f"arguments are on different devices: {places}; move all to one device")
 
 
 def gcn_normalize(

@@ -44,30 +44,29 @@ class ScheduledMessagePassing(MessagePassing):
         Args:
             term: What each node's own input contributes. [N, G]
             schedule: Who fires when.
-            initial: Rows of initial state, entering at ``schedule.starts``; zeros where None. [B, S]
+            initial: Rows of initial state; zeros where None. On a topological schedule a node without predecessors
+                reads its row as if from a predecessor; on a synchronous one they are the nodes' first states. [B, S]
             weights: Passed on to ``message`` and ``update``.
 
         Returns:
             The state of every node after its last firing. [N, S]
         """
         num_nodes = schedule.num_nodes
-        before = term.new_zeros(num_nodes, self.state_channels)
         if initial is None:
             initial = term.new_zeros(schedule.starts.numel(), self.state_channels)
-        elif schedule.rounds is not None:
-            before = initial
-        # A node without predecessors reads row b of the initial state from a node of its own, N + b.
-        state = torch.cat([before, initial])
+        # Row b of the initial state is read from a node of its own, N + b.
         entry = torch.full((num_nodes,), -1, device=term.device)
-        begun = (schedule.starts >= 0).nonzero().view(-1)
-        entry[schedule.starts[begun]] = begun + num_nodes
-        is_source = torch.zeros(num_nodes, dtype=torch.bool, device=term.device)
-        is_source[schedule.sources] = True
+        if schedule.rounds is None:
+            state = torch.cat([term.new_zeros(num_nodes, self.state_channels), initial])
+            begun = (schedule.starts >= 0).nonzero().view(-1)
+            entry[schedule.starts[begun]] = begun + num_nodes
+        else:
+            state = initial
         for step in schedule:
             place = torch.full((num_nodes,), -1, device=term.device)
             place[step.nodes] = torch.arange(step.nodes.numel(), device=term.device)
             source, target = step.edge_index
-            entered = step.nodes[is_source[step.nodes]]
+            entered = step.nodes[entry[step.nodes] >= 0]
             edge_index = torch.stack([torch.cat([source, entry[entered]]), place[torch.cat([target, entered])]])
             edge_weight = step.edge_weight
             if edge_weight is None:

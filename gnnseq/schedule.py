@@ -104,13 +104,6 @@ class Schedule:
         return list(accumulate(self.edge_sizes, initial=0))
 
     @cached_property
-    def sources(self) -> Tensor:
-        """Nodes without predecessors. [number of them]"""
-        has_predecessor = torch.zeros(self.num_nodes, dtype=torch.bool, device=self.device)
-        has_predecessor[self.edge_index[1]] = True
-        return (~has_predecessor).nonzero().view(-1)
-
-    @cached_property
     def rows(self) -> Tensor:
         """Rows of state in the order in which their nodes fire, empty paths left out. [B]"""
         begun = (self.starts >= 0).nonzero().view(-1)
@@ -210,8 +203,8 @@ def topological(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None =
 def synchronous(edge_index: Tensor, num_nodes: int, rounds: int = 1, edge_weight: Tensor | None = None) -> Schedule:
     """Fires every node in every round, each reading its sources' states of the round before.
 
-    A node reads zeros before the first round unless a state [.., N, H] is given, so k rounds of a layer move
-    information k - 1 hops from its inputs.
+    Before the first round states are zero, or the initial state that is given, a row for every node. From zeros, k
+    rounds of a layer move information k - 1 hops from its inputs; from given states, those states k hops.
 
     Args:
         edge_index: Edges of any graph, in any form of :func:`gnnseq.graphs.as_edge_index`. [2, E]
@@ -346,8 +339,8 @@ def unpack_paths(h: Tensor, schedule: Schedule) -> list[Tensor]:
 def _listed_to_packed(schedule: Schedule) -> Tensor:
     """The node of every place in the list of paths laid end to end, in row order. [N]"""
     device = schedule.device
-    alive = torch.tensor(schedule.step_sizes, device=device)
-    first = torch.tensor(schedule.node_offsets[:-1], device=device).repeat_interleave(alive)
+    alive = torch.tensor(schedule.step_sizes, dtype=torch.int64, device=device)
+    first = torch.tensor(schedule.node_offsets[:-1], dtype=torch.int64, device=device).repeat_interleave(alive)
     rank = torch.arange(schedule.num_nodes, device=device) - first  # of the path that each place in firing order is on
     listed = torch.argsort(schedule.rows[rank], stable=True)
     return listed if schedule.order is None else schedule.order[listed]

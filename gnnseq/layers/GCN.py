@@ -7,7 +7,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import is_torch_sparse_tensor
 
-from gnnseq.graphs import as_edge_index, check_edge_weight, gcn_normalize
+from gnnseq.graphs import as_edge_index, check_edge_weight, check_one_device, gcn_normalize
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.layers.initialization import check_init
 from gnnseq.memo import Memo
@@ -60,6 +60,8 @@ class GCN(MessagePassing):
         bias: bool = True,
     ) -> None:
         super().__init__(aggr="sum")
+        if in_channels < 0 or out_channels < 0:
+            raise ValueError(f"in_channels={in_channels}, out_channels={out_channels}; expected 0 or more of both")
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.improved = improved
@@ -147,10 +149,11 @@ class GCN(MessagePassing):
                 check_edge_weight(edge_weight, edge_index)
             return self._weigh(edge_index, edge_weight, num_nodes)[1]
 
-        adjacency = self._adjacency.get((edge_index,), num_nodes, compress)
+        options = (num_nodes, self.normalize, self.add_self_loops, self.improved, self.lin.weight.dtype)
+        adjacency = self._adjacency.get((edge_index,), options, compress)
         if edge_weight is not None and edge_weight.requires_grad and torch.is_grad_enabled():
             return adjacency, weigh()
-        return adjacency, self._weights.get((edge_weight,), (adjacency, self.lin.weight.dtype), weigh)
+        return adjacency, self._weights.get((edge_weight,), adjacency, weigh)
 
     def _weigh(self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:
         """The edges and weights to sum over, self-loops included."""
@@ -175,9 +178,7 @@ class GCN(MessagePassing):
         weight = self.lin.weight
         if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
             raise ValueError(f"x has type {x.dtype} and the parameters {weight.dtype}; convert one of them")
-        if not x.device == edge_index.device == weight.device:
-            raise ValueError(f"x is on {x.device}, edge_index on {edge_index.device} and the parameters on "
-                             f"{weight.device}; move all to one device")  # fmt: skip
+        check_one_device(x=x, edge_index=edge_index, parameters=weight)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.in_channels}, {self.out_channels})"

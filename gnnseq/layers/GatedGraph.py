@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnseq.dependence import dependence
+from gnnseq.graphs import check_one_device
 from gnnseq.message_passing import ScheduledMessagePassing
 from gnnseq.schedule import synchronous
 
@@ -55,6 +56,9 @@ class GatedGraph(ScheduledMessagePassing):
         """The states after all rounds. [N, H]"""
         if x.dim() != 2 or x.size(1) > self.out_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [N, F] with F up to {self.out_channels}")
+        if x.dtype != self.weight.dtype:
+            raise ValueError(f"x has type {x.dtype} and the parameters {self.weight.dtype}; convert one of them")
+        check_one_device(x=x, edge_index=edge_index, parameters=self.weight)
         once = synchronous(edge_index, x.size(0), edge_weight=edge_weight)
         h = functional.pad(x, (0, self.out_channels - x.size(1)))
         for weight in self.weight:

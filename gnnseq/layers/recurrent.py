@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnseq.dependence import dependence
+from gnnseq.graphs import check_one_device
 from gnnseq.kernels import sweep
 from gnnseq.layers.initialization import check_init, init_kernels
 from gnnseq.message_passing import ScheduledMessagePassing, is_watched
@@ -211,14 +212,11 @@ class Recurrent(ScheduledMessagePassing):
         if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
             raise ValueError(f"x has type {x.dtype} and the parameters {weight.dtype}; convert one of them")
         if not isinstance(graph, Schedule):
-            if graph.device != x.device:
-                raise ValueError(f"graph is on {graph.device} and x on {x.device}; move both to one device")
+            check_one_device(x=x, graph=graph)
             graph = topological(graph, x.size(0))
         if graph.num_nodes != x.size(0):
             raise ValueError(f"x has {x.size(0)} rows and the graph {graph.num_nodes} nodes; expected one row a node")
-        if not x.device == graph.device == weight.device:
-            raise ValueError(f"x is on {x.device}, the graph on {graph.device} and the parameters on {weight.device}; "
-                             "move all to one device")  # fmt: skip
+        check_one_device(x=x, graph=graph, parameters=weight)
         return graph
 
     def _split_state(self, state: Tensor | tuple[Tensor, ...] | None, schedule: Schedule) -> list[Tensor] | None:
