@@ -1,0 +1,50 @@
+"""GatedGraph is torch_geometric's GatedGraphConv, and the equations of Li et al. 2016."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch_geometric.nn import GatedGraphConv
+
+import reference
+from gnnseq.layers import GatedGraph
+from strategies import graphs
+
+EXACT = {"rtol": 0, "atol": 1e-12}
+
+
+@given(graphs(), st.integers(1, 4), st.integers(1, 4), st.booleans())
+def test_equals_gatedgraphconv_and_the_reference(graph, channels, rounds, bias):
+    torch.manual_seed(graph.seed)
+    mine = GatedGraph(4, num_rounds=rounds, bias=bias).double()
+    theirs = GatedGraphConv(4, num_layers=rounds, bias=bias).double()
+    mine.load_state_dict(theirs.state_dict())
+    x, weight = graph.features(channels).requires_grad_(), graph.edge_weight.clone().requires_grad_()
+    h = mine(x, graph.edge_index, weight)
+    torch.testing.assert_close(h, theirs(x, graph.edge_index, weight), **EXACT)
+    A = reference.dense_adjacency(graph.edge_index, graph.num_nodes, weight)
+    expected = reference.gated_graph(x, A, mine.weight, dict(mine.rnn.named_parameters()))
+    torch.testing.assert_close(h, expected, **EXACT)
+    inputs, direction = [x, weight, *mine.parameters()], torch.randn_like(h)
+    gradients = torch.autograd.grad(h, inputs, direction, allow_unused=True, materialize_grads=True)
+    known = torch.autograd.grad(expected, inputs, direction, allow_unused=True, materialize_grads=True)
+    for a, b in zip(gradients, known, strict=True):
+        torch.testing.assert_close(a, b, **EXACT)
+
+
+@given(graphs(), st.integers(1, 3))
+def test_k_rounds_reach_exactly_k_hops(graph, rounds):
+    """A node reads its own previous state too, so nearer nodes stay within reach."""
+    torch.manual_seed(graph.seed)
+    layer, x = GatedGraph(3, num_rounds=rounds).double(), graph.features(3).requires_grad_()
+    h = layer(x, graph.edge_index, graph.edge_weight)
+    A = (reference.dense_adjacency(graph.edge_index, graph.num_nodes) > 0).double()
+    expected = torch.linalg.matrix_power(A + torch.eye(graph.num_nodes).double(), rounds) > 0
+    for v in range(graph.num_nodes):
+        (gradient,) = torch.autograd.grad(h[v].sum(), x, retain_graph=True)
+        assert torch.equal((gradient != 0).any(1), expected[v])
+
+
+def test_start_and_names_are_gatedgraphconvs():
+    mine, theirs = GatedGraph(4, num_rounds=2), GatedGraphConv(4, num_layers=2)
+    assert list(mine.state_dict()) == list(theirs.state_dict())
+    assert all(value.abs().max() <= 4**-0.5 for value in mine.parameters())
