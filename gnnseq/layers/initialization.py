@@ -30,9 +30,9 @@ def init_kernels(kernel: Tensor, init: str, *, recurrent: bool, gates: int = 1) 
     Args:
         kernel: [G * H, in]
         init: ``"torch"``: U(-1/sqrt(H), 1/sqrt(H)), what torch.nn's recurrent layers do; ``"he"``: normal with
-            variance 2 / in (He et al. 2015, https://arxiv.org/abs/1502.01852); ``"orthogonal"`` and ``"chrono"``:
-            orthogonal recurrent kernels (Saxe et al. 2014, https://arxiv.org/abs/1312.6120) and Glorot's uniform
-            input kernels (Glorot and Bengio 2010).
+            variance 2 / in (He et al. 2015, https://arxiv.org/abs/1502.01852); ``"orthogonal"``: orthogonal recurrent
+            kernels (Saxe et al. 2014, https://arxiv.org/abs/1312.6120) and Glorot's uniform input kernels (Glorot and
+            Bengio 2010); ``"chrono"``: orthogonal recurrent kernels and He's input kernels.
         recurrent: Whether the kernel reads states.
         gates: How many kernels are stacked, G.
     """
@@ -41,10 +41,10 @@ def init_kernels(kernel: Tensor, init: str, *, recurrent: bool, gates: int = 1) 
         kernel.uniform_(-bound, bound)
         return
     for gate in kernel.chunk(gates):
-        if init == "he":
-            nn.init.kaiming_normal_(gate, nonlinearity="relu")
-        elif recurrent:
+        if recurrent and init != "he":
             nn.init.orthogonal_(gate)
+        elif init in ("he", "chrono"):
+            nn.init.kaiming_normal_(gate, nonlinearity="relu")
         else:
             nn.init.xavier_uniform_(gate)
 
