@@ -31,6 +31,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 Settings = TypeVar("Settings")
 
+PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}  # numbers in the terminal's colour, paths in one piece
 PACKAGES = ("gnnseq", "torch", "torch_geometric", "numpy", "scipy", "networkx")
 
 
@@ -120,7 +121,7 @@ def run_sweep(
     settings: Sequence[Settings],
     folder: str | Path,
     jobs: int = -1,
-    cost: Callable[[Settings], float] | None = None,
+    seconds: Callable[[Settings], float] | None = None,
     console: Console | None = None,
 ) -> list[dict[str, Any]]:
     """Call ``function`` on every element of ``settings`` that has no finished run in ``folder``, in parallel.
@@ -134,8 +135,8 @@ def run_sweep(
         settings: Frozen dataclasses of JSON values, all different.
         folder: Where each finished run is kept, in a file named after its settings.
         jobs: Number of processes, as joblib's ``n_jobs``: -1 means every core, 1 means no further process.
-        cost: Expected relative duration of a run. With it the progress bar counts cost in place of runs, and the
-            longest runs start first, so that no core idles at the end.
+        seconds: How long a run takes at most. With it the sweep says how long it will take, the progress bar counts
+            time in place of runs, and the longest runs start first, so that no core idles at the end.
         console: Where the progress bar and the warnings go; stderr by default.
 
     Returns:
@@ -152,25 +153,30 @@ def run_sweep(
 
     records = [_finished(path, setting, console) for path, setting in zip(paths, settings, strict=True)]
     missing = [index for index, record in enumerate(records) if record is None]
-    weights = [1.0 if cost is None else cost(setting) for setting in settings]
-    missing.sort(key=lambda index: -weights[index])  # stable: equal costs keep the order given
-    if len(missing) < len(settings):
-        console.print(f"{len(settings) - len(missing)} of {len(settings)} runs were finished before", highlight=False)
+    finished = len(settings) - len(missing)
+    if finished:
+        console.print(f"{finished} of {len(settings)} runs were finished before, see {folder}", **PLAIN)
     if not missing:
         return [record for record in records if record is not None]
 
+    weights = {index: 1.0 if seconds is None else seconds(settings[index]) for index in missing}
+    missing.sort(key=lambda index: -weights[index])  # stable: equal ones keep the order given
+    if seconds is not None:
+        cores = joblib.effective_n_jobs(jobs)
+        minutes = max(sum(weights.values()) / cores, max(weights.values())) / 60
+        console.print(f"{len(missing)} runs to do, at most about {minutes:.1f} minutes on {cores} cores", **PLAIN)
     commit = _git("rev-parse", "HEAD")
     tasks = (joblib.delayed(_run)(function, settings[index], index) for index in missing)
     # Results arrive as they finish and are written here, so a run is on disk before the next one is waited for.
     outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="all", batch_size=1)(tasks)
     with _progress(console) as progress, closing(outcomes):
-        bar = progress.add_task("runs", total=sum(weights), runs=f"{len(settings) - len(missing)}/{len(settings)}")
-        progress.update(bar, completed=sum(weights) - sum(weights[index] for index in missing))
-        for done, (index, result, seconds) in enumerate(outcomes, len(settings) - len(missing) + 1):
-            record = {"settings": _plain(settings[index]), "result": result, "seconds": seconds, "commit": commit}
+        bar = progress.add_task("runs", total=sum(weights.values()), runs=f"{finished}/{len(settings)}")
+        for index, result, duration in outcomes:
+            record = {"settings": _plain(settings[index]), "result": result, "seconds": duration, "commit": commit}
             write_json(paths[index], record, indent=None)
             records[index] = record
-            progress.update(bar, advance=weights[index], runs=f"{done}/{len(settings)}")
+            finished += 1
+            progress.update(bar, advance=weights[index], runs=f"{finished}/{len(settings)}")
     return [record for record in records if record is not None]
 
 
@@ -205,10 +211,10 @@ def _finished(path: Path, setting: Any, console: Console) -> dict[str, Any] | No
     try:
         record = read_json(path)
     except UnreadableResultError:
-        console.print(f"[yellow]{path} was cut off; this run is done again[/]", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]{path} was cut off; this run is done again[/]", **PLAIN)
         return None
     if not isinstance(record, dict) or record.get("settings") != _plain(setting) or "result" not in record:
-        console.print(f"[yellow]{path} is another run's; this run is done again[/]", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]{path} is another run's; this run is done again[/]", **PLAIN)
         return None
     return dict(record)
 

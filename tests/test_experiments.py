@@ -80,7 +80,7 @@ def test_a_cut_off_file_is_named_with_the_remedy(tmp_path, content):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_records_come_in_the_order_of_the_settings(tmp_path, console, jobs):
-    records = run_sweep(powers, POWERS, tmp_path, jobs=jobs, cost=lambda power: power.base, console=console)
+    records = run_sweep(powers, POWERS, tmp_path, jobs=jobs, seconds=lambda power: power.base, console=console)
     assert [record["result"] for record in records] == [[3, 9], [1, 1], [2, 4]]
     assert [record["settings"] for record in records] == [{"base": b, "exponents": [1, 2]} for b in (3, 1, 2)]
     assert len(list(tmp_path.glob("*.json"))) == 3
@@ -152,8 +152,13 @@ def test_a_file_with_other_settings_is_not_taken_for_the_run(tmp_path, console):
 
 def test_expensive_runs_start_first(tmp_path, console):
     started = []
-    run_sweep(lambda s: started.append(s.base), POWERS, tmp_path, jobs=1, cost=lambda s: s.base, console=console)
+    run_sweep(lambda s: started.append(s.base), POWERS, tmp_path, jobs=1, seconds=lambda s: s.base, console=console)
     assert started == [3, 2, 1]
+
+
+def test_the_sweep_says_how_long_it_will_take(tmp_path, console):
+    run_sweep(powers, POWERS, tmp_path, jobs=1, seconds=lambda power: 60.0 * power.base, console=console)
+    assert "3 runs to do, at most about 6.0 minutes on 1 cores" in said(console)
 
 
 def test_equal_settings_are_refused(tmp_path, console):
