@@ -316,10 +316,13 @@ def test_nodes_without_edges(rule, num_nodes, bidirectional):
 def test_no_nodes(rule, bidirectional, schedule):
     D = 1 + bidirectional
     layer = build(rule, num_layers=2, bidirectional=bidirectional)
-    x = torch.empty(0, F, dtype=torch.float64)
+    x = torch.empty(0, F, dtype=torch.float64, requires_grad=True)
     h, final = layer(x, schedule)
     assert h.shape == (0, H * D)
     assert all(part.shape == (2 * D, len(schedule.starts), H) for part in parts(final))
+    # An empty batch does not stop a training loop.
+    (h.sum() + sum(part.sum() for part in parts(final))).backward()
+    assert x.grad is None or x.grad.shape == (0, F)
 
 
 @RULES
@@ -348,30 +351,32 @@ def test_unit_weights_change_nothing(rule):
         torch.testing.assert_close(a, b, **EXACT)
 
 
-def gradient_penalty(h, x):
-    (first,) = torch.autograd.grad(h.square().sum(), x, create_graph=True)
-    return first.square().sum()
-
-
 @RULES
-def test_second_order_gradients_on_a_path(rule):
-    layer, x, edge_index = build(rule), torch.randn(4, F).double().requires_grad_(), path_graph(4).edge_index
-    inputs = [x, layer.weight_hh_l0]
-    expected = reference.sweep(rule, x, edge_index, dict(layer.named_parameters()))[0]
-    mine = torch.autograd.grad(gradient_penalty(layer(x, edge_index)[0], x), inputs)
-    theirs = torch.autograd.grad(gradient_penalty(expected, x), inputs)
-    for a, b in zip(mine, theirs, strict=True):
-        # Second derivatives multiply more rounding errors; they are of order 1 here.
-        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
-
-
-@RULES
-def test_second_order_gradients_on_a_tree_are_refused(rule):
-    """The hand-derived backward pass cannot be differentiated, and says so instead of leaving terms out."""
+@pytest.mark.parametrize("graph", ["path", "tree", "weighted dag"])
+def test_second_order_gradients(rule, graph):
+    """Hand-derived backward passes can be differentiated again, as a gradient penalty does."""
+    edge_index = {
+        "path": path_graph(4).edge_index,
+        "tree": tree_graph([2, 2, 3, -1]).edge_index,
+        "weighted dag": torch.tensor([[0, 0, 1, 1], [1, 2, 2, 3]]),
+    }[graph]
+    weight = torch.rand(4).double().add(0.5).requires_grad_() if graph == "weighted dag" else None
     layer, x = build(rule), torch.randn(4, F).double().requires_grad_()
-    penalty = gradient_penalty(layer(x, tree_graph([2, 2, 3, -1]).edge_index)[0], x)
-    with pytest.raises(RuntimeError, match="differentiate twice"):
-        penalty.backward()
+    schedule = topological(edge_index, 4, weight)
+    state = random_state(rule, len(schedule.starts))
+    inputs = [x, layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_hh_l0, *parts(state)]
+    inputs += [] if weight is None else [weight]
+
+    def second(h):
+        first = torch.autograd.grad(h.square().sum(), inputs, create_graph=True)
+        return torch.autograd.grad(sum(g.square().sum() for g in first), inputs)
+
+    mine = second(layer(x, schedule, state)[0])
+    entering = tuple(part[0] for part in parts(state))
+    expected = reference.sweep(rule, x, edge_index, dict(layer.named_parameters()), weight, entering)[0]
+    for a, b in zip(mine, second(expected), strict=True):
+        # Sums of many products of first derivatives, up to some hundreds.
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
 
 
 @RULES

@@ -184,6 +184,19 @@ def test_trees_schedule_both_ways(parents):
         assert fired(topological(edges, len(parents))) == expected
 
 
+@pytest.mark.parametrize("spread", [2, 5, 300])
+@pytest.mark.parametrize("seed", range(3))
+def test_large_trees_schedule_both_ways(seed, spread):
+    """Deep and bushy ones: parents are drawn among the last few nodes, then the numbering is shuffled."""
+    generator = torch.Generator().manual_seed(seed)
+    label = torch.randperm(300, generator=generator)
+    parents = [max(0, i - 1 - int(torch.randint(spread, (), generator=generator))) for i in range(1, 300)]
+    edge_index = torch.stack([label[1:], label[torch.tensor(parents)]])
+    for edges in (edge_index, edge_index.flip(0)):
+        expected = [sorted(level) for level in nx.topological_generations(nx.DiGraph(edges.t().tolist()))]
+        assert fired(topological(edges, 300)) == expected
+
+
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=6))
 def test_packed_paths_is_torchs_packed_sequence(lengths):
     """The same level sizes as PackedSequence.batch_sizes, one path for each length, in the caller's order."""
