@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
-__all__ = ["COLORS", "save_figure", "style"]
+__all__ = ["COLORS", "plot_influence", "save_figure", "style"]
 
 INK = "#2b2b2b"
 
@@ -70,16 +74,17 @@ _RC: dict[Any, Any] = {  # Any: matplotlib lists its keys as literals only from 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The house look for every figure made inside the `with` block: legible from the back row, safe for colour-blind
-    readers, no ornament. Settings outside the block stay as they were.
+    """The house look for every figure made inside the `with` block.
+
+        Legible from the back row, safe for colour-blind readers, no ornament. Settings outside stay as they were.
 
     Example:
-        >>> from matplotlib.figure import Figure
-        >>> with style():
-        ...     figure = Figure()
-        ...     axes = figure.add_subplot(xlabel="hops", ylabel="influence")
-        >>> axes.spines["top"].get_visible()
-        False
+            >>> from matplotlib.figure import Figure
+            >>> with style():
+            ...     figure = Figure()
+            ...     axes = figure.add_subplot(xlabel="hops", ylabel="influence")
+            >>> axes.spines["top"].get_visible()
+            False
     """
     with matplotlib.rc_context(_RC):
         yield
@@ -112,7 +117,32 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> tuple[Path, Pat
         try:
             with style():
                 figure.savefig(unfinished, format=path.suffix[1:], metadata=metadata)
-            os.replace(unfinished, path)
+            unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
     return png, svg
+
+
+def plot_influence(influence: NDArray[np.float64], ax: Axes | None = None, **line: Any) -> Axes:
+    """Influence against hops on a logarithmic axis.
+
+    Args:
+        influence: Mean Jacobian norm at distance 0, 1, ...; what is zero or NaN leaves a gap.
+        ax: Where to draw; a new figure's axes where None.
+        line: Passed on to :meth:`matplotlib.axes.Axes.plot`.
+
+    Returns:
+        The axes.
+
+    Example:
+        >>> axes = plot_influence(np.array([1.0, 0.5, 0.1]), label="RNN")
+        >>> axes.get_xlabel(), axes.get_yscale()
+        ('hops', 'log')
+    """
+    with style():
+        if ax is None:
+            ax = Figure().add_subplot()
+        ax.plot(np.where(influence > 0, influence, np.nan), **{"marker": "o" if len(influence) < 20 else "", **line})
+        ax.set(xlabel="hops", ylabel=r"influence  $\|\partial h_v / \partial x_u\|$", yscale="log")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax

@@ -1,0 +1,174 @@
+"""Dependence proven by derivatives: a block d out_v / d x_u that is not zero.
+
+Letters: N nodes, F input channels (all further dimensions of x together), C output channels, n chosen nodes, b backward
+passes of a chunk.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
+from torch import Tensor
+
+__all__ = ["Jacobian", "apart"]
+
+Function = Callable[[Tensor], Tensor]  # x [N, ...] to [N, C]
+Integers = NDArray[np.int64]
+
+# Bytes a chunk of backward passes may take, where a pass is thought to hold this many tensors of the input's size.
+CHUNK_BYTES = 2**28
+COPIES = 4
+
+
+class Jacobian:
+    """The blocks d out_v / d x_u of one forward pass, a few output nodes v at a time.
+
+    Backward passes run in chunks under torch.vmap where the function supports it, and one by one where it does not
+    (autograd functions of one's own, native recurrent kernels).
+
+    Args:
+        function: x [N, ...] -> out [N, C].
+        x: Where the derivative is taken. [N, ...]
+
+    Attributes:
+        num_nodes: N.
+        width: F.
+        channels: C.
+        constant: Whether the output carries no gradient at all.
+        batched: Whether passes run in chunks.
+        cost: About how many numbers one pass computes; an operation by itself counts as much as some tens.
+
+    Example:
+        >>> square = Jacobian(lambda x: x**2, torch.tensor([[1.0], [3.0]]))
+        >>> square.norms(np.array([0, 1]))
+        array([[2., 0.],
+               [0., 6.]])
+    """
+
+    def __init__(self, function: Function, x: Tensor) -> None:
+        self._x = x.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            self._out = function(self._x.clone())  # a copy: the function may work in place on its input
+        self.num_nodes, self.channels = self._out.shape
+        self.width = x[:1].numel()
+        self.constant = not self._out.requires_grad
+        self._chunk = max(1, CHUNK_BYTES // (x.element_size() * max(1, COPIES * x.numel() + self._out.numel())))
+        self.batched = not self.constant and self._chunk > 1 and self._out.numel() > 0 and self._can_batch()
+        # Fitted to times of graph and recurrent networks: torch's own sweep takes T steps that each fill T rows anew.
+        steps = _graph_size(self._out)
+        self.cost = x.numel() + steps * (50 + self.num_nodes // 10) + (0 if self.batched else 2000 * self.num_nodes)
+
+    def norms(self, nodes: Integers) -> NDArray[np.float64]:
+        """Frobenius norm of each block d out_v / d x_u, v among the chosen nodes; C passes a node. [n, N]"""
+        norms = np.zeros((len(nodes), self.num_nodes))
+        for part in self._chunks(len(nodes) * self.channels):
+            row, channel = np.divmod(part, self.channels)
+            cotangent = self._zeros(len(part))
+            cotangent[np.arange(len(part)), nodes[row], channel] = 1.0
+            for i, norm in zip(row, _row_norms(self._pull(cotangent)).cpu().numpy(), strict=True):
+                norms[i] = np.hypot(norms[i], norm)
+        return norms
+
+    def touches(self, groups: Sequence[Integers], generator: torch.Generator) -> csr_array:
+        """Which inputs some node of a group depends on, by derivatives; one pass a group. Boolean [groups, N]
+
+        The cotangent is random over the nodes' channels, so where a block is not zero the sum is not zero either, with
+        probability one.
+        """
+        parts = [csr_array((0, self.num_nodes), dtype=bool)]
+        for part in self._chunks(len(groups)):
+            cotangent = self._zeros(len(part))
+            for b, group in enumerate(part):
+                weights = torch.randn(len(groups[group]), self.channels, generator=generator, dtype=torch.float64)
+                cotangent[b, groups[group]] = weights.to(cotangent)
+            size = torch.linalg.vector_norm(self._pull(cotangent), 1, dim=2)  # squares would underflow
+            parts.append(csr_array(((size > 0) & size.isfinite()).cpu().numpy()))
+        return csr_array(vstack(parts))
+
+    def _chunks(self, passes: int) -> list[Integers]:
+        return [np.arange(begin, min(begin + self._chunk, passes)) for begin in range(0, passes, self._chunk)]
+
+    def _zeros(self, passes: int) -> Tensor:
+        return self._out.new_zeros(passes, self.num_nodes, self.channels)
+
+    def _pull(self, cotangent: Tensor) -> Tensor:
+        """Sum over v of cotangent_bv . d out_v / d x. [b, N, C] to [b, N, F]"""
+        if self.constant:
+            return self._x.new_zeros(len(cotangent), self.num_nodes, self.width)
+        if self.batched:
+            pulled = self._grad(cotangent, True)
+        else:
+            pulled = torch.stack([self._grad(each, False) for each in cotangent])
+        return pulled.reshape(len(cotangent), self.num_nodes, -1)
+
+    def _grad(self, cotangent: Tensor, batched: bool) -> Tensor:
+        grads = torch.autograd.grad(
+            self._out, self._x, cotangent, retain_graph=True, materialize_grads=True, is_grads_batched=batched
+        )
+        return grads[0]
+
+    def _can_batch(self) -> bool:
+        cotangent = self._zeros(2)
+        cotangent[0, 0], cotangent[1, -1] = 1.0, 1.0
+        try:
+            batched = self._grad(cotangent, True)
+        except (RuntimeError, NotImplementedError):  # no batching rule: what vmap raises names no class of its own
+            return False
+        return all(
+            torch.allclose(one, self._grad(each, False), equal_nan=True)
+            for one, each in zip(batched, cotangent, strict=True)
+        )
+
+
+def _graph_size(out: Tensor) -> int:
+    """Number of operations that a backward pass goes through."""
+    found, waiting = set(), [out.grad_fn]
+    while waiting:
+        step = waiting.pop()
+        if step is not None and step not in found:
+            found.add(step)
+            waiting.extend(before for before, _ in step.next_functions)
+    return len(found)
+
+
+def _row_norms(pulled: Tensor) -> Tensor:
+    """2-norm of the last dimension, also where squares underflow. [b, N, F] to [b, N] in float64"""
+    norm: Tensor = torch.linalg.vector_norm(pulled, dim=2).double()
+    size = torch.linalg.vector_norm(pulled, 1, dim=2).double()
+    tiny = (size > 0) & (norm < torch.finfo(pulled.dtype).tiny ** 0.5)
+    norm[tiny] = size[tiny] * torch.linalg.vector_norm(pulled[tiny].double() / size[tiny].unsqueeze(1), dim=1)
+    return norm
+
+
+def apart(nodes: Integers, possible: csr_array) -> list[Integers]:
+    """Groups of nodes that share no possible input, so that one backward pass can serve each group.
+
+    A greedy colouring, largest rows first (Curtis, Powell and Reid, "On the estimation of sparse Jacobian matrices",
+    1974): nearly as few groups as the most popular input has outputs.
+
+    Args:
+        nodes: The nodes to be grouped. [n]
+        possible: Row v holds all inputs that v may depend on. [N, N]
+
+    Example:
+        >>> own_input = csr_array(np.eye(4, dtype=bool))
+        >>> [group.tolist() for group in apart(np.arange(4), own_input)]
+        [[0, 1, 2, 3]]
+    """
+    rows = csr_array(possible[nodes])
+    popular = int(np.bincount(rows.indices, minlength=1).max())
+    if popular > len(nodes) // 2:
+        return [nodes[[i]] for i in range(len(nodes))]
+    groups: list[list[int]] = []
+    taken = np.zeros((len(nodes), possible.shape[1]), dtype=bool)  # inputs that each group's nodes may depend on
+    for i in np.argsort(-np.diff(rows.indptr), kind="stable"):
+        inputs = rows.indices[rows.indptr[i] : rows.indptr[i + 1]]
+        free = np.flatnonzero(~taken[: len(groups), inputs].any(axis=1))
+        group = int(free[0]) if len(free) else len(groups)
+        if group == len(groups):
+            groups.append([])
+        groups[group].append(i)
+        taken[group, inputs] = True
+    return [nodes[group] for group in groups]

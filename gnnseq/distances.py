@@ -1,0 +1,120 @@
+"""Graph distances of chosen pairs of nodes, and means of pairwise values over them.
+
+A pair (v, u) is a node v that is reached and a node u it is reached from. Its distance is the number of edges on the
+shortest directed path u -> ... -> v, or, where there is none, on the shortest path ignoring direction.
+
+Letters: N nodes, E edges, n chosen nodes v, d a distance.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+__all__ = ["adjacency", "farthest", "mean_by_distance", "shells"]
+
+Integers = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+# Bytes that a table of pairs may take.
+TABLE_BYTES = 2**27
+
+
+def adjacency(edges: Integers, num_nodes: int) -> csr_array:
+    """A[v, u]: whether there is an edge u -> v, from edges [2, E], sources above targets. Boolean [N, N]"""
+    source, target = edges
+    return csr_array((np.ones(len(source), dtype=bool), (target, source)), shape=(num_nodes, num_nodes))
+
+
+def shells(edges: csr_array, nodes: Integers) -> Iterator[Integers]:
+    """The pairs at distance 0, 1, ... along the edges, v among the chosen nodes, while there are any.
+
+    Args:
+        edges: A. [N, N]
+        nodes: The chosen nodes. [n]
+
+    Yields:
+        For each distance the places i * N + u of pairs (nodes[i], u) in a table [n, N].
+
+    Example:
+        >>> path = adjacency(np.array([[0, 1], [1, 2]]), 3)  # 0 -> 1 -> 2
+        >>> [shell.tolist() for shell in shells(path, np.array([2]))]
+        [[2], [1], [0]]
+    """
+    num_nodes = edges.shape[0]
+    degree = np.diff(edges.indptr)
+    shell = np.arange(len(nodes)) * num_nodes + nodes
+    seen = np.zeros(len(nodes) * num_nodes, dtype=bool)
+    while len(shell) > 0:
+        seen[shell] = True
+        yield shell
+        row, u = np.divmod(shell, num_nodes)
+        count = degree[u]
+        # The edges into u are entries indptr[u], indptr[u] + 1, ...: for all u at once, laid end to end.
+        entry = np.repeat(edges.indptr[u] - np.cumsum(count) + count, count) + np.arange(count.sum())
+        ahead = np.repeat(row, count) * num_nodes + edges.indices[entry]
+        shell = np.unique(ahead[~seen[ahead]])
+
+
+def farthest(reach: csr_array, edges: csr_array) -> tuple[Integers, int]:
+    """The largest distance in each row of reach.
+
+    Args:
+        reach: Row v holds the nodes u of its pairs. Boolean [N, N].
+        edges: A. [N, N]
+
+    Returns:
+        The largest distance of each node's pairs, -1 where it has none [N]; and how many pairs have no path at all.
+    """
+    num_nodes = reach.shape[0]
+    hops, pathless = np.full(num_nodes, -1, dtype=np.int64), 0
+    either_way = csr_array(edges + edges.T)
+    rows = max(1, TABLE_BYTES // max(1, num_nodes))
+    for begin in range(0, num_nodes, rows):
+        nodes = np.arange(begin, min(begin + rows, num_nodes))
+        wanted = reach[nodes].toarray().ravel()
+        for along in (edges, either_way):
+            left = np.count_nonzero(wanted)
+            for distance, shell in enumerate(shells(along, nodes)):
+                if left == 0:
+                    break
+                found = shell[wanted[shell]]
+                row = begin + found // num_nodes
+                hops[row] = np.maximum(hops[row], distance)
+                wanted[found] = False
+                left -= len(found)
+        pathless += np.count_nonzero(wanted)
+    return hops, pathless
+
+
+def mean_by_distance(values: Reals, nodes: Integers, reach: csr_array, edges: csr_array, limit: int) -> Reals:
+    """Mean of values over the pairs (v, u) at each distance, v among the chosen nodes.
+
+    Pairs are those with a directed path, whatever their value, and those of reach that are connected only when
+    direction is ignored.
+
+    Args:
+        values: One row for each chosen node. [n, N]
+        nodes: The chosen nodes. [n]
+        reach: Boolean [N, N].
+        edges: A. [N, N]
+        limit: The largest distance.
+
+    Returns:
+        Entry d is the mean at distance d, NaN where no pair has that distance. [limit + 1]
+    """
+    total, count = np.zeros(limit + 1), np.zeros(limit + 1)
+    pathless = reach[nodes].toarray().ravel()
+    for distance, shell in enumerate(shells(edges, nodes)):
+        pathless[shell] = False
+        if distance <= limit:
+            total[distance] += values.ravel()[shell].sum()
+            count[distance] += len(shell)
+    if pathless.any():
+        for distance, shell in zip(range(limit + 1), shells(csr_array(edges + edges.T), nodes), strict=False):
+            found = shell[pathless[shell]]
+            total[distance] += values.ravel()[found].sum()
+            count[distance] += len(found)
+    mean: Reals = np.divide(total, count, out=np.full(limit + 1, np.nan), where=count > 0)
+    return mean

@@ -1,0 +1,95 @@
+"""A module as a plain function of node features, safe to call a thousand times: the caller's module is left alone.
+
+Letters: N nodes, C output channels.
+"""
+
+import copy
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gnnseq.schedule import Schedule
+
+__all__ = ["Evaluation", "at_rest"]
+
+Call = Callable[[nn.Module, Tensor, Any], Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A module at rest, how it is called, and on which graph and features.
+
+    Attributes:
+        module: In evaluation mode.
+        call: call(module, x, graph) gives the output, or a tuple that begins with it.
+        graph: Given to call as it is.
+        x: Features. [N, ...]
+        copied: Whether module is a copy, with which anything may be done.
+    """
+
+    module: nn.Module
+    call: Call
+    graph: Any
+    x: Tensor
+    copied: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The output for features x, all dimensions but the nodes' made one. [N, C]"""
+        out = self.call_on(self.module, x)
+        out = out[0] if isinstance(out, (tuple, list)) and len(out) > 0 else out
+        if not isinstance(out, Tensor):
+            raise ValueError(f"module gives a {type(out).__name__}; expected a tensor [N, C], or a tuple that begins "
+                             "with one: use call=lambda module, x, edge_index: ... to pick the output")  # fmt: skip
+        if out.dim() == 0 or out.size(0) != x.size(0) or out.numel() == 0:
+            raise ValueError(f"module gives shape {list(out.shape)}; expected [{x.size(0)}, C], one row a node: use "
+                             "call=lambda module, x, edge_index: ... to pick or turn the output")  # fmt: skip
+        if not out.is_floating_point():
+            raise ValueError(f"module gives {out.dtype}, which has no derivative; expected floating point: use "
+                             "call=lambda module, x, edge_index: ... to read what comes before it")  # fmt: skip
+        return out.reshape(out.size(0), -1)
+
+    def call_on(self, module: nn.Module, x: Tensor) -> Any:
+        """What call gives for another copy of the module."""
+        return self.call(module, x, self.graph)
+
+    def in_double(self) -> "Evaluation":
+        """The same in float64, or this one where the module cannot be converted."""
+        if not self.copied or self.x.dtype == torch.float64:
+            return self
+        try:
+            module = copy.deepcopy(self.module).double()
+            graph = (
+                self.graph.double() if isinstance(self.graph, Tensor) and self.graph.is_floating_point() else self.graph
+            )
+            double = Evaluation(module, self.call, graph, self.x.double(), copied=True)
+            return double if double(double.x).dtype == torch.float64 else self
+        except Exception:  # numbers of one type kept where conversion does not find them
+            return self
+
+
+@contextmanager
+def at_rest(module: nn.Module, call: Call, graph: Schedule | Tensor, x: Tensor) -> Iterator[Evaluation]:
+    """The module in evaluation mode: a copy, or, where it cannot be copied, itself for as long as the block lasts.
+
+    Gradients, modes and the random states of torch and Python are afterwards what they were.
+    """
+    python_state = random.getstate()
+    with torch.random.fork_rng([x.device] if x.is_cuda else []):
+        try:
+            rested = copy.deepcopy(module).eval().requires_grad_(False)
+        except Exception:  # deepcopy refuses, for instance, tensors that carry a gradient graph
+            modes = {part: part.training for part in module.modules()}
+            try:
+                yield Evaluation(module.eval(), call, graph, x.detach(), copied=False)
+            finally:
+                for part, training in modes.items():
+                    part.training = training
+        else:
+            yield Evaluation(rested, call, graph, x.detach(), copied=True)
+        finally:
+            random.setstate(python_state)

@@ -1,0 +1,112 @@
+"""Independence proven by NaN: what stays finite has not been computed from NaN.
+
+Letters: N nodes, C output channels.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+__all__ = ["passes_nan_on", "touched_by_nan"]
+
+Function = Callable[[Tensor], Tensor]  # x [N, ...] to [N, C]
+
+
+@torch.no_grad()
+def touched_by_nan(function: Function, x: Tensor) -> csr_array:
+    """The outputs that NaN reaches from each input node: one forward pass an input node.
+
+    An output that stays finite while all features of node u are NaN has not been computed from them, provided that no
+    operation swallows NaN (see :func:`passes_nan_on`). The converse does not hold: a product with a zero carries NaN
+    and no information.
+
+    Args:
+        function: x [N, ...] -> out [N, C].
+        x: Finite features. [N, ...]
+
+    Returns:
+        Row v holds the inputs u that may matter to v. Boolean [N, N].
+
+    Example:
+        >>> touched_by_nan(lambda x: x.cumsum(0), torch.ones(3, 1)).toarray().astype(int)
+        array([[1, 0, 0],
+               [1, 1, 0],
+               [1, 1, 1]])
+    """
+    num_nodes = x.size(0)
+    probe = x.clone()
+    touched = [np.empty(0, dtype=np.int64)]
+    for node in range(num_nodes):
+        probe[node] = torch.nan
+        version = probe._version
+        touched.append((~function(probe).isfinite()).any(dim=1).nonzero().view(-1).cpu().numpy())
+        if probe._version == version:
+            probe[node] = x[node]
+        else:  # the function works in place on its input
+            probe = x.clone()
+    inputs = np.repeat(np.arange(num_nodes), [len(outputs) for outputs in touched[1:]])
+    outputs = np.concatenate(touched)
+    return csr_array((np.ones(len(outputs), dtype=bool), (outputs, inputs)), shape=(num_nodes, num_nodes))
+
+
+@torch.no_grad()
+def passes_nan_on(function: Function, x: Tensor) -> bool:
+    """Whether every operation of the function turns NaN into NaN, seen in one forward pass in which all of x is NaN.
+
+    Comparisons, argmax, sign, nan_to_num and values read into Python (`.item()`) do not, nor do operations of other
+    libraries count as trusted. Arrays that leave torch (`.numpy()`) are not seen.
+
+    Example:
+        >>> passes_nan_on(lambda x: x.relu() @ torch.ones(2, 2), torch.ones(3, 2))
+        True
+        >>> passes_nan_on(lambda x: (x > 0).double(), torch.ones(3, 2))
+        False
+    """
+    with _NaNWatch() as watch:
+        try:
+            function(torch.full_like(x, torch.nan))
+        except Exception:  # the module refuses NaN, so no NaN trace will tell anything either
+            return False
+    return not watch.swallowed
+
+
+class _NaNWatch(TorchDispatchMode):
+    """Looks at every operation that is executed, below autograd, and notes whether one of them swallows NaN."""
+
+    # Some of these pass NaN on where all operands are NaN and drop it where one is a number.
+    PARTIAL = ("fmax", "fmin", "nan_to_num", "nanmedian", "nansum")
+    # The values of these operands do not matter to the result.
+    FORGETFUL = ("fill_", "zero_")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.swallowed = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        namespace, _, name = func._schema.name.partition("::")
+        had_nan = any(_has_nan(value) for value in tree_leaves((args, kwargs)))
+        result = func(*args, **kwargs)
+        if not had_nan or name in self.FORGETFUL or name.startswith("new_") or name.endswith("_like"):
+            return result
+        results = tree_leaves(result)
+        if name.startswith("_embedding_bag"):
+            results = results[:1]  # the others say which rows went into which bag
+        empty = [value is None or (isinstance(value, Tensor) and value.numel() == 0) for value in results]
+        kept = all(none or _has_nan(value) for none, value in zip(empty, results, strict=True))
+        self.swallowed |= not kept or name in self.PARTIAL or namespace != "aten"
+        return result
+
+
+def _has_nan(value: Any) -> bool:
+    if not isinstance(value, Tensor) or not (value.is_floating_point() or value.is_complex()):
+        return False
+    if value.layout != torch.strided:
+        value = value.to_sparse_coo().coalesce().values()
+    return bool(value.isnan().any())
