@@ -2,44 +2,125 @@
 
 Each step's nodes are rows next to one another, so a step is a gather from earlier rows, a product and a write. The
 backward passes are derived by hand: states are stored once, and every weight's gradient is one product over all nodes.
+
+Letters: N nodes, B rows of state, G gates, H hidden channels, S state width, V rows of entering state.
 """
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from gnnseq.kernels.frontier_gru import gru_sweep
-from gnnseq.kernels.frontier_lstm import lstm_sweep
-from gnnseq.kernels.frontier_rnn import rnn_sweep
-from gnnseq.kernels.fronts import Fronts
+from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
+from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward
+from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
+from gnnseq.kernels.fronts import CellGradients, Fronts
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
-    from gnnseq.layers.recurrent import CellWeights
+    from gnnseq.layers.recurrent import CellWeights, Recurrent
 
 __all__ = ["frontier_sweep"]
 
 
 def frontier_sweep(
-    kind: str, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
+    layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
 ) -> tuple[Tensor, Tensor]:
     """Sweeps any graph whose nodes are numbered in firing order, as :func:`gnnseq.kernels.sweep`."""
-    entered = None
-    if initial is not None and schedule.num_nodes > 0:
-        entered = initial.new_empty(initial.shape).index_copy(0, schedule.starts, initial)
-    edge_weight = schedule.edge_weight
-    if edge_weight is not None:
-        edge_weight = edge_weight.to(x.dtype)
-        if entered is not None:
-            edge_weight = torch.cat([edge_weight.new_ones(entered.size(0)), edge_weight])
-    fixed = None if edge_weight is None else edge_weight.detach()
-    fronts = Fronts.of(schedule, fixed, 0 if entered is None else entered.size(0))
-    if kind == "lstm":
-        h, c = lstm_sweep(x, entered, edge_weight, weights, fronts)
-        return h, torch.cat([h.index_select(0, schedule.ends), c.index_select(0, schedule.ends)], dim=1)
-    if kind == "gru":
-        h = gru_sweep(x, entered, edge_weight, weights, fronts)
-    else:
-        h = rnn_sweep(x, entered, edge_weight, weights, fronts, kind.removeprefix("rnn_"))
-    return h, h.index_select(0, schedule.ends)
+    states: Tensor = _Sweep.apply(layer, schedule, x, initial, schedule.edge_weight, *weights)
+    return states[:, : layer.hidden_channels], states.index_select(0, schedule.ends)
+
+
+class _Sweep(torch.autograd.Function):
+    """The states of all nodes [N, S] from x, the initial state, the edge weights and the parameters."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        layer: "Recurrent",
+        schedule: Schedule,
+        x: Tensor,
+        initial: Tensor | None,
+        edge_weight: Tensor | None,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias_ih: Tensor | None,
+        bias_hh: Tensor | None,
+    ) -> Tensor:
+        entering = None
+        if initial is not None and schedule.num_nodes > 0:
+            entering = torch.empty_like(initial).index_copy_(0, schedule.starts, initial)
+        rows = 0 if entering is None else entering.size(0)
+        if edge_weight is not None:
+            edge_weight = torch.cat([x.new_ones(rows), edge_weight.to(x.dtype)])
+        fronts = Fronts.of(schedule, edge_weight, rows)
+        # A GRU adds b_hh inside its reset gate's product, the others to the same sum as b_ih.
+        inner = layer.kind == "gru"
+        bias = bias_ih if inner or bias_ih is None or bias_hh is None else bias_ih + bias_hh
+        term = functional.linear(x, weight_ih, bias)
+        if layer.kind == "lstm":
+            kept = lstm_forward(term, weight_hh, entering, fronts)
+            states = torch.cat([kept[0][rows:], kept[1][rows:]], dim=1)
+        elif inner:
+            inner_bias = term.new_zeros(term.size(1)) if bias_hh is None else bias_hh
+            kept = gru_forward(term, weight_hh, inner_bias, entering, fronts)
+            states = kept[0][rows:].clone()
+        else:
+            kept = rnn_forward(term, weight_hh, entering, fronts, layer.kind.removeprefix("rnn_"))
+            states = kept[0][rows:].clone()
+        ctx.save_for_backward(x, initial, schedule.edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
+        ctx.layer, ctx.schedule, ctx.fronts = layer, schedule, fronts
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        inputs: tuple[Tensor | None, ...] = ctx.saved_tensors[:7]
+        kept: Any = ctx.saved_tensors[7:]
+        if torch.is_grad_enabled():
+            return None, None, *_differentiably(ctx, inputs, grad)
+        x, initial, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs
+        assert isinstance(x, Tensor)
+        assert isinstance(weight_ih, Tensor)
+        assert isinstance(weight_hh, Tensor)
+        fronts: Fronts = ctx.fronts
+        kind, hidden = ctx.layer.kind, ctx.layer.hidden_channels
+        grad_h, *grad_c = (functional.pad(part, (0, 0, fronts.entering, 0)) for part in grad.split(hidden, dim=1))
+        found: CellGradients
+        if kind == "lstm":
+            found = lstm_backward(grad_h, grad_c[0], kept, weight_hh, fronts)
+        elif kind == "gru":
+            found = gru_backward(grad_h, kept, weight_hh, fronts)
+        else:
+            found = rnn_backward(grad_h, kept, weight_hh, fronts, kind.removeprefix("rnn_"))
+        needs = ctx.needs_input_grad[2:]
+        d_initial = d_edge = None
+        if initial is not None and fronts.entering > 0:
+            d_initial = found.entering.index_select(0, ctx.schedule.starts)
+        if edge_weight is not None and found.edge_weight is not None:
+            d_edge = found.edge_weight[fronts.entering :].to(edge_weight.dtype)
+        d_bias = None if bias_ih is None else found.term.sum(0)
+        return (
+            None,
+            None,
+            found.term @ weight_ih if needs[0] else None,
+            d_initial,
+            d_edge,
+            found.term.t() @ x if needs[3] else None,
+            found.weight_hh,
+            d_bias,
+            None if bias_ih is None else found.bias_hh,
+        )
+
+
+def _differentiably(ctx: Any, inputs: tuple[Tensor | None, ...], grad: Tensor) -> list[Tensor | None]:
+    """The same gradients as functions of the inputs, for a second derivative: by the step-by-step loop."""
+    layer, schedule = ctx.layer, ctx.schedule
+    x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = inputs
+    schedule = replace(schedule, edge_weight=edge_weight)
+    term = functional.linear(x, weight_ih, bias_ih)  # type: ignore[arg-type]
+    states = layer.run(term, schedule, initial, weight_hh=weight_hh, bias_hh=bias_hh)
+    wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
+    found = iter(torch.autograd.grad(states, wanted, grad, create_graph=True, allow_unused=True))
+    return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]

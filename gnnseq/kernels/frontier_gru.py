@@ -1,4 +1,4 @@
-r"""The GRU, frontier by frontier.
+r"""The GRU, frontier by frontier, and its gradient.
 
 .. math::
     \tilde h_i &= \sum_{j \to i} w_{ji} h_j, \qquad
@@ -9,89 +9,61 @@ r"""The GRU, frontier by frontier.
 Letters: N nodes, E edges, H hidden channels, V rows of entering state.
 """
 
-from typing import TYPE_CHECKING, Any
-
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from gnnseq.kernels.fronts import Fronts, input_term
+from gnnseq.kernels.fronts import CellGradients, Fronts
 
-if TYPE_CHECKING:
-    from gnnseq.layers.recurrent import CellWeights
-
-__all__ = ["gru_sweep"]
+__all__ = ["gru_backward", "gru_forward"]
 
 
-def gru_sweep(
-    x: Tensor, entering: Tensor | None, edge_weight: Tensor | None, weights: "CellWeights", fronts: Fronts
-) -> Tensor:
-    """H of every node. [N, H]"""
-    term = input_term(x, weights, hidden_bias=False)
-    bias = weights.bias_hh if weights.bias_hh is not None else term.new_zeros(term.size(1))
-    h: Tensor = _Sweep.apply(term, weights.weight_hh, bias, entering, edge_weight, fronts)
-    return h
+def gru_forward(
+    term: Tensor, weight: Tensor, bias: Tensor, entering: Tensor | None, fronts: Fronts
+) -> tuple[Tensor, ...]:
+    """States of entering rows and nodes [V + N, H]; sums that nodes read [N, H], gates [N, 3H], candidates [N, H]."""
+    hidden = weight.size(1)
+    states = term.new_empty(fronts.entering + fronts.num_nodes, hidden)
+    if entering is not None:
+        states[: fronts.entering] = entering
+    summed = term.new_zeros(fronts.num_nodes, hidden)
+    gates = term.new_empty(fronts.num_nodes, 3 * hidden)  # r, z, n
+    candidate = term.new_empty(fronts.num_nodes, hidden)  # W_hn h~ + b_hn
+    for front in fronts.steps:
+        rows = front.rows
+        if front.source.numel() > 0:
+            summed[rows] = front.sum(front.gather(states))
+            read = torch.addmm(bias, summed[rows], weight.t())
+        else:
+            read = bias.expand(rows.stop - rows.start, -1)
+        gate = gates[rows]
+        torch.add(term[rows, : 2 * hidden], read[:, : 2 * hidden], out=gate[:, : 2 * hidden]).sigmoid_()
+        candidate[rows] = read[:, 2 * hidden :]
+        r, z, n = gate.chunk(3, dim=1)
+        torch.addcmul(term[rows, 2 * hidden :], r, candidate[rows], out=n).tanh_()
+        torch.lerp(n, summed[rows], z, out=states[front.read_rows])
+    return states, summed, gates, candidate
 
 
-class _Sweep(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        term: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        entering: Tensor | None,
-        edge_weight: Tensor | None,
-        fronts: Fronts,
-    ) -> Tensor:
-        hidden = weight.size(1)
-        states = term.new_empty(fronts.entering + fronts.num_nodes, hidden)
-        if entering is not None:
-            states[: fronts.entering] = entering
-        summed = term.new_zeros(fronts.num_nodes, hidden)
-        gates = term.new_empty(fronts.num_nodes, 3 * hidden)  # r, z, n
-        candidate = term.new_empty(fronts.num_nodes, hidden)  # W_hn h~ + b_hn
-        for front in fronts.steps:
-            rows = front.rows
-            if front.source.numel() > 0:
-                summed[rows] = front.sum(front.gather(states))
-                read = torch.addmm(bias, summed[rows], weight.t())
-            else:
-                read = bias.expand(rows.stop - rows.start, -1)
-            gate = gates[rows]
-            torch.add(term[rows, : 2 * hidden], read[:, : 2 * hidden], out=gate[:, : 2 * hidden]).sigmoid_()
-            candidate[rows] = read[:, 2 * hidden :]
-            r, z, n = gate.chunk(3, dim=1)
-            torch.addcmul(term[rows, 2 * hidden :], r, candidate[rows], out=n).tanh_()
-            torch.lerp(n, summed[rows], z, out=states[front.read_rows])
-        ctx.save_for_backward(states, summed, gates, candidate, weight)
-        ctx.fronts, ctx.weighted = fronts, edge_weight is not None
-        return states[fronts.entering :].clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        states, summed, gates, candidate, weight = ctx.saved_tensors
-        fronts: Fronts = ctx.fronts
-        hidden = weight.size(1)
-        d_states = torch.cat([grad.new_zeros(fronts.entering, hidden), grad])
-        d_term = torch.empty_like(gates)
-        d_read = torch.empty_like(gates)  # gradient of W_hh h~ + b_hh
-        d_edge = grad.new_zeros(fronts.num_edges) if ctx.weighted else None
-        for front in reversed(fronts.steps):
-            rows = front.rows
-            r, z, n = gates[rows].chunk(3, dim=1)
-            d_h = d_states[front.read_rows]
-            d_n = d_h * (1 - z) * (1 - n * n)
-            d_r = d_n * candidate[rows] * r * (1 - r)
-            d_z = d_h * (summed[rows] - n) * z * (1 - z)
-            torch.cat([d_r, d_z, d_n], dim=1, out=d_term[rows])
-            torch.cat([d_r, d_z, d_n * r], dim=1, out=d_read[rows])
-            if front.source.numel() > 0:
-                d_message = torch.addmm(d_h * z, d_read[rows], weight).index_select(0, front.target)
-                if d_edge is not None and front.weight is not None:
-                    d_edge[front.edges] = (d_message * states.index_select(0, front.source)).sum(1)
-                    d_message *= front.weight
-                d_states.index_add_(0, front.source, d_message)
-        d_entering = d_states[: fronts.entering] if fronts.entering > 0 else None
-        return d_term, d_read.t() @ summed, d_read.sum(0), d_entering, d_edge, None
+def gru_backward(grad: Tensor, kept: tuple[Tensor, ...], weight: Tensor, fronts: Fronts) -> CellGradients:
+    """Gradients from those of the states [V + N, H] and of what the forward pass kept."""
+    states, summed, gates, candidate = kept
+    d_states = grad.clone()
+    d_term = torch.empty_like(gates)
+    d_read = torch.empty_like(gates)  # gradient of W_hh h~ + b_hh
+    d_edge = grad.new_zeros(fronts.num_edges) if fronts.weighted else None
+    for front in reversed(fronts.steps):
+        rows = front.rows
+        r, z, n = gates[rows].chunk(3, dim=1)
+        d_h = d_states[front.read_rows]
+        d_n = d_h * (1 - z) * (1 - n * n)
+        d_r = d_n * candidate[rows] * r * (1 - r)
+        d_z = d_h * (summed[rows] - n) * z * (1 - z)
+        torch.cat([d_r, d_z, d_n], dim=1, out=d_term[rows])
+        torch.cat([d_r, d_z, d_n * r], dim=1, out=d_read[rows])
+        if front.source.numel() > 0:
+            d_message = torch.addmm(d_h * z, d_read[rows], weight).index_select(0, front.target)
+            if d_edge is not None and front.weight is not None:
+                d_edge[front.edges] = (d_message * states.index_select(0, front.source)).sum(1)
+                d_message *= front.weight
+            d_states.index_add_(0, front.source, d_message)
+    return CellGradients(d_term, d_read.t() @ summed, d_read.sum(0), d_states[: fronts.entering], d_edge)

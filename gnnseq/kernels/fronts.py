@@ -4,18 +4,24 @@ Letters: N nodes, H hidden channels, G gates, S state width, V rows of entering 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from gnnseq.schedule import Schedule
 
-if TYPE_CHECKING:
-    from gnnseq.layers.recurrent import CellWeights
+__all__ = ["CellGradients", "Front", "Fronts"]
 
-__all__ = ["Front", "Fronts", "input_term"]
+
+class CellGradients(NamedTuple):
+    """What a rule's backward pass gives."""
+
+    term: Tensor  # of the input term. [N, G * H]
+    weight_hh: Tensor  # [G * H, H]
+    bias_hh: Tensor  # [G * H]
+    entering: Tensor  # [V, S]
+    edge_weight: Tensor | None  # one an edge, entering ones first. [V + E]
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Fronts:
     num_nodes: int
     num_edges: int
     entering: int
+    weighted: bool
 
     @staticmethod
     def of(schedule: Schedule, edge_weight: Tensor | None, entering: int) -> "Fronts":
@@ -76,13 +83,4 @@ class Fronts:
                     weight=None if weight is None else weight[edges],
                 )
             )
-        return Fronts(steps, schedule.num_nodes, source.numel(), entering)
-
-
-def input_term(x: Tensor, weights: "CellWeights", hidden_bias: bool) -> Tensor:
-    """W_ih x + b_ih, and b_hh where the rule adds it to the same sum. [N, G * H]"""
-    bias = weights.bias_ih
-    if bias is not None and hidden_bias:
-        assert weights.bias_hh is not None
-        bias = bias + weights.bias_hh
-    return functional.linear(x, weights.weight_ih, bias)
+        return Fronts(steps, schedule.num_nodes, source.numel(), entering, edge_weight is not None)

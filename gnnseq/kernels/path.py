@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gnnseq.schedule import Schedule
 
@@ -48,7 +49,8 @@ def path_sweep(
     rows = schedule.rows
     everything = x.new_zeros(schedule.starts.numel(), width) if initial is None else initial
     if rows.numel() == 0:  # all paths are empty: their states pass through
-        return x.new_zeros(0, hidden), everything.clone()
+        # A product over no nodes, so that a backward pass finds the parameters here too.
+        return functional.linear(x, weights.weight_ih)[:, :hidden], everything.clone()
     state = everything.index_select(0, rows).split(hidden, dim=1)
     outputs, finals = [], []
     for block in _blocks(schedule):

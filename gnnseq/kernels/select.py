@@ -9,18 +9,18 @@ from gnnseq.kernels.path import path_sweep
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
-    from gnnseq.layers.recurrent import CellWeights
+    from gnnseq.layers.recurrent import CellWeights, Recurrent
 
 __all__ = ["sweep"]
 
 
 def sweep(
-    kind: str, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
+    layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
 ) -> tuple[Tensor, Tensor]:
     """Sweeps a topological schedule: unweighted paths in dense blocks of time, anything else frontier by frontier.
 
     Args:
-        kind: ``"rnn_tanh"``, ``"rnn_relu"``, ``"lstm"`` or ``"gru"``.
+        layer: Whose rule is swept.
         x: Inputs of the nodes. [N, F]
         schedule: A topological schedule.
         initial: Rows of initial state; zeros where None. [B, S]
@@ -30,8 +30,8 @@ def sweep(
         h [N, H] and the final state [B', S].
     """
     if schedule.order is not None:
-        h, final = sweep(kind, x.index_select(0, schedule.order), schedule.in_order, initial, weights)
+        h, final = sweep(layer, x.index_select(0, schedule.order), schedule.in_order, initial, weights)
         return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
     if schedule.lengths is not None and schedule.edge_weight is None:
-        return path_sweep(kind, x, schedule, initial, weights)
-    return frontier_sweep(kind, x, schedule, initial, weights)
+        return path_sweep(layer.kind, x, schedule, initial, weights)
+    return frontier_sweep(layer, x, schedule, initial, weights)

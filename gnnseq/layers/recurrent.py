@@ -187,7 +187,7 @@ class Recurrent(ScheduledMessagePassing):
         """One layer in one direction: h [N, H] and the final state [B', S]."""
         if is_watched(self) or schedule.rounds is not None:
             return self.run_reference(x, schedule, initial, weights)
-        return sweep(self.kind, x, schedule, initial, weights)
+        return sweep(self, x, schedule, initial, weights)
 
     def run_reference(
         self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
