@@ -30,10 +30,12 @@ class Run:
         length: L, digits of a palindrome.
         seed: Of the weights and of both data streams, see :class:`~gnnseq.data.palindromes.Palindromes`.
         encoding: How a digit is given.
-        num_layers: Hops k of a GCN; recurrent models have one layer.
+        hops_short: A GCN has k = L - 1 - hops_short layers: with 0 it reaches the first digit, with 1 it cannot.
         hidden: Hidden channels.
         init: Initialisation of the recurrent layer.
         time_scale: For ``init="chrono"``: the longest dependency, as a multiple of L.
+        input_gain: Factor on the initial input kernel of a recurrent layer. Small inputs keep tanh nearly linear, so
+            that an RNN with orthogonal recurrent kernels passes them on almost unchanged.
         optimizer: ``"rmsprop"`` or ``"adam"``, both with torch's defaults.
         learning_rate: Its step size.
         clip: Largest norm of the gradient of all weights together; a longer one is scaled down.
@@ -51,10 +53,11 @@ class Run:
     length: int
     seed: int
     encoding: Encoding = "one-hot"
-    num_layers: int = 1
+    hops_short: int = 0
     hidden: int = 128
     init: str = "he"
     time_scale: float = 1.0
+    input_gain: float = 1.0
     optimizer: Literal["rmsprop", "adam"] = "rmsprop"
     learning_rate: float = 1e-3
     clip: float = 10.0
@@ -72,16 +75,19 @@ def make_model(run: Run) -> nn.Module:
     """The untrained model of a run; its weights are drawn with the seed ``3 * run.seed``.
 
     Example:
-        >>> type(make_model(Run("GCN", length=5, seed=0, num_layers=4))).__name__
+        >>> type(make_model(Run("GCN", length=5, seed=0))).__name__
         'GraphClassifier'
     """
     features = Palindromes(run.length, run.encoding).num_features
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3 * run.seed)
         if run.model == "GCN":
-            return GraphClassifier(features, run.hidden, DIGITS, run.num_layers)
+            return GraphClassifier(features, run.hidden, DIGITS, run.length - 1 - run.hops_short)
         time_scale = run.time_scale * run.length if run.init == "chrono" else None
-        return SequenceClassifier(run.model, features, run.hidden, DIGITS, run.init, time_scale)
+        model = SequenceClassifier(run.model, features, run.hidden, DIGITS, run.init, time_scale)
+    with torch.no_grad():
+        model.layer.weight_ih_l0.mul_(run.input_gain)
+    return model
 
 
 def accuracy(model: nn.Module, stream: Palindromes, size: int) -> float:

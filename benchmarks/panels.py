@@ -1,0 +1,42 @@
+"""A title, a row for the legend, a grid of panels and a footnote, each at a fixed place in inches.
+
+Fixed, because matplotlib's constrained layout moves panels by a millionth from one run to the next, and a figure that is
+rebuilt from the same numbers should be the same file.
+"""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+PANEL = (4.0, 3.0)  # inches
+LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.25, 1.55, 1.05
+GAP = (0.35, 0.55)  # between columns, between rows
+
+
+def panels(rows: int, columns: int, title: str, footnote: str) -> tuple[Figure, np.ndarray]:
+    """Make the figure and its axes [rows, columns], which share x, and y within a row."""
+    width = LEFT + columns * PANEL[0] + (columns - 1) * GAP[0] + RIGHT
+    height = TOP + rows * PANEL[1] + (rows - 1) * GAP[1] + BOTTOM
+    figure = Figure(figsize=(width, height), layout="none")
+    place = {
+        "left": LEFT / width,
+        "right": 1 - RIGHT / width,
+        "top": 1 - TOP / height,
+        "bottom": BOTTOM / height,
+        "wspace": GAP[0] / PANEL[0],
+        "hspace": GAP[1] / PANEL[1],
+    }
+    axes = figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False, gridspec_kw=place)
+    figure.text(0.2 / width, 1 - 0.2 / height, title, ha="left", va="top", fontsize="x-large")
+    figure.text(0.2 / width, 0.15 / height, footnote, ha="left", va="bottom", fontsize="small")
+    return figure, axes
+
+
+def legend(figure: Figure, *arguments: Any, **options: Any) -> None:
+    """Put a legend of one row under the title."""
+    width, height = figure.get_size_inches()
+    corner = (0.2 / width, 1 - 0.62 / height)
+    figure.legend(
+        *arguments, loc="upper left", bbox_to_anchor=corner, borderpad=0, borderaxespad=0, columnspacing=1.4, **options
+    )
