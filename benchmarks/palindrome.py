@@ -61,7 +61,7 @@ def arms(*models: str, **shared: Any) -> tuple[dict[str, Any], ...]:
 
 
 LIGHT = {"hidden": 64, "optimizer": "adam", "learning_rate": 5e-3, "steps": 1500}
-GCN = {"hidden": 32, "optimizer": "adam", "learning_rate": 5e-3, "steps": 1500}
+GCN = {"hidden": 32, "optimizer": "adam", "learning_rate": 5e-3, "steps": 1500, "lengths": (5, 9)}
 LONG = {"optimizer": "adam", "clip": 1.0, "steps": 10_000, "evaluate_every": 50, "goal": 0.995}
 TINY = {"hidden": 32, "batch": 64, "optimizer": "adam", "learning_rate": 1e-2, "steps": 300, "test_on": 2000}
 

@@ -197,16 +197,22 @@ def figures(result: dict[str, Any], stem: Path) -> list[Path]:
 def _by_length(result: dict[str, Any], found: list[Group]) -> Figure:
     """A column a length, a colour a model."""
     lengths = sorted({group.settings["length"] for group in found})
-    figure, axes = _panels(result, found, columns=len(lengths))
+    figure, axes = _panels(result, found, columns=len(lengths), bands=True)
     handles: dict[str, Line2D] = {}
     for column, length in enumerate(lengths):
         axes[0, column].set_title(f"L = {length} digits")
         for group in (group for group in found if group.settings["length"] == length):
             blind = group.settings["model"] == "GCN" and group.settings["hops_short"] > 0
-            look = {"color": COLORS["ink" if blind else HUES[group.settings["model"]]], "ls": ":" if blind else "-"}
+            # Whatever is at chance lies on one line; the recurrent networks are drawn last.
+            look = {
+                "color": COLORS["ink" if blind else HUES[group.settings["model"]]],
+                "ls": ":" if blind else "-",
+                "zorder": 2.1 if group.settings["model"] == "GCN" else 2.2,
+            }
             for row, name in enumerate(("accuracy", "loss")):
                 _curve(axes[row, column], group, name, band=True, **look)
-            handles.setdefault(group.label, Line2D([], [], label=group.label, **look))
+            reach = {True: " (one hop short)", False: " (reaches)"}[blind] if group.settings["model"] == "GCN" else ""
+            handles.setdefault(group.label, Line2D([], [], label=group.label + reach, **look))
     _frame(axes, found)
     legend(figure, handles=list(handles.values()), ncols=len(handles))
     return figure
@@ -216,7 +222,8 @@ def _by_model(result: dict[str, Any], found: list[Group]) -> Figure:
     """A column a model, as in the report's Figure 1: the darker the colour, the longer the palindrome."""
     labels = list(dict.fromkeys(group.label for group in found))
     lengths = sorted({group.settings["length"] for group in found})
-    figure, axes = _panels(result, found, columns=len(labels))
+    few = len(lengths) <= 4  # more bands than that hide one another
+    figure, axes = _panels(result, found, columns=len(labels), bands=few)
     handles: dict[int, list[Line2D]] = {length: [] for length in lengths}
     for column, label in enumerate(labels):
         axes[0, column].set_title(label)
@@ -225,7 +232,7 @@ def _by_model(result: dict[str, Any], found: list[Group]) -> Figure:
             lightness = 0.3 + 0.7 * lengths.index(length) / max(len(lengths) - 1, 1)
             look = {"color": matplotlib.colormaps[SHADES[group.settings["model"]]](lightness)}
             for row, name in enumerate(("accuracy", "loss")):
-                _curve(axes[row, column], group, name, band=result["study"] == "long", **look)
+                _curve(axes[row, column], group, name, band=few, **look)
             handles[length].append(Line2D([], [], lw=4, **look))
     _frame(axes, found, logarithmic=result["study"] == "long")
     legend(
@@ -239,15 +246,15 @@ def _by_model(result: dict[str, Any], found: list[Group]) -> Figure:
     return figure
 
 
-def _panels(result: dict[str, Any], found: list[Group], columns: int) -> tuple[Figure, np.ndarray]:
+def _panels(result: dict[str, Any], found: list[Group], columns: int, bands: bool) -> tuple[Figure, np.ndarray]:
     common = found[0].settings
     seeds = max(len(group.runs) for group in found)
     return panels(
         2,
         columns,
         f"Palindromes, {ENCODINGS[common['encoding']]}: {result['title']}",
-        f"Training batches of {common['batch']}, mean over {seeds} seeds and a box of {common['record_every']} steps. "
-        "Training ends when a run is solved; its curve goes on at the last value.",
+        f"Training batches of {common['batch']}: mean {'and range ' if bands else ''}over {seeds} seeds, box of "
+        f"{common['record_every']} steps. Training ends when a run is solved; its curve goes on at the last value.",
     )
 
 
@@ -267,7 +274,9 @@ def _frame(axes: np.ndarray, found: list[Group], logarithmic: bool = False) -> N
     for row, level, word in ((axes[0], 100 * CHANCE, "chance"), (axes[1], math.log(10), "ln 10")):
         for panel in row:
             panel.axhline(level, color=COLORS["ink"], lw=1, ls="--", zorder=1)
-        row[-1].text(1, level, f"{word}\n", transform=row[-1].get_yaxis_transform(), ha="right", va="center", fontsize=11)
+        row[-1].text(
+            1, level, f"\n{word}", transform=row[-1].get_yaxis_transform(), ha="right", va="center", fontsize=11
+        )
     axes[0, 0].set(ylabel="accuracy, %", ylim=(0, 103))
     axes[1, 0].set(ylabel="loss, nats", ylim=(0, 2.75))
     for panel in axes[1]:

@@ -1,7 +1,7 @@
 """A title, a row for the legend, a grid of panels and a footnote, each at a fixed place in inches.
 
-Fixed, because matplotlib's constrained layout moves panels by a millionth from one run to the next, and a figure that is
-rebuilt from the same numbers should be the same file.
+Fixed, because matplotlib's constrained layout moves panels by a millionth from one run to the next, and a figure that
+is rebuilt from the same numbers should be the same file.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 PANEL = (4.0, 3.0)  # inches
-LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.25, 1.55, 1.05
+LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.25, 1.4, 1.05
 GAP = (0.35, 0.55)  # between columns, between rows
 
 
