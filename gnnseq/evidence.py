@@ -66,7 +66,7 @@ def agree(
         v, u = (int(ends[0]) for ends in excess.nonzero())
         raise RuntimeError(f"by structure output {v} does not depend on input {u}, by a derivative it does: an error "
                            "in gnnseq or in a layer's reach(); use_structure=False measures instead")  # fmt: skip
-    return csr_array(expected > proven).nnz == 0
+    return bool(csr_array(expected > proven).nnz == 0)
 
 
 def measure(

@@ -105,6 +105,12 @@ def _mix(run: Run, x: Any, *rest: Any, **named: Any) -> Flow:
     return x.row_wise(run(x.value, *rest, **named), uniform=x.uniform or x.value.dim() == 2)  # type: ignore[no-any-return]
 
 
+def _to(run: Run, x: Any, *rest: Any, **named: Any) -> Any:
+    if isinstance(x, Flow) or len(rest) != 1 or named:
+        return _row_wise(run, x, *rest, **named)
+    return run(x, rest[0].value)  # a constant takes type and device from a tensor
+
+
 def _linear(run: Run, x: Any, weight: Any, bias: Any = None) -> Flow:
     if not isinstance(weight, Tensor) or weight.dim() != 2 or weight.layout != torch.strided or not is_generic(weight):
         raise NotKnownError("the weight is not a fixed matrix without zeros")
@@ -236,7 +242,7 @@ def _batch_norm_module(run: Any, x: Any) -> Flow:
 
 _RULES: dict[str, Rule] = {  # names that torch has as a function, a tensor's method, or both
     **dict.fromkeys(["abs", "cos", "exp", "neg", "relu", "relu_", "sigmoid", "sin", "square", "tanh"], _row_wise),
-    **dict.fromkeys(["clone", "contiguous", "double", "float", "to"], _row_wise),
+    **dict.fromkeys(["clone", "contiguous", "double", "float"], _row_wise),
     # In row-major order, a first dimension that is kept keeps its rows.
     **dict.fromkeys(["flatten", "reshape", "squeeze", "unsqueeze", "view"], _row_wise),
     **dict.fromkeys(["add", "sub"], _add),
@@ -250,7 +256,7 @@ _ACTIVATIONS = (
     "softsign tanh tanhshrink alpha_dropout dropout"
 )
 
-METHODS: dict[str, Rule] = {**_RULES, "dim": _size, "size": _size}
+METHODS: dict[str, Rule] = {**_RULES, "dim": _size, "size": _size, "to": _to}
 FUNCTIONS: dict[Any, Rule] = {
     **{getattr(torch, name): rule for name, rule in _RULES.items() if callable(getattr(torch, name, None))},
     **{getattr(F, name): _row_wise for name in _ACTIVATIONS.split()},

@@ -81,8 +81,8 @@ class _NaNWatch(TorchDispatchMode):
 
     # Some of these pass NaN on where all operands are NaN and drop it where one is a number.
     PARTIAL = ("fmax", "fmin", "nan_to_num", "nanmedian", "nansum")
-    # The values of these operands do not matter to the result.
-    FORGETFUL = ("fill_", "zero_")
+    # These overwrite their first operand, which may be fresh memory with any bits in it.
+    OVERWRITE = ("bernoulli_", "copy_", "exponential_", "fill_", "normal_", "random_", "uniform_", "zero_")
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,9 +91,10 @@ class _NaNWatch(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         namespace, _, name = func._schema.name.partition("::")
-        had_nan = any(_has_nan(value) for value in tree_leaves((args, kwargs)))
+        read = args[1:] if name in self.OVERWRITE else args, {k: v for k, v in kwargs.items() if k != "out"}
+        had_nan = any(_has_nan(value) for value in tree_leaves(read))
         result = func(*args, **kwargs)
-        if not had_nan or name in self.FORGETFUL or name.startswith("new_") or name.endswith("_like"):
+        if not had_nan or name.startswith("new_") or name.endswith("_like"):  # of which only the shape is read
             return result
         results = tree_leaves(result)
         if name.startswith("_embedding_bag"):
