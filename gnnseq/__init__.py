@@ -6,4 +6,10 @@ from gnnseq.reach import receptive_field
 from gnnseq.schedule import Schedule, pack_paths, synchronous, topological, unpack_paths
 
 __all__ = ["Schedule", "pack_paths", "receptive_field", "synchronous", "topological", "unpack_paths"]
-__version__ = version("gnnseq")
+
+
+def __getattr__(name: str) -> str:
+    # Looked up when asked for: the package also works from a checkout that was never installed.
+    if name == "__version__":
+        return version("gnnseq")
+    raise AttributeError(f"module 'gnnseq' has no attribute {name!r}")
