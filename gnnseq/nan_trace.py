@@ -84,6 +84,13 @@ class _NaNWatch(TorchDispatchMode):
     # These overwrite their first operand, which may be fresh memory with any bits in it.
     OVERWRITE = ("bernoulli_", "copy_", "exponential_", "fill_", "normal_", "random_", "uniform_", "zero_")
 
+    # These, like views, move numbers and compute none: NaN that is lost in them was not read. Where x decides what is
+    # moved, the decision was made by an operation that loses NaN.
+    MOVE = (
+        "embedding", "gather", "index", "index_copy", "index_fill", "index_put", "index_select", "masked_fill",
+        "masked_scatter", "masked_select", "scatter", "select_scatter", "slice_scatter", "where",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         super().__init__()
         self.swallowed = False
@@ -94,7 +101,8 @@ class _NaNWatch(TorchDispatchMode):
         read = args[1:] if name in self.OVERWRITE else args, {k: v for k, v in kwargs.items() if k != "out"}
         had_nan = any(_has_nan(value) for value in tree_leaves(read))
         result = func(*args, **kwargs)
-        if not had_nan or name.startswith("new_") or name.endswith("_like"):  # of which only the shape is read
+        only_shape = name.startswith("new_") or name.endswith("_like")
+        if not had_nan or only_shape or func.is_view or name.rstrip("_") in self.MOVE:
             return result
         results = tree_leaves(result)
         if name.startswith("_embedding_bag"):

@@ -42,6 +42,7 @@ def test_functions_may_work_in_place_on_their_input(x):
         lambda x: x.new_zeros(N, F).scatter_reduce(0, index[1].unsqueeze(1).expand(3, F), x[index[0]], "amax"),
         lambda x: functional.layer_norm(x, (F,)),
         lambda x: x.softmax(1) * (index[0, :1] > 0),  # a comparison of the graph's numbers, not of x
+        lambda x: torch.cat([x, torch.zeros(N, F)])[N - 1 :].split(1)[1].expand(N, F) + x,
         lambda x: torch.where(torch.tensor([True, False, True]), x, 0.0),
         lambda x: torch.nn.LSTM(F, 2).double()(x.double())[0],
     ],
@@ -54,6 +55,9 @@ def test_operations_that_keep_nan_are_trusted(function, x):
     "function",
     [
         lambda x: (x > 0).float(),
+        lambda x: x.where(x > 0, 0.0),
+        lambda x: x[x.argsort(0)[:, 0]],
+        lambda x: x.masked_fill(x.isnan(), 0.0),
         lambda x: x.nan_to_num() + x,
         lambda x: torch.fmax(x, x.flip(0)),
         lambda x: x.sign(),
