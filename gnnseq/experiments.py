@@ -168,7 +168,7 @@ def run_sweep(
     commit = _git("rev-parse", "HEAD")
     tasks = (joblib.delayed(_run)(function, settings[index], index) for index in missing)
     # Results arrive as they finish and are written here, so a run is on disk before the next one is waited for.
-    outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="all", batch_size=1)(tasks)
+    outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)(tasks)
     with _progress(console) as progress, closing(outcomes):
         bar = progress.add_task("runs", total=sum(weights.values()), runs=f"{finished}/{len(settings)}")
         for index, result, duration in outcomes:
