@@ -21,7 +21,6 @@ from strategies import graphs
 EXACT = {"rtol": 0, "atol": 1e-12}
 F_IN, F_OUT = 3, 2
 UNDIRECTED = torch.tensor([[0, 1, 1, 2, 2, 3, 0, 3], [1, 0, 2, 1, 3, 2, 3, 0]])
-SPARSE_IS_BETA = pytest.mark.filterwarnings("ignore:Sparse (CSR|CSC|invariant).*:UserWarning")
 
 
 def dense(layer, x, edge_index, edge_weight=None, **options):
@@ -150,7 +149,6 @@ def test_edge_index_class(sort_order, graph):
     torch.testing.assert_close(h, layer(x, graph.edge_index), **EXACT)
 
 
-@SPARSE_IS_BETA
 @given(graphs())
 @pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
 def test_sparse_adjacency_has_targets_as_rows(layout, graph):
@@ -171,7 +169,6 @@ def test_uncoalesced_adjacency():
     torch.testing.assert_close(layer(x, twice), layer(x, twice.coalesce()), **EXACT)
 
 
-@SPARSE_IS_BETA
 @pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
 def test_values_of_a_sparse_adjacency_get_gradients(layout):
     layer, x = GCN(F_IN, F_OUT).double(), torch.randn(4, F_IN, dtype=torch.float64)
