@@ -225,6 +225,8 @@ def main(settings: Settings) -> int:
             {"experiment": "gradients", "provenance": provenance(), "runs": records},
             indent=None,
         )
+    if not stem.with_suffix(".json").exists():
+        raise FileNotFoundError(f"{stem}.json does not exist; run the command without --report-only first")
     result = read_json(stem.with_suffix(".json"))
     print_report(result, console)
     with style():

@@ -45,7 +45,7 @@ class Study:
     models: tuple[str, ...] = ("RNN", "LSTM", "GRU", "GCN")
 
     def runs(self) -> list[Run]:
-        return [
+        chosen = [
             Run(length=length, encoding=encoding, seed=seed, **{k: v for k, v in arm.items() if k != "lengths"})
             for encoding in self.encodings
             for arm in self.arms
@@ -54,6 +54,9 @@ class Study:
             if length in arm.get("lengths", self.lengths)
             for seed in range(self.seeds)
         ]
+        if not chosen:
+            raise ValueError(f"nothing to run: this study has no {' or '.join(self.models)} with {self.seeds} seeds")
+        return chosen
 
 
 def arms(*models: str, **shared: Any) -> tuple[dict[str, Any], ...]:
@@ -104,7 +107,7 @@ STUDIES = {
 class Settings:
     """Palindromes: which network remembers the first digit? Without arguments, the story in about three minutes.
 
-    The last block of settings overrides a study's own; its result is then called "custom".
+    The settings from --models on have a study's own values unless they are given; the result is then called "custom".
     """
 
     quick: bool = False
@@ -123,18 +126,31 @@ class Settings:
     """joblib's backend: loky for this machine, ray or dask for a running cluster."""
 
     models: tuple[Literal["RNN", "LSTM", "GRU", "GCN"], ...] | None = None
+    """Only these of the study's models; --full leaves out its GRU unless it is named here."""
     lengths: tuple[int, ...] | None = None
+    """Digits of the palindromes."""
     encodings: tuple[Literal["scalar", "one-hot"], ...] | None = None
+    """A digit as one number, or as ten zeros and ones."""
     seeds: int | None = None
+    """Runs of each kind: seeds 0, 1, ..."""
     hidden: int | None = None
+    """Hidden channels."""
     init: Literal["torch", "he", "orthogonal", "chrono"] | None = None
+    """Initialisation of recurrent layers."""
     time_scale: float | None = None
+    """Longest dependency that chrono assumes, as a multiple of L."""
     input_gain: float | None = None
+    """Factor on the initial input kernel of recurrent layers."""
     optimizer: Literal["rmsprop", "adam"] | None = None
+    """With torch's defaults."""
     learning_rate: float | None = None
+    """Of the optimizer."""
     clip: float | None = None
+    """Largest norm of the gradient; longer ones are scaled down."""
     batch: int | None = None
+    """Palindromes a step."""
     steps: int | None = None
+    """Most steps of a run."""
 
     @property
     def study_name(self) -> str:
@@ -183,6 +199,8 @@ def main(settings: Settings) -> int:
                 fit, study.runs(), settings.results / "cache", settings.jobs, seconds_at_most, console=console
             )
         write_json(path, compact(settings.study_name, study.title, records, provenance()), indent=None)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
     result = read_json(path)
     print_report(result, console)
     for figure in figures(result, settings.results / settings.name):
@@ -193,7 +211,7 @@ def main(settings: Settings) -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff,))))
+        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone))))
     except (UnreadableResultError, FileNotFoundError, ValueError) as error:
         sys.exit(f"palindrome.py: {error}")
     except KeyboardInterrupt:

@@ -80,7 +80,7 @@ def test_the_report_needs_nothing_but_the_json(finished, result, tmp_path, monke
 
 def test_a_report_without_whole_results_is_refused(tmp_path):
     settings = palindrome.Settings(report_only=True, results=tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"story\.json does not exist; run the command without --report-only"):
         palindrome.main(settings)
     (tmp_path / "story.json").write_text('{"runs": [')
     with pytest.raises(UnreadableResultError, match=r"story\.json"):
@@ -178,6 +178,11 @@ def test_a_changed_study_has_results_of_its_own():
         Run("LSTM", 7, seed, "one-hot", learning_rate=0.01, steps=palindrome.STUDIES["full"].arms[0]["steps"])
         for seed in range(10)
     ]
+
+
+def test_a_study_without_runs_is_refused():
+    with pytest.raises(ValueError, match="nothing to run: this study has no GCN"):
+        palindrome.Settings(full=True, models=("GCN",)).study().runs()
 
 
 def test_two_studies_at_once_are_refused():
