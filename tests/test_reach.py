@@ -191,6 +191,23 @@ def test_thresholds_are_not_certain():
     assert "NaN is swallowed" in repr(field)
 
 
+class OutOfSight(torch.autograd.Function):
+    """Sums over all nodes in NumPy, where no operation is seen and NaN counts as 0."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return torch.from_numpy(np.nansum(x.detach().numpy(), axis=0, keepdims=True).repeat(len(x), axis=0))
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.sum(0, keepdim=True).expand_as(grad)
+
+
+def test_derivatives_are_believed_where_nan_was_swallowed_unseen():
+    field = receptive_field(Model(lambda x, e: OutOfSight.apply(x)), torch.randn(N, F), PATH, influence_nodes=1)
+    assert_reach(field, np.ones((N, N), dtype=bool), certain=False)
+
+
 class Wrong(GCN):
     def reach(self, edge_index, num_nodes):
         return super().reach(edge_index[:, 1:], num_nodes)
