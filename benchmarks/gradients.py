@@ -20,6 +20,7 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 from panels import legend, panels
 from rich import box
 from rich.console import Console
@@ -176,7 +177,7 @@ def draw(result: dict[str, Any]) -> Figure:
         len(INITS),
         "How far back does the gradient reach?",
         f"Geometric mean and range over {seeds} seeds. Palindromes of {settings['length']} digits, one-hot; "
-        f"{settings['hidden']} hidden channels; trained: {settings['steps']} steps of Adam at "
+        f"{settings['hidden']} hidden channels.\nTrained: {settings['steps']} steps of Adam at "
         f"{settings['learning_rate']:g}.",
     )
     for row, when in enumerate(("untrained", "trained")):
@@ -201,6 +202,8 @@ def draw(result: dict[str, Any]) -> Figure:
     highest = max(panel.get_ylim()[1] for panel in axes.flat)
     for panel in axes[:, 0]:
         panel.set_ylim(lowest, highest)
+        panel.yaxis.set_major_locator(LogLocator(numticks=6))
+        panel.yaxis.set_minor_locator(NullLocator())
     axes[0, 0].set(xlim=(1, settings["length"] - 1))
     handles = [Line2D([], [], color=COLORS[color], label=init) for init, color in LOOKS.items()]
     handles += [Line2D([], [], color=COLORS["ink"], ls="--", lw=1.6, label="LSTM cell state, dL/dc")]

@@ -254,7 +254,7 @@ def _panels(result: dict[str, Any], found: list[Group], columns: int, bands: boo
         columns,
         f"Palindromes, {ENCODINGS[common['encoding']]}: {result['title']}",
         f"Training batches of {common['batch']}: mean {'and range ' if bands else ''}over {seeds} seeds, box of "
-        f"{common['record_every']} steps. Training ends when a run is solved; its curve goes on at the last value.",
+        f"{common['record_every']} steps.\nTraining ends when a run is solved; its curve goes on at the last value.",
     )
 
 
@@ -279,11 +279,12 @@ def _frame(axes: np.ndarray, found: list[Group], logarithmic: bool = False) -> N
         )
     axes[0, 0].set(ylabel="accuracy, %", ylim=(0, 103))
     axes[1, 0].set(ylabel="loss, nats", ylim=(0, 2.75))
+    longest = max(group.settings["steps"] for group in found)
     for panel in axes[1]:
         panel.set_xlabel("training step")
         if logarithmic:
-            panel.set(xscale="log", xlim=(common["record_every"], None))
+            panel.set(xscale="log", xlim=(common["record_every"], longest))
             panel.xaxis.set_minor_formatter(NullFormatter())
         else:
-            panel.set_xlim(0, max(group.settings["steps"] for group in found))
+            panel.set_xlim(0, longest)
             panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))

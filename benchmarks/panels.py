@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-PANEL = (4.0, 3.0)  # inches
-LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.25, 1.4, 1.05
+HEIGHT = 3.0  # inches, of a panel
+LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.25, 1.4, 1.25
 GAP = (0.35, 0.55)  # between columns, between rows
 
 
 def panels(rows: int, columns: int, title: str, footnote: str) -> tuple[Figure, np.ndarray]:
     """Make the figure and its axes [rows, columns], which share x, and y within a row."""
-    width = LEFT + columns * PANEL[0] + (columns - 1) * GAP[0] + RIGHT
-    height = TOP + rows * PANEL[1] + (rows - 1) * GAP[1] + BOTTOM
+    panel = max(4.0, 11.0 / columns)
+    width = LEFT + columns * panel + (columns - 1) * GAP[0] + RIGHT
+    height = TOP + rows * HEIGHT + (rows - 1) * GAP[1] + BOTTOM
     figure = Figure(figsize=(width, height), layout="none")
     place = {
         "left": LEFT / width,
         "right": 1 - RIGHT / width,
         "top": 1 - TOP / height,
         "bottom": BOTTOM / height,
-        "wspace": GAP[0] / PANEL[0],
-        "hspace": GAP[1] / PANEL[1],
+        "wspace": GAP[0] / panel,
+        "hspace": GAP[1] / HEIGHT,
     }
     axes = figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False, gridspec_kw=place)
     figure.text(0.2 / width, 1 - 0.2 / height, title, ha="left", va="top", fontsize="x-large")
