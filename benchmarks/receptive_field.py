@@ -232,7 +232,7 @@ def read_graph(path: Path) -> nx.Graph:
             graph = nx.parse_edgelist(lines, data=False)
     except (nx.NetworkXError, SyntaxError, TypeError, UnicodeDecodeError, KeyError) as error:
         raise ValueError(
-            f"--graph {path}: {error}; expected GraphML, or text with one edge a line: two names, blank or comma between"
+            f"--graph {path}: {error}; expected GraphML, or text with one edge a line: two names, blank or comma"
         ) from error
     if len(graph) == 0:
         raise ValueError(f"--graph {path}: no nodes; expected one edge a line, two names, blank or comma between")

@@ -56,22 +56,24 @@ def influence_figure(rows: list[dict[str, Any]]) -> Figure:
             hops = np.arange(reached + 1)
             seen = curve[: reached + 1] >= SMALLEST
             if row in convolutions:
-                color = shades[convolutions.index(row)]
-                axes.plot(hops[seen], curve[: reached + 1][seen], color=color, lw=1.8)
+                color, width = shades[convolutions.index(row)], 1.8
+                label, place, offset = row["network"].split()[1], reached, (6, -3)
                 if seen[reached]:
                     axes.plot(reached, curve[reached], "o", color=color, ms=5)
-                    depth = row["network"].split()[1]
-                    axes.annotate(
-                        depth, (reached, curve[reached]), (5, -3), textcoords="offset points", color=color, fontsize=11
-                    )
             else:
-                color = COLORS[LOOKS[row["network"]]]
-                axes.plot(hops[seen], curve[: reached + 1][seen], color=color, lw=3)
-                last = int(np.flatnonzero(seen)[-1])
-                place = (min(last, length * 0.97), curve[last])
-                axes.annotate(
-                    row["network"], place, (0, 9), textcoords="offset points", color=color, ha="right", weight="bold"
-                )
+                color, width = COLORS[LOOKS[row["network"]]], 3
+                label, place, offset = row["network"], int(0.6 * np.flatnonzero(seen)[-1]), (8, 6)
+            axes.plot(hops[seen], curve[: reached + 1][seen], color=color, lw=width)
+            place = min(place, int(0.85 * np.flatnonzero(seen)[-1])) if not seen[reached] else place
+            axes.annotate(
+                label,
+                (place, curve[place]),
+                offset,
+                textcoords="offset points",
+                color=color,
+                fontsize=11 if row in convolutions else 14,
+                weight="normal" if row in convolutions else "bold",
+            )
         axes.set(
             yscale="log",
             xlim=(0, length),
@@ -81,9 +83,9 @@ def influence_figure(rows: list[dict[str, Any]]) -> Figure:
             title="How much of a far input is left, before any training",
         )
         axes.text(
-            0.99,
-            0.97,
-            "grey: GCN with so many layers; each line ends where its reach does",
+            0.985,
+            0.74,
+            "grey: GCN, number of layers; a dot is where its reach ends",
             transform=axes.transAxes,
             ha="right",
             va="top",
@@ -161,5 +163,5 @@ def _print_influence(rows: list[dict[str, Any]], console: Console) -> None:
         table.add_column(str(hop), justify="right", no_wrap=True)
     for row in rows:
         curve = _geometric_mean(row["influence"])
-        table.add_row(row["network"], *("[dim]none[/]" if curve[hop] == 0 else f"{curve[hop]:.1e}" for hop in hops))
+        table.add_row(row["network"], *("[dim]none[/]" if curve[hop] == 0 else f"{curve[hop]:.0e}" for hop in hops))
     console.print(table)
