@@ -65,7 +65,7 @@ def arms(*models: str, **shared: Any) -> tuple[dict[str, Any], ...]:
 
 LIGHT = {"hidden": 64, "optimizer": "adam", "learning_rate": 5e-3, "steps": 1500}
 GCN = {"hidden": 32, "optimizer": "adam", "learning_rate": 5e-3, "steps": 1500, "lengths": (5, 9)}
-LONG = {"optimizer": "adam", "clip": 1.0, "steps": 10_000, "evaluate_every": 50, "goal": 0.995}
+LONG = {"optimizer": "adam", "clip": 1.0, "evaluate_every": 50, "goal": 0.995}
 TINY = {"hidden": 32, "batch": 64, "optimizer": "adam", "learning_rate": 1e-2, "steps": 300, "test_on": 2000}
 
 STUDIES = {
@@ -93,9 +93,9 @@ STUDIES = {
     ),
     "long": Study(
         "past every report",
-        arms("LSTM", "GRU", hidden=64, init="chrono", time_scale=3.0, learning_rate=1e-2, **LONG)
-        + arms("RNN", init="orthogonal", input_gain=0.2, **LONG)
-        + arms("LSTM", hidden=64, init="torch", learning_rate=1e-2, lengths=(50,), **LONG),
+        arms("LSTM", "GRU", hidden=64, init="chrono", time_scale=3.0, learning_rate=1e-2, steps=10_000, **LONG)
+        + arms("RNN", init="orthogonal", input_gain=0.2, steps=2000, **LONG)
+        + arms("LSTM", hidden=64, init="torch", learning_rate=1e-2, steps=2000, lengths=(50,), **LONG),
         lengths=(50, 100, 200),
         encodings=("one-hot",),
         seeds=10,
