@@ -76,15 +76,15 @@ _RC: dict[Any, Any] = {  # Any: matplotlib lists its keys as literals only from 
 def style() -> Iterator[None]:
     """The house look for every figure made inside the `with` block.
 
-        Legible from the back row, safe for colour-blind readers, no ornament. Settings outside stay as they were.
+    Legible from the back row, safe for colour-blind readers, no ornament. Settings outside stay as they were.
 
     Example:
-            >>> from matplotlib.figure import Figure
-            >>> with style():
-            ...     figure = Figure()
-            ...     axes = figure.add_subplot(xlabel="hops", ylabel="influence")
-            >>> axes.spines["top"].get_visible()
-            False
+        >>> from matplotlib.figure import Figure
+        >>> with style():
+        ...     figure = Figure()
+        ...     axes = figure.add_subplot(xlabel="hops", ylabel="influence")
+        >>> axes.spines["top"].get_visible()
+        False
     """
     with matplotlib.rc_context(_RC):
         yield
