@@ -1,167 +1,229 @@
 """Tables and figures of the receptive-field study, from its JSON alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from gnnseq.plots import COLORS, save_figure, style
 
-LOOKS = {"RNN": "vermillion", "LSTM": "sky", "LSTM, chrono": "blue"}
-# Below this an influence is drawn at the figure's edge: float64 carries a gradient of 1 no further.
-SMALLEST = 1e-18
+HUES = {"RNN": "vermillion", "LSTM": "sky", "LSTM, chrono": "blue"}
+SMALLEST, LARGEST = 1e-26, 1e2  # of the influence that is drawn
+FLOAT32 = 2.0**-24  # half the distance from 1 to the next float32: smaller terms are lost in a sum with 1
+
+Row = dict[str, Any]
 
 
 def holds(result: dict[str, Any]) -> bool:
-    """Whether every pair of parts 1 and 2 is as networkx has it."""
-    return all(row["counterexample"] is None for part in ("gcn", "schedules") for row in result.get(part, []))
+    """Whether every pair of parts 1 to 3 is as networkx has it, and proven."""
+    return all(row["counterexample"] is None for part in ("gcn", "schedules", "claims") for row in result[part])
 
 
 def print_report(result: dict[str, Any], console: Console) -> None:
-    """One table a part, and what each shows in a sentence."""
+    """One table a part, and what all show in a sentence."""
     _print_gcn(result["gcn"], console)
-    if "schedules" in result:
-        _print_schedules(result["schedules"], console)
-        _print_claims(result["claims"], console)
-        _print_influence(result["influence"], console)
-    verdict = "[bold green]exact[/]: every pair is as networkx has it"
-    if not holds(result):
-        verdict = "[bold red]not exact[/]: see the pairs named above"
-    console.print(verdict, highlight=False)
+    _print_schedules(result["schedules"], console)
+    _print_claims(result["claims"], console)
+    _print_influence(result["influence"], console)
+    rows = [row for part in ("gcn", "schedules", "claims") for row in result[part]]
+    if holds(result):
+        pairs = sum(row["pairs"] for row in rows)
+        console.print(f"[bold green]exact[/]: all {pairs:,} pairs are as networkx has them, and proven\n")
+        return
+    console.print("[bold red]not exact[/]:")
+    for row in rows:
+        if row["counterexample"] is not None:
+            depth = row.get("schedule") or (f"{row['layers']} layers" if "layers" in row else "")
+            where = ", ".join(str(part) for part in (row.get("layer", "GCN"), depth, row.get("graph")) if part)
+            console.print(f"  [red]{where}[/]: {row['counterexample']}", highlight=False)
+    console.print()
 
 
-def figures(result: dict[str, Any], folder: Path, name: str) -> list[Path]:
-    """Draws what there is to draw; gives the files."""
-    if "influence" not in result:
-        return []
-    return list(save_figure(influence_figure(result["influence"]), folder / f"{name}_influence"))
+def _table(title: str, *headings: str, note: str = "") -> Table:
+    return Table(
+        *headings, title=title, caption=note, box=box.SIMPLE_HEAD, title_style="bold", title_justify="left",
+        caption_justify="left",
+    )  # fmt: skip
 
 
-def influence_figure(rows: list[dict[str, Any]]) -> Figure:
-    """Influence on the last node of a path by hops: vanishing gradients and depth in one picture."""
-    with style():
-        figure = Figure(figsize=(9.6, 5.4))
-        axes = figure.add_subplot()
-        convolutions = [row for row in rows if row["network"].startswith("GCN")]
-        shades = matplotlib.colormaps["Greys"](np.linspace(0.45, 0.9, len(convolutions)))
-        length = len(rows[0]["influence"][0])
-        for row in rows:
-            curve = _geometric_mean(row["influence"])
-            reached = int(np.flatnonzero(curve)[-1])
-            hops = np.arange(reached + 1)
-            seen = curve[: reached + 1] >= SMALLEST
-            if row in convolutions:
-                color, width = shades[convolutions.index(row)], 1.8
-                label, place, offset = row["network"].split()[1], reached, (6, -3)
-                if seen[reached]:
-                    axes.plot(reached, curve[reached], "o", color=color, ms=5)
-            else:
-                color, width = COLORS[LOOKS[row["network"]]], 3
-                label, place, offset = row["network"], int(0.6 * np.flatnonzero(seen)[-1]), (8, 6)
-            axes.plot(hops[seen], curve[: reached + 1][seen], color=color, lw=width)
-            place = min(place, int(0.85 * np.flatnonzero(seen)[-1])) if not seen[reached] else place
-            axes.annotate(
-                label,
-                (place, curve[place]),
-                offset,
-                textcoords="offset points",
-                color=color,
-                fontsize=11 if row in convolutions else 14,
-                weight="normal" if row in convolutions else "bold",
-            )
-        axes.set(
-            yscale="log",
-            xlim=(0, length),
-            ylim=(SMALLEST, 10),
-            xlabel="distance of the input, in hops",
-            ylabel=r"influence  $\|\partial h_{\mathrm{last}} / \partial x_u\|_F$",
-            title="How much of a far input is left, before any training",
-        )
-        axes.text(
-            0.985,
-            0.74,
-            "grey: GCN, number of layers; a dot is where its reach ends",
-            transform=axes.transAxes,
-            ha="right",
-            va="top",
-            fontsize=11,
-        )
-    return figure
+def _verdict(row: Row, text: str) -> str:
+    return f"[green]{text}[/] ✓" if row["counterexample"] is None else f"[bold red]{text} ✗[/]"
 
 
-def _geometric_mean(curves: list[list[float]]) -> np.ndarray:
-    """Over seeds; zero where any is zero."""
-    values = np.asarray(curves)
-    with np.errstate(divide="ignore"):
-        return np.exp(np.log(values).mean(axis=0))
-
-
-def _print_gcn(rows: list[dict[str, Any]], console: Console) -> None:
+def _print_gcn(rows: list[Row], console: Console) -> None:
     layers = sorted({row["layers"] for row in rows})
-    table = Table(title="1. k graph convolutions reach k hops", box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("graph")
-    for heading in ("nodes", "edges"):
-        table.add_column(heading, justify="right")
-    for k in layers:
-        table.add_column(f"k = {k}", justify="right")
+    table = _table(
+        "1. k graph convolutions reach k hops",
+        "graph",
+        note="Pairs (output, input) that depend on each other, measured; ✓: networkx finds the same ones.",
+    )
+    for heading in ("nodes", "edges", *(f"k = {k}" for k in layers)):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name in dict.fromkeys(row["graph"] for row in rows):
         own = [row for row in rows if row["graph"] == name]
-        cells = ["[green]exact[/]" if row["counterexample"] is None else "[red]differs[/]" for row in own]
-        table.add_row(name, str(own[0]["nodes"]), str(own[0]["edges"]), *cells)
+        cells = [_verdict(row, f"{row['reached']:,}") for row in own]
+        table.add_row(name, f"{own[0]['nodes']:,}", f"{own[0]['edges']:,}", *cells)
     console.print(table)
-    pairs = sum(row["pairs"] for row in rows)
-    console.print(f"{pairs:,} pairs compared with networkx.", highlight=False)
-    _print_counterexamples([(f"{row['graph']}, k = {row['layers']}", row) for row in rows], console)
 
 
-def _print_schedules(rows: list[dict[str, Any]], console: Console) -> None:
-    table = Table(title="2. Sweeps reach all ancestors, k rounds k - 1 hops", box=box.SIMPLE_HEAD, title_justify="left")
+def _print_schedules(rows: list[Row], console: Console) -> None:
     graphs = list(dict.fromkeys(row["graph"] for row in rows))
-    for heading in ("layer", "schedule", "should reach", *graphs):
-        table.add_column(heading)
-    for key in dict.fromkeys((row["layer"], row["schedule"], row["expected"]) for row in rows):
+    table = _table("2. Sweeps reach all ancestors, k rounds k - 1 hops", "layer", "schedule", "should reach")
+    for name in graphs:
+        table.add_column(name, justify="right", no_wrap=True)
+    before = ""
+    for key in dict.fromkeys((row["layer"], row["schedule"], row["expected"]) for row in sorted(rows, key=_by_layer)):
         own = {row["graph"]: row for row in rows if (row["layer"], row["schedule"], row["expected"]) == key}
-        cells = ["[green]exact[/]" if own[g]["counterexample"] is None else "[red]differs[/]" for g in graphs]
-        table.add_row(*key, *cells)
+        if before and key[0] != before:
+            table.add_section()
+        name, before = "" if key[0] == before else key[0], key[0]
+        table.add_row(name, *key[1:], *(_verdict(own[g], f"{own[g]['reached']:,}") if g in own else "" for g in graphs))
     console.print(table)
-    _print_counterexamples([(f"{row['layer']}, {row['schedule']}, {row['graph']}", row) for row in rows], console)
 
 
-def _print_counterexamples(rows: list[tuple[str, dict[str, Any]]], console: Console) -> None:
-    for name, row in rows:
-        if row["counterexample"] is not None:
-            console.print(f"[red]{name}[/]: {row['counterexample']}", highlight=False)
+def _by_layer(row: Row) -> int:
+    return ("RNN", "LSTM", "GRU", "GatedGraph").index(row["layer"])
 
 
-def _print_claims(rows: list[dict[str, Any]], console: Console) -> None:
-    table = Table(title="3. Hops that get_num_hops claims", box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("layer")
-    for heading in ("claimed", "measured"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        color = "" if row["claimed"] == row["measured"] else "[red]"
-        table.add_row(row["layer"], f"{color}{row['claimed']}", str(row["measured"]))
-    console.print(table)
-    console.print("get_num_hops counts modules; it does not look at what a module does.", highlight=False)
-
-
-def _print_influence(rows: list[dict[str, Any]], console: Console) -> None:
-    length, seeds = len(rows[0]["influence"][0]), len(rows[0]["influence"])
-    hops = [hop for hop in (0, 1, 5, 10, 25, 50) if hop < length - 1] + [length - 1]
-    table = Table(
-        title=f"4. Influence on the last of {length} nodes by hops, untrained\n   (geometric mean of {seeds} seeds)",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
+def _print_claims(rows: list[Row], console: Console) -> None:
+    table = _table(
+        "3. What torch_geometric's get_num_hops says",
+        "layer",
+        note="get_num_hops counts modules and does not look at what they do.",
     )
-    table.add_column("network", no_wrap=True)
+    for heading in ("equation", "measured", "get_num_hops"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        right = row["claimed"] == row["equation"]
+        claimed = f"{row['claimed']} " if right else f"[red]{row['claimed']}, not {row['equation']}[/] "
+        table.add_row(row["layer"], str(row["equation"]), _verdict(row, str(row["farthest"])), claimed)
+    console.print(table)
+
+
+def _print_influence(rows: list[Row], console: Console) -> None:
+    farthest = max(len(row["influence"][0]) for row in rows) - 1
+    hops = [hop for hop in (0, 1, 5, 10, 25, 50) if hop < farthest] + [farthest]
+    table = _table(
+        "4. Influence by hops, untrained",
+        "network",
+        note=f"Geometric mean of {len(rows[0]['influence'])} networks; -: out of reach.",
+    )
     for hop in hops:
         table.add_column(str(hop), justify="right", no_wrap=True)
     for row in rows:
-        curve = _geometric_mean(row["influence"])
-        table.add_row(row["network"], *("[dim]none[/]" if curve[hop] == 0 else f"{curve[hop]:.0e}" for hop in hops))
+        mean = _geometric_mean(row["influence"])
+        table.add_row(row["network"], *(f"{mean[hop]:.0e}" if hop < len(mean) else "-" for hop in hops))
     console.print(table)
+
+
+def _geometric_mean(curves: Sequence[Sequence[float]]) -> np.ndarray:
+    """Over networks; zero where any is zero."""
+    with np.errstate(divide="ignore"):
+        return np.exp(np.log(np.asarray(curves)).mean(axis=0))
+
+
+def figures(result: dict[str, Any], stem: Path) -> list[Path]:
+    """Draws influence, and reach where there are places to draw it at; gives the files."""
+    with style():
+        drawn = {"influence": influence_figure(result["influence"], result["influence_on"])}
+        if result["graphs"]:
+            drawn["reach"] = reach_figure(result["graphs"], result["gcn"])
+    return [path for name, figure in drawn.items() for path in save_figure(figure, f"{stem}_{name}")]
+
+
+def influence_figure(rows: list[Row], subject: str) -> Figure:
+    """Influence by hops: vanishing gradients and depth in one picture."""
+    figure = Figure(figsize=(10.0, 5.6))
+    axes = figure.add_subplot()
+    convolutions = [row["network"] for row in rows if row["network"].startswith("GCN")]
+    shades = matplotlib.colormaps["Purples"](np.linspace(0.55, 0.95, len(convolutions)))
+    farthest = max(len(row["influence"][0]) for row in rows) - 1
+    for row in rows:
+        curves = np.asarray(row["influence"])
+        name, hops, mean = row["network"], np.arange(curves.shape[1]), _geometric_mean(curves)
+        if name in convolutions:
+            color = shades[convolutions.index(name)]
+            axes.plot(hops, mean, color=color, lw=2.6)
+            axes.plot(hops[-1], mean[-1], "o", color=color, ms=8)
+            axes.vlines(hops[-1], SMALLEST, mean[-1], color=color, ls=":", lw=1.6)
+            edge = {
+                "xytext": (4, 5),
+                "textcoords": "offset points",
+                "rotation": 90,
+                "va": "bottom",
+                "fontsize": "small",
+            }
+            axes.annotate(name, (hops[-1], SMALLEST), color=color, **edge)
+        else:
+            color = COLORS[HUES[name]]
+            axes.plot(hops, mean, color=color, lw=3.4)
+            axes.fill_between(hops, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.25, lw=0)
+            below = np.flatnonzero(mean < 1e-13)  # where the curves are far apart
+            at, place = (below[0], (8, 4)) if len(below) else (len(mean) * 3 // 4, (0, 14))
+            axes.annotate(name, (at, mean[at]), place, textcoords="offset points", color=color, weight="bold")
+    axes.axhline(FLOAT32, color=COLORS["ink"], lw=1.1, ls=(0, (6, 4)))
+    axes.set_title("How much of a far input is left, before any training", pad=30)
+    networks = (
+        f"Mean and range of {len(rows[0]['influence'])} random networks each, on {subject}. Dotted: a GCN's reach ends."
+    )
+    axes.text(0, 1.03, networks, transform=axes.transAxes, fontsize="small")
+    note = "below this line, float32 loses it in a sum with 1"
+    axes.annotate(note, (farthest, FLOAT32), (-2, 5), textcoords="offset points", ha="right", fontsize="small")
+    axes.set(
+        yscale="log", xlim=(0, farthest), ylim=(SMALLEST, LARGEST), xlabel="hops from input to output",
+        ylabel=r"influence  $\|\,\partial h_v\,/\,\partial x_u\|$",
+    )  # fmt: skip
+    axes.yaxis.set_major_locator(LogLocator(numticks=8))
+    return figure
+
+
+def reach_figure(graphs: dict[str, Any], rows: list[Row]) -> Figure:
+    """Each graph, its nodes coloured by how many layers it takes until the node in focus depends on them."""
+    layers = max(row["layers"] for row in rows)
+    colors = matplotlib.colormaps["viridis"](np.linspace(0.95, 0.1, layers))
+    columns = 1 + len(graphs) if len(graphs) < 3 else 3
+    lines = -(-(1 + len(graphs)) // columns)
+    figure = Figure(figsize=(3.7 * columns, 0.5 + 3.3 * lines))
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for panel in panels:
+        panel.set_axis_off()
+    for panel, (name, graph) in zip(panels, graphs.items(), strict=False):
+        places = np.asarray(graph["places"])
+        panel.add_collection(LineCollection(places[np.asarray(graph["edges"], dtype=int)], color="#b8b8b8", lw=1.4))
+        shade = np.tile(matplotlib.colors.to_rgba("#e8e8e8"), (len(places), 1))
+        for row in sorted((row for row in rows if row["graph"] == name), key=lambda row: -row["layers"]):
+            shade[row["seen"]] = colors[row["layers"] - 1]
+        panel.scatter(*places.T, c=shade, s=110, edgecolors=COLORS["ink"], linewidths=0.8, zorder=2)
+        focus = places[graph["focus"]]
+        panel.scatter(
+            *focus, marker="*", c=COLORS["vermillion"], s=420, edgecolors=COLORS["ink"], linewidths=0.8, zorder=3
+        )
+        panel.set_title(name, loc="center")
+        panel.set_aspect("equal")
+        panel.margins(0.15)
+    dot = {"marker": "o", "ls": "", "ms": 11, "mec": COLORS["ink"], "mew": 0.8}
+    entries = [
+        Line2D([], [], marker="*", ls="", ms=18, color=COLORS["vermillion"], mec=COLORS["ink"], label="the output")
+    ]
+    entries += [
+        Line2D([], [], color=c, label=f"{k} layer{'s' * (k > 1)}", **dot) for k, c in enumerate(colors, start=1)
+    ]
+    entries += [Line2D([], [], color="#e8e8e8", label="more, or none", **dot)]
+    panels[len(graphs)].legend(
+        handles=entries,
+        loc="center",
+        title="layers until this output\ndepends on that input",
+        alignment="left",
+        title_fontsize="medium",
+    )
+    figure.suptitle("k graph convolutions see k hops, measured", x=0.01, ha="left")
+    return figure

@@ -84,7 +84,7 @@ def farthest(reach: csr_array, edges: csr_array) -> tuple[Integers, int]:
                 hops[row] = np.maximum(hops[row], distance)
                 wanted[found] = False
                 left -= len(found)
-        pathless += np.count_nonzero(wanted)
+        pathless += int(np.count_nonzero(wanted))
     return hops, pathless
 
 

@@ -8,6 +8,7 @@ Letters: N nodes, E edges, B rows of state (one a path, on paths), T_b length of
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -20,6 +21,13 @@ from gnnseq.graphs import as_edge_index
 from gnnseq.levels import levels, path_heads
 
 __all__ = ["Schedule", "Step", "pack_paths", "packed_paths", "synchronous", "topological", "unpack_paths"]
+
+
+@contextmanager
+def _for_training() -> Iterator[None]:
+    """Tensors made inside serve training too, though it may be evaluation that asks for them first."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +112,14 @@ class Schedule:
         return list(accumulate(self.edge_sizes, initial=0))
 
     @cached_property
+    @_for_training()
     def rows(self) -> Tensor:
         """Rows of state in the order in which their nodes fire, empty paths left out. [B]"""
         begun = (self.starts >= 0).nonzero().view(-1)
         return begun[self.in_order.starts[begun].argsort()]
 
     @cached_property
+    @_for_training()
     def in_order(self) -> "Schedule":
         """The same schedule with nodes renumbered in firing order: node ``order[p]`` becomes p."""
         if self.order is None:
@@ -122,6 +132,7 @@ class Schedule:
         )
 
     @cached_property
+    @_for_training()
     def reversed(self) -> "Schedule":
         """The sweep along the reversed edges; its state has the same rows, entering where this one's is read."""
         backwards = self.edge_index.flip(0)
@@ -130,6 +141,7 @@ class Schedule:
         swept = topological(backwards, self.num_nodes, self.edge_weight)
         return replace(swept, starts=self.ends, ends=self.starts, lengths=self.lengths)
 
+    @_for_training()
     def to(self, device: torch.device | str) -> "Schedule":
         """The same schedule with its tensors on another device."""
         if torch.device(device) == self.device:
@@ -144,6 +156,7 @@ class Schedule:
         )
 
 
+@_for_training()
 def topological(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> Schedule:
     """Fires every node once, after all of its predecessors: step l is the nodes whose longest path from a source is l.
 
@@ -200,6 +213,7 @@ def topological(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None =
     )
 
 
+@_for_training()
 def synchronous(edge_index: Tensor, num_nodes: int, rounds: int = 1, edge_weight: Tensor | None = None) -> Schedule:
     """Fires every node in every round, each reading its sources' states of the round before.
 
@@ -237,6 +251,7 @@ def synchronous(edge_index: Tensor, num_nodes: int, rounds: int = 1, edge_weight
     )
 
 
+@_for_training()
 def packed_paths(lengths: Sequence[int]) -> Schedule:
     """Sweeps B paths whose nodes are stored in firing order: all first nodes, then all second ones, and so on.
 

@@ -185,6 +185,10 @@ class Recurrent(ScheduledMessagePassing):
         self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
     ) -> tuple[Tensor, Tensor]:
         """One layer in one direction: h [N, H] and the final state [B', S]."""
+        if torch.amp.autocast_mode.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
+            # Rounding adds up over steps, so that mixed precision leaves recurrences in the parameters' own.
+            with torch.autocast(x.device.type, enabled=False):
+                return self._sweep(x.to(weights.weight_hh.dtype), schedule, initial, weights)
         if is_watched(self) or schedule.rounds is not None:
             return self.run_reference(x, schedule, initial, weights)
         return sweep(self, x, schedule, initial, weights)

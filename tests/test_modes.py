@@ -1,0 +1,59 @@
+"""A schedule is made once and used in every mode: evaluation, training, mixed precision, one after the other."""
+
+import pytest
+import torch
+
+from gnnseq import synchronous, topological
+from gnnseq.graphs import tree_graph
+from gnnseq.layers import GCN, GRU, LSTM, RNN
+
+GRAPHS = {
+    "tree": tree_graph([2, 2, 3, -1]).edge_index,
+    "shuffled tree": tree_graph([-1, 0, 0, 1]).edge_index,
+    "shuffled path": torch.tensor([[3, 0, 2], [0, 2, 1]]),
+}
+LAYERS = pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+
+
+def gradients(layer, x, schedule, weight):
+    parameters = [x, *layer.parameters()] + ([] if weight is None else [weight])
+    return torch.autograd.grad(layer(x, schedule)[0].square().sum(), parameters)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("graph", GRAPHS)
+@LAYERS
+def test_evaluation_before_training_changes_no_gradient(layer_type, graph, bidirectional, weighted, mode):
+    """What a schedule works out for itself, once, must not be worked out without gradients for good."""
+    layer, x = layer_type(3, 2, bidirectional=bidirectional).double(), torch.randn(4, 3).double().requires_grad_()
+    weight = torch.rand(3, dtype=torch.float64, requires_grad=True) if weighted else None
+    used, fresh = topological(GRAPHS[graph], 4, weight), topological(GRAPHS[graph], 4, weight)
+    with mode():
+        layer(x, used)
+    for a, b in zip(gradients(layer, x, used, weight), gradients(layer, x, fresh, weight), strict=True):
+        assert torch.equal(a, b)
+
+
+@LAYERS
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("make", [topological, lambda edges, size: synchronous(edges, size, 3)])
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_mixed_precision_leaves_recurrences_alone(layer_type, graph, make, num_layers):
+    x, schedule = torch.randn(4, 3), make(GRAPHS[graph], 4)
+    layer = layer_type(3, 5, num_layers=num_layers)
+    expected, _ = layer(x, schedule)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        h, _ = layer(x, schedule)
+        torch.testing.assert_close(layer(x.bfloat16(), schedule)[0], expected, rtol=0, atol=0.03)  # x is rounded
+    assert torch.equal(h, expected)
+    h.sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in layer.parameters())
+
+
+def test_mixed_precision_of_gcn():
+    layer, x = GCN(3, 5), torch.randn(4, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        h = layer(x, GRAPHS["tree"])
+    torch.testing.assert_close(h.float(), layer(x, GRAPHS["tree"]), rtol=0, atol=0.03)  # 8 bits of mantissa
