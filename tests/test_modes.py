@@ -57,3 +57,26 @@ def test_mixed_precision_of_gcn():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         h = layer(x, GRAPHS["tree"])
     torch.testing.assert_close(h.float(), layer(x, GRAPHS["tree"]), rtol=0, atol=0.03)  # 8 bits of mantissa
+
+
+class Swept(torch.nn.Module):
+    def __init__(self, layer, schedule):
+        super().__init__()
+        self.layer, self.schedule = layer, schedule
+
+    def forward(self, x):
+        return self.layer(x, self.schedule)[0]
+
+
+@pytest.mark.parametrize(
+    ("layer_type", "graph", "weighted"),
+    [(RNN, "tree", False), (GRU, "shuffled tree", False), (LSTM, "shuffled path", False), (LSTM, "tree", True)],
+)
+def test_a_sweep_compiles_whole_and_exports(layer_type, graph, weighted):
+    x, weight = torch.randn(4, 3), torch.rand(3) if weighted else None
+    model = Swept(layer_type(3, 2, bidirectional=True), topological(GRAPHS[graph], 4, weight))
+    expected = model(x)
+    torch.compiler.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x), expected)
+    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), expected)

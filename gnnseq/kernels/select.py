@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from gnnseq.kernels.frontier import frontier_sweep
@@ -19,6 +20,8 @@ def sweep(
 ) -> tuple[Tensor, Tensor]:
     """Sweeps a topological schedule: unweighted paths in dense blocks of time, anything else frontier by frontier.
 
+    Under torch.compile and torch.export, anything else goes step by step.
+
     Args:
         layer: Whose rule is swept.
         x: Inputs of the nodes. [N, F]
@@ -34,4 +37,6 @@ def sweep(
         return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
     if schedule.lengths is not None and schedule.edge_weight is None:
         return path_sweep(layer.kind, x, schedule, initial, weights)
+    if torch.compiler.is_compiling():  # compilers and exporters refuse to write into preallocated tensors
+        return layer.run_reference(x, schedule, initial, weights)
     return frontier_sweep(layer, x, schedule, initial, weights)
