@@ -29,12 +29,22 @@ def frontier_sweep(
     layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
 ) -> tuple[Tensor, Tensor]:
     """Sweeps any graph whose nodes are numbered in firing order, as :func:`gnnseq.kernels.sweep`."""
-    states: Tensor = _Sweep.apply(layer, schedule, x, initial, schedule.edge_weight, *weights)
-    return states[:, : layer.hidden_channels], states.index_select(0, schedule.ends)
+    rows = schedule.rows
+    entering = None if initial is None else initial.index_select(0, rows)
+    states: Tensor = _Sweep.apply(layer, schedule, x, entering, schedule.edge_weight, *weights)
+    h = states[:, : layer.hidden_channels]
+    if rows.numel() == schedule.starts.numel():
+        return h, states.index_select(0, schedule.ends)
+    # An empty path's state passes through.
+    everything = x.new_zeros(schedule.starts.numel(), states.size(1)) if initial is None else initial
+    return h, everything.index_copy(0, rows, states.index_select(0, schedule.ends[rows]))
 
 
 class _Sweep(torch.autograd.Function):
-    """The states of all nodes [N, S] from x, the initial state, the edge weights and the parameters."""
+    """The states of all nodes [N, S] from x, the entering states [V, S], the edge weights and the parameters.
+
+    Row v of the entering states is read by node v, of the first step.
+    """
 
     @staticmethod
     def forward(
@@ -42,35 +52,34 @@ class _Sweep(torch.autograd.Function):
         layer: "Recurrent",
         schedule: Schedule,
         x: Tensor,
-        initial: Tensor | None,
+        entering: Tensor | None,
         edge_weight: Tensor | None,
         weight_ih: Tensor,
         weight_hh: Tensor,
         bias_ih: Tensor | None,
         bias_hh: Tensor | None,
     ) -> Tensor:
-        entering = None
-        if initial is not None and schedule.num_nodes > 0:
-            entering = torch.empty_like(initial).index_copy_(0, schedule.starts, initial)
         rows = 0 if entering is None else entering.size(0)
         if edge_weight is not None:
             edge_weight = torch.cat([x.new_ones(rows), edge_weight.to(x.dtype)])
         fronts = Fronts.of(schedule, edge_weight, rows)
-        # A GRU adds b_hh inside its reset gate's product, the others to the same sum as b_ih.
-        inner = layer.kind == "gru"
-        bias = bias_ih if inner or bias_ih is None or bias_hh is None else bias_ih + bias_hh
+        hidden = layer.hidden_channels
+        bias, inner_bias = bias_ih, weight_hh.new_zeros(hidden)
+        if bias_ih is not None and bias_hh is not None:
+            bias = bias_ih + bias_hh
+            if layer.kind == "gru":  # n's b_hh stays inside the reset gate's product
+                bias[2 * hidden :], inner_bias = bias_ih[2 * hidden :], bias_hh[2 * hidden :]
         term = functional.linear(x, weight_ih, bias)
         if layer.kind == "lstm":
             kept = lstm_forward(term, weight_hh, entering, fronts)
             states = torch.cat([kept[0][rows:], kept[1][rows:]], dim=1)
-        elif inner:
-            inner_bias = term.new_zeros(term.size(1)) if bias_hh is None else bias_hh
+        elif layer.kind == "gru":
             kept = gru_forward(term, weight_hh, inner_bias, entering, fronts)
             states = kept[0][rows:].clone()
         else:
             kept = rnn_forward(term, weight_hh, entering, fronts, layer.kind.removeprefix("rnn_"))
             states = kept[0][rows:].clone()
-        ctx.save_for_backward(x, initial, schedule.edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
+        ctx.save_for_backward(x, entering, schedule.edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
         ctx.layer, ctx.schedule, ctx.fronts = layer, schedule, fronts
         return states
 
@@ -80,7 +89,7 @@ class _Sweep(torch.autograd.Function):
         kept: Any = ctx.saved_tensors[7:]
         if torch.is_grad_enabled():
             return None, None, *_differentiably(ctx, inputs, grad)
-        x, initial, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs
+        x, entering, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs
         assert isinstance(x, Tensor)
         assert isinstance(weight_ih, Tensor)
         assert isinstance(weight_hh, Tensor)
@@ -95,9 +104,7 @@ class _Sweep(torch.autograd.Function):
         else:
             found = rnn_backward(grad_h, kept, weight_hh, fronts, kind.removeprefix("rnn_"))
         needs = ctx.needs_input_grad[2:]
-        d_initial = d_edge = None
-        if initial is not None and fronts.entering > 0:
-            d_initial = found.entering.index_select(0, ctx.schedule.starts)
+        d_edge = None
         if edge_weight is not None and found.edge_weight is not None:
             d_edge = found.edge_weight[fronts.entering :].to(edge_weight.dtype)
         d_bias = None if bias_ih is None else found.term.sum(0)
@@ -105,7 +112,7 @@ class _Sweep(torch.autograd.Function):
             None,
             None,
             found.term @ weight_ih if needs[0] else None,
-            d_initial,
+            None if entering is None else found.entering,
             d_edge,
             found.term.t() @ x if needs[3] else None,
             found.weight_hh,
@@ -117,10 +124,11 @@ class _Sweep(torch.autograd.Function):
 def _differentiably(ctx: Any, inputs: tuple[Tensor | None, ...], grad: Tensor) -> list[Tensor | None]:
     """The same gradients as functions of the inputs, for a second derivative: by the step-by-step loop."""
     layer, schedule = ctx.layer, ctx.schedule
-    x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = inputs
-    schedule = replace(schedule, edge_weight=edge_weight)
+    x, entering, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = inputs
+    first = torch.arange(schedule.rows.numel(), device=grad.device)
+    schedule = replace(schedule, edge_weight=edge_weight, starts=first)
     term = functional.linear(x, weight_ih, bias_ih)  # type: ignore[arg-type]
-    states = layer.run(term, schedule, initial, weight_hh=weight_hh, bias_hh=bias_hh)
+    states = layer.run(term, schedule, entering, weight_hh=weight_hh, bias_hh=bias_hh)
     wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
     found = iter(torch.autograd.grad(states, wanted, grad, create_graph=True, allow_unused=True))
     return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]

@@ -36,15 +36,14 @@ def lstm_forward(term: Tensor, weight: Tensor, entering: Tensor | None, fronts: 
     for front in fronts.steps:
         rows, node = front.rows, front.read_rows
         i, g, o = gates[rows].chunk(3, dim=1)
-        if front.source.numel() > 0:
+        if front.reads:
             summed[rows] = front.sum(front.gather(h))
             torch.mm(summed[rows], other_weight.t(), out=gates[rows])
             i.add_(term_i[rows]).sigmoid_()
             g.add_(term_g[rows]).tanh_()
             o.add_(term_o[rows]).sigmoid_()
             f = forget[front.edges]
-            torch.index_select(term_f[rows], 0, front.target, out=f)
-            f.add_(forget_read.index_select(0, front.source)).sigmoid_()
+            torch.add(front.spread(term_f[rows]), front.sources(forget_read), out=f).sigmoid_()
             torch.addcmul(front.sum(f * front.gather(c)), i, g, out=c[node])
         else:
             torch.sigmoid(term_i[rows], out=i)
@@ -79,21 +78,21 @@ def lstm_backward(
             dim=1,
             out=d_gates[rows],
         )
-        if front.source.numel() > 0:
+        if front.reads:
             f = forget[front.edges]
-            d_sum = (d_gates[rows] @ other_weight).index_select(0, front.target)
-            d_kept = d_cell.index_select(0, front.target)  # gradient of the message f * c_j
-            read_c = c.index_select(0, front.source)
+            d_sum = front.spread(d_gates[rows] @ other_weight)
+            d_kept = front.spread(d_cell)  # gradient of the message f * c_j
+            read_c = front.sources(c)
             if d_edge is not None and front.weight is not None:
-                read_h = h.index_select(0, front.source)
+                read_h = front.sources(h)
                 d_edge[front.edges] = (d_sum * read_h).sum(1) + (d_kept * f * read_c).sum(1)
                 d_sum *= front.weight
                 d_kept *= front.weight
             d_f = d_kept * read_c * f * (1 - f)
             d_forget[rows] = front.sum(d_f)
-            d_read.index_add_(0, front.source, d_f)
-            d_c.index_add_(0, front.source, d_kept * f)
-            d_h.index_add_(0, front.source, d_sum)
+            front.add_to_sources(d_read, d_f)
+            front.add_to_sources(d_c, d_kept * f)
+            front.add_to_sources(d_h, d_sum)
     d_i, d_g, d_o = d_gates.chunk(3, dim=1)
     d_term = torch.cat([d_i, d_forget, d_g, d_o], dim=1)
     w_i, w_g, w_o = (d_gates.t() @ summed).chunk(3)

@@ -22,7 +22,7 @@ def rnn_forward(term: Tensor, weight: Tensor, entering: Tensor | None, fronts: F
     activate = torch.tanh_ if phi == "tanh" else torch.relu_
     for front in fronts.steps:
         h = states[front.read_rows]
-        if front.source.numel() > 0:
+        if front.reads:
             summed[front.rows] = front.sum(front.gather(states))
             torch.addmm(term[front.rows], summed[front.rows], weight.t(), out=h)
         else:
@@ -39,12 +39,14 @@ def rnn_backward(grad: Tensor, kept: tuple[Tensor, ...], weight: Tensor, fronts:
     d_edge = grad.new_zeros(fronts.num_edges) if fronts.weighted else None
     for front in reversed(fronts.steps):
         h = states[front.read_rows]
-        slope = 1 - h * h if phi == "tanh" else (h > 0).to(h.dtype)
-        torch.mul(d_states[front.read_rows], slope, out=d_term[front.rows])
-        if front.source.numel() > 0:
-            d_message = (d_term[front.rows] @ weight).index_select(0, front.target)
+        if phi == "tanh":
+            torch.ops.aten.tanh_backward.grad_input(d_states[front.read_rows], h, grad_input=d_term[front.rows])
+        else:
+            torch.mul(d_states[front.read_rows], h > 0, out=d_term[front.rows])
+        if front.reads:
+            d_message = front.spread(d_term[front.rows] @ weight)
             if d_edge is not None and front.weight is not None:
-                d_edge[front.edges] = (d_message * states.index_select(0, front.source)).sum(1)
+                d_edge[front.edges] = (d_message * front.sources(states)).sum(1)
                 d_message *= front.weight
-            d_states.index_add_(0, front.source, d_message)
+            front.add_to_sources(d_states, d_message)
     return CellGradients(d_term, d_term.t() @ summed, d_term.sum(0), d_states[: fronts.entering], d_edge)

@@ -28,25 +28,48 @@ class CellGradients(NamedTuple):
 class Front:
     """One step: rows of its nodes, and its edges.
 
-    Entering states are the first V rows of what is read, so ``source`` counts from there.
+    Entering states are the first V rows of what is read, so ``source`` counts from there. On paths the sources are
+    neighbouring rows, in the order of their targets: a slice, and no target is listed.
     """
 
     rows: slice
     read_rows: slice  # the same nodes, counted with the entering states
     edges: slice
-    source: Tensor  # [e]
-    target: Tensor  # [e], counted from the step's first node
+    source: Tensor | slice  # [e]
+    target: Tensor | None  # counted from the step's first node, [e]
     weight: Tensor | None  # [e, 1]
+
+    @property
+    def reads(self) -> bool:
+        """Whether there is an edge."""
+        return bool(self.edges.stop > self.edges.start)
+
+    def sources(self, states: Tensor) -> Tensor:
+        """States of the sources. [e, H]"""
+        return states[self.source] if isinstance(self.source, slice) else states.index_select(0, self.source)
 
     def gather(self, states: Tensor) -> Tensor:
         """Weighted states of the sources. [e, H]"""
-        read = states.index_select(0, self.source)
+        read = self.sources(states)
         return read if self.weight is None else read * self.weight
 
     def sum(self, messages: Tensor) -> Tensor:
         """Sums the messages of each node of the step. [n, H]"""
+        if self.target is None:
+            return messages
         total = messages.new_zeros(self.rows.stop - self.rows.start, messages.size(1))
         return total.index_add_(0, self.target, messages)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """The value of each edge's target, from those of the step's nodes. [e, H]"""
+        return values if self.target is None else values.index_select(0, self.target)
+
+    def add_to_sources(self, states: Tensor, messages: Tensor) -> None:
+        """Adds to the rows of the sources, in place."""
+        if isinstance(self.source, slice):
+            states[self.source].add_(messages)
+        else:
+            states.index_add_(0, self.source, messages)
 
 
 @dataclass(frozen=True)
@@ -62,12 +85,13 @@ class Fronts:
     @staticmethod
     def of(schedule: Schedule, edge_weight: Tensor | None, entering: int) -> "Fronts":
         """The fronts of a schedule in firing order; ``entering`` is V, the size of the first step or 0."""
+        on_paths = schedule.lengths is not None
         source, target = schedule.edge_index
-        if entering > 0:
+        if entering > 0 and not on_paths:
             first = torch.arange(entering, device=source.device)
             source, target = torch.cat([first, source + entering]), torch.cat([first, target])
         weight = None if edge_weight is None else edge_weight.unsqueeze(1)
-        steps = []
+        steps, before = [], 0
         for step in range(len(schedule)):
             begin, end = schedule.node_offsets[step : step + 2]
             edges = slice(
@@ -78,9 +102,13 @@ class Fronts:
                     rows=slice(begin, end),
                     read_rows=slice(begin + entering, end + entering),
                     edges=edges,
-                    source=source[edges],
-                    target=target[edges] - begin,
+                    # The paths that live on are the first rows of the step before.
+                    source=slice(before, before + edges.stop - edges.start) if on_paths else source[edges],
+                    target=None if on_paths else target[edges] - begin,
                     weight=None if weight is None else weight[edges],
                 )
             )
-        return Fronts(steps, schedule.num_nodes, source.numel(), entering, edge_weight is not None)
+            before = begin + entering
+        return Fronts(
+            steps, schedule.num_nodes, schedule.edge_index.size(1) + entering, entering, edge_weight is not None
+        )

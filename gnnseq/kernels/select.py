@@ -35,8 +35,11 @@ def sweep(
     if schedule.order is not None:
         h, final = sweep(layer, x.index_select(0, schedule.order), schedule.in_order, initial, weights)
         return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
+    tracing = torch.compiler.is_compiling()  # compilers and exporters refuse to write into preallocated tensors
     if schedule.lengths is not None and schedule.edge_weight is None:
-        return path_sweep(layer.kind, x, schedule, initial, weights)
-    if torch.compiler.is_compiling():  # compilers and exporters refuse to write into preallocated tensors
+        # On a CPU torch has a fused kernel for the LSTM alone; its others are beaten by one buffer for all steps.
+        if layer.kind == "lstm" or x.is_cuda or tracing:
+            return path_sweep(layer.kind, x, schedule, initial, weights)
+    elif tracing:
         return layer.run_reference(x, schedule, initial, weights)
     return frontier_sweep(layer, x, schedule, initial, weights)
