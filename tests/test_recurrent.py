@@ -380,6 +380,27 @@ def test_second_order_gradients(rule, graph):
 
 
 @RULES
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradients_that_can_be_differentiated_count_every_use_once(rule, weighted):
+    """A state handed on, an input and an edge weight that come from the same parameters are uses of their own."""
+    edge_index = tree_graph([2, 2, 3, -1]).edge_index.flip(0)  # one source, from which a state enters
+    layer, x = build(rule), torch.randn(4, F).double().requires_grad_()
+
+    def loss():
+        weight = torch.sigmoid(layer.bias_hh_l0[:3] * x.mean()) if weighted else None
+        schedule = topological(edge_index, 4, weight)
+        _, state = layer(x, schedule)
+        state = tuple(part[:, :1] for part in parts(state))
+        h, _ = layer(x * parts(state)[0].sum(), schedule, state if rule == "lstm" else state[0])
+        return h.square().sum()
+
+    inputs = [x, *layer.parameters()]
+    once = torch.autograd.grad(loss(), inputs)
+    for a, b in zip(torch.autograd.grad(loss(), inputs, create_graph=True), once, strict=True):
+        torch.testing.assert_close(a, b, **EXACT)
+
+
+@RULES
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_types_are_kept(rule, dtype):
     layer = build(rule).to(dtype)

@@ -124,6 +124,8 @@ class _Sweep(torch.autograd.Function):
 def _differentiably(ctx: Any, inputs: tuple[Tensor | None, ...], grad: Tensor) -> list[Tensor | None]:
     """The same gradients as functions of the inputs, for a second derivative: by the step-by-step loop."""
     layer, schedule = ctx.layer, ctx.schedule
+    # Aliases: where one input was computed from another, only its use in this sweep counts here.
+    inputs = tuple(None if tensor is None else tensor.view_as(tensor) for tensor in inputs)
     x, entering, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = inputs
     first = torch.arange(schedule.rows.numel(), device=grad.device)
     schedule = replace(schedule, edge_weight=edge_weight, starts=first)
