@@ -59,10 +59,9 @@ class _Sweep(torch.autograd.Function):
         bias_ih: Tensor | None,
         bias_hh: Tensor | None,
     ) -> Tensor:
-        rows = 0 if entering is None else entering.size(0)
-        if edge_weight is not None:
-            edge_weight = torch.cat([x.new_ones(rows), edge_weight.to(x.dtype)])
-        fronts = Fronts.of(schedule, edge_weight, rows)
+        weight = None if edge_weight is None else edge_weight.to(x.dtype)
+        fronts = Fronts.of(schedule, weight, entering is not None, learns_weights=ctx.needs_input_grad[4])
+        first = x.new_zeros(0, layer.state_channels) if entering is None else entering
         hidden = layer.hidden_channels
         bias, inner_bias = bias_ih, weight_hh.new_zeros(hidden)
         if bias_ih is not None and bias_hh is not None:
@@ -71,14 +70,14 @@ class _Sweep(torch.autograd.Function):
                 bias[2 * hidden :], inner_bias = bias_ih[2 * hidden :], bias_hh[2 * hidden :]
         term = functional.linear(x, weight_ih, bias)
         if layer.kind == "lstm":
-            kept = lstm_forward(term, weight_hh, entering, fronts)
-            states = torch.cat([kept[0][rows:], kept[1][rows:]], dim=1)
+            kept = lstm_forward(term, weight_hh, first, fronts)
+            states = torch.cat(kept[:2], dim=1)
         elif layer.kind == "gru":
-            kept = gru_forward(term, weight_hh, inner_bias, entering, fronts)
-            states = kept[0][rows:].clone()
+            kept = gru_forward(term, weight_hh, inner_bias, first, fronts)
+            states = kept[0]
         else:
-            kept = rnn_forward(term, weight_hh, entering, fronts, layer.kind.removeprefix("rnn_"))
-            states = kept[0][rows:].clone()
+            kept = rnn_forward(term, weight_hh, first, fronts, layer.kind.removeprefix("rnn_"))
+            states = kept[0]
         ctx.save_for_backward(x, entering, schedule.edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
         ctx.layer, ctx.schedule, ctx.fronts = layer, schedule, fronts
         return states
@@ -94,18 +93,18 @@ class _Sweep(torch.autograd.Function):
         assert isinstance(weight_ih, Tensor)
         assert isinstance(weight_hh, Tensor)
         fronts: Fronts = ctx.fronts
-        kind, hidden = ctx.layer.kind, ctx.layer.hidden_channels
-        grad_h, *grad_c = (functional.pad(part, (0, 0, fronts.entering, 0)) for part in grad.split(hidden, dim=1))
+        kind = ctx.layer.kind
+        first = grad.new_zeros(0, grad.size(1)) if entering is None else entering
         found: CellGradients
         if kind == "lstm":
-            found = lstm_backward(grad_h, grad_c[0], kept, weight_hh, fronts)
+            found = lstm_backward(grad, kept, weight_hh, first, fronts)
         elif kind == "gru":
-            found = gru_backward(grad_h, kept, weight_hh, fronts)
+            found = gru_backward(grad, kept, weight_hh, first, fronts)
         else:
-            found = rnn_backward(grad_h, kept, weight_hh, fronts, kind.removeprefix("rnn_"))
+            found = rnn_backward(grad, kept, weight_hh, first, fronts, kind.removeprefix("rnn_"))
         needs = ctx.needs_input_grad[2:]
         d_edge = None
-        if edge_weight is not None and found.edge_weight is not None:
+        if edge_weight is not None and fronts.learns_weights:
             d_edge = found.edge_weight[fronts.entering :].to(edge_weight.dtype)
         d_bias = None if bias_ih is None else found.term.sum(0)
         return (
