@@ -80,3 +80,30 @@ def test_a_sweep_compiles_whole_and_exports(layer_type, graph, weighted):
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(x), expected)
     torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), expected)
+
+
+@pytest.mark.parametrize("transform", [torch.func.jacrev, torch.func.jacfwd])
+@pytest.mark.parametrize("graph", GRAPHS)
+@LAYERS
+def test_jacobians_by_torch_func(layer_type, graph, transform):
+    layer, x = layer_type(3, 2).double(), torch.randn(4, 3).double()
+    schedule = topological(GRAPHS[graph], 4)
+    expected = torch.autograd.functional.jacobian(lambda x: layer(x, schedule)[0], x)
+    torch.testing.assert_close(transform(lambda x: layer(x, schedule)[0])(x), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+@LAYERS
+def test_gradients_of_many_inputs_at_once(layer_type, graph):
+    layer, x = layer_type(3, 2).double(), torch.randn(5, 4, 3).double()
+    schedule = topological(GRAPHS[graph], 4)
+    parameters = dict(layer.named_parameters())
+
+    def loss(parameters, x):
+        return torch.func.functional_call(layer, parameters, (x, schedule))[0].square().sum()
+
+    found = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x)
+    for number, one in enumerate(x):
+        expected = torch.autograd.grad(loss(parameters, one), list(parameters.values()))
+        for name, gradient in zip(parameters, expected, strict=True):
+            torch.testing.assert_close(found[name][number], gradient, rtol=0, atol=1e-12)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.func import debug_unwrap
 
 from gnnseq.kernels.frontier import frontier_sweep
 from gnnseq.kernels.path import path_sweep
@@ -20,7 +21,7 @@ def sweep(
 ) -> tuple[Tensor, Tensor]:
     """Sweeps a topological schedule: unweighted paths in dense blocks of time, anything else frontier by frontier.
 
-    Under torch.compile and torch.export, anything else goes step by step.
+    Under torch.compile, torch.export and the transforms of torch.func, anything else goes step by step.
 
     Args:
         layer: Whose rule is swept.
@@ -35,7 +36,9 @@ def sweep(
     if schedule.order is not None:
         h, final = sweep(layer, x.index_select(0, schedule.order), schedule.in_order, initial, weights)
         return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
-    tracing = torch.compiler.is_compiling()  # compilers and exporters refuse to write into preallocated tensors
+    inputs = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
+    # Tracers and transforms refuse to write into preallocated tensors.
+    tracing = torch.compiler.is_compiling() or any(debug_unwrap(tensor) is not tensor for tensor in inputs)
     if schedule.lengths is not None and schedule.edge_weight is None:
         # On a CPU torch has a fused kernel for the LSTM alone; its others are beaten by one buffer for all steps.
         if layer.kind == "lstm" or x.is_cuda or tracing:
