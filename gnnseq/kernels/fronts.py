@@ -106,9 +106,11 @@ class Fronts:
         steps = [Front(slice(*nodes[:2]), slice(0, entering), None, None, None)] if len(schedule) > 0 else []
         for step in range(1, len(schedule)):
             rows, edges = slice(*nodes[step : step + 2]), slice(*offsets[step : step + 2])
-            read: tuple[Tensor | slice, Tensor | None] = (source[edges], target[edges] - rows.start)
+            read: tuple[Tensor | slice, Tensor | None]
             if schedule.lengths is not None:  # the paths that live on are the first rows of the step before
                 read = (slice(nodes[step - 1], nodes[step - 1] + rows.stop - rows.start), None)
+            else:
+                read = (source[edges], target[edges] - rows.start)
             weight = None if edge_weight is None else edge_weight[edges].unsqueeze(1)
             steps.append(Front(rows, slice(edges.start + entering, edges.stop + entering), *read, weight))
         return Fronts(steps, entering, source.numel(), learns_weights, sources)

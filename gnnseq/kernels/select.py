@@ -38,11 +38,12 @@ def sweep(
         return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
     inputs = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
     # Tracers and transforms refuse to write into preallocated tensors.
-    tracing = torch.compiler.is_compiling() or any(debug_unwrap(tensor) is not tensor for tensor in inputs)
+    traced = torch.compiler.is_compiling() or any(debug_unwrap(tensor) is not tensor for tensor in inputs)
     if schedule.lengths is not None and schedule.edge_weight is None:
-        # On a CPU torch has a fused kernel for the LSTM alone; its others are beaten by one buffer for all steps.
-        if layer.kind == "lstm" or x.is_cuda or tracing:
+        # On a CPU torch's kernels win for the LSTM, and without gradients; elsewhere one buffer for all steps does.
+        learns = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+        if traced or layer.kind == "lstm" or not learns or x.is_cuda:
             return path_sweep(layer.kind, x, schedule, initial, weights)
-    elif tracing:
+    elif traced:
         return layer.run_reference(x, schedule, initial, weights)
     return frontier_sweep(layer, x, schedule, initial, weights)
