@@ -40,9 +40,10 @@ def sweep(
     # Tracers and transforms refuse to write into preallocated tensors.
     traced = torch.compiler.is_compiling() or any(debug_unwrap(tensor) is not tensor for tensor in inputs)
     if schedule.lengths is not None and schedule.edge_weight is None:
-        # On a CPU torch's kernels win for the LSTM, and without gradients; elsewhere one buffer for all steps does.
+        # On a CPU torch's kernels win for the LSTM, and for equal lengths without gradients; elsewhere one buffer does.
+        equal = schedule.step_sizes[:1] == schedule.step_sizes[-1:]
         learns = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
-        if traced or layer.kind == "lstm" or not learns or x.is_cuda:
+        if traced or x.is_cuda or layer.kind == "lstm" or (equal and not learns):
             return path_sweep(layer.kind, x, schedule, initial, weights)
     elif traced:
         return layer.run_reference(x, schedule, initial, weights)
