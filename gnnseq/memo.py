@@ -16,12 +16,11 @@ class Memo(Generic[Value]):
 
     It keeps copies and compares contents, at the cost of reading both once, so it notices every change, also one
     made through NumPy or ``.data`` that no version counter sees. It is left behind by copy, deepcopy and pickle.
+    Inputs, key and value are replaced as one, so threads that share a memo never get one another's value.
     """
 
     def __init__(self) -> None:
-        self._inputs: tuple[Tensor | None, ...] | None = None
-        self._key: object = None
-        self._value: Value | None = None
+        self._last: tuple[tuple[Tensor | None, ...], object, Value] | None = None
 
     def get(self, inputs: tuple[Tensor | None, ...], key: object, compute: Callable[[], Value]) -> Value:
         """The remembered value where inputs and key are those it was computed from, else a new one.
@@ -31,14 +30,14 @@ class Memo(Generic[Value]):
             key: Whatever else it depends on, compared with ==.
             compute: Makes the value.
         """
-        if self._inputs is None or self._key != key or not _same(self._inputs, inputs):
+        last = self._last
+        if last is None or last[1] != key or not _same(last[0], inputs):
             # Tensors made in inference mode could not be saved for a later backward pass.
             with torch.inference_mode(False), torch.no_grad():
-                self._value = compute()
-                self._inputs = tuple(None if tensor is None else tensor.detach().clone() for tensor in inputs)
-            self._key = key
-        assert self._value is not None
-        return self._value
+                value = compute()
+                copies = tuple(None if tensor is None else tensor.detach().clone() for tensor in inputs)
+            self._last = last = copies, key, value
+        return last[2]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Memo[Value]":
         return Memo()
