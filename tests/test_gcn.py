@@ -125,6 +125,26 @@ def test_no_edges_and_no_nodes():
     assert not bare(x, none).any()
 
 
+@pytest.mark.parametrize("widths", [(3, 2), (2, 3)])
+def test_no_nodes_in_leading_dimensions(widths):
+    layer, none = GCN(*widths), torch.empty(2, 0, dtype=torch.long)
+    assert layer(torch.empty(2, 5, 0, widths[0]), none).shape == (2, 5, 0, widths[1])
+    empty = torch.vmap(lambda x: layer(x, none))(torch.empty(2, 0, widths[0]))
+    assert empty.shape == (2, 0, widths[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("form", ["weights", "sparse adjacency"])
+def test_degrees_of_hubs_outlive_half_precision(dtype, form):
+    """Adding ones in float16 stops at 2048, in bfloat16 at 256."""
+    leaves = torch.arange(1, 5000)
+    edge_index = torch.stack([leaves, torch.zeros_like(leaves)])
+    layer, x, ones = GCN(1, 1).to(dtype), torch.ones(5000, 1, dtype=dtype), torch.ones(4999, dtype=dtype)
+    adjacency = torch.sparse_coo_tensor(edge_index.flip(0), ones, (5000, 5000))
+    h = layer(x, edge_index, ones) if form == "weights" else layer(x, adjacency)
+    assert torch.equal(h, layer(x, edge_index))
+
+
 @pytest.mark.parametrize("shape", [(2,), (2, 3), (0,), (1, 1, 2)])
 def test_leading_dimensions_share_the_graph(shape):
     layer, x = GCN(F_IN, F_OUT).double(), torch.randn(*shape, 4, F_IN, dtype=torch.float64)
@@ -290,6 +310,14 @@ def test_learnable_weights_get_gradients_on_every_backward():
         layer(x, UNDIRECTED, weight)
     layer(x, UNDIRECTED, weight).square().sum().backward()
     torch.testing.assert_close(weight.grad, expected, **EXACT)
+
+
+def test_forward_derivatives_are_not_lost_to_the_memo():
+    """Dual numbers equal their primal parts, and what was remembered of those has no tangent."""
+    layer, x, weight = GCN(F_IN, F_OUT).double(), torch.randn(4, F_IN).double(), torch.rand(8).double()
+    layer(x, UNDIRECTED, weight)
+    with pytest.raises(NotImplementedError, match="forward mode AD"):
+        torch.func.jvp(lambda weight: layer(x, UNDIRECTED, weight), (weight,), (weight,))
 
 
 def test_what_was_remembered_in_inference_mode_does_not_break_training():

@@ -101,7 +101,7 @@ class _Aggregate(torch.autograd.Function):
             return torch.stack([aggregate(*entry, adjacency) for entry in zip(entries, weights, strict=True)]), 0
         assert x_dim is not None
         wide = x.movedim(x_dim, 1)  # [N, V, F]: one aggregation, V times as wide
-        return aggregate(wide.reshape(wide.size(0), -1), weight, adjacency).view(wide.shape), 1
+        return aggregate(wide.flatten(1), weight, adjacency).view(wide.shape), 1
 
 
 def _along_edges(grad: Tensor, x: Tensor, adjacency: Adjacency) -> Tensor:

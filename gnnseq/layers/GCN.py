@@ -3,11 +3,13 @@
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import is_torch_sparse_tensor
 
-from gnnseq.graphs import as_edge_index, check_edge_weight, check_one_device, gcn_normalize
+from gnnseq.checks import check_one_device, check_type, check_whole
+from gnnseq.graphs import as_edge_index, check_edge_weight, gcn_normalize
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.layers.initialization import check_init
 from gnnseq.memo import Memo
@@ -60,8 +62,7 @@ class GCN(MessagePassing):
         bias: bool = True,
     ) -> None:
         super().__init__(aggr="sum")
-        if in_channels < 0 or out_channels < 0:
-            raise ValueError(f"in_channels={in_channels}, out_channels={out_channels}; expected 0 or more of both")
+        check_whole(0, in_channels=in_channels, out_channels=out_channels)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.improved = improved
@@ -132,11 +133,12 @@ class GCN(MessagePassing):
         if x.dim() == 2:
             return aggregate(x, weight, adjacency)
         wide = x.movedim(-2, 0)  # [N, ..., F]: one aggregation for all
-        return aggregate(wide.reshape(num_nodes, -1), weight, adjacency).view(wide.shape).movedim(0, -2)
+        return aggregate(wide.flatten(1), weight, adjacency).view(wide.shape).movedim(0, -2)
 
     def _prepare(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Adjacency, Tensor]:
         """The compressed edges and their weights, remembered as far as they are the same numbers as last time."""
-        if is_torch_sparse_tensor(graph) or edge_weight is None:
+        plain = all(isinstance(given, Tensor) for given in (graph, edge_weight)) and not is_torch_sparse_tensor(graph)
+        if not plain:
             graph, edge_weight = as_edge_index(graph, num_nodes, edge_weight)
         edge_index = graph.as_tensor() if isinstance(graph, EdgeIndex) else graph
 
@@ -151,33 +153,29 @@ class GCN(MessagePassing):
 
         options = (num_nodes, self.normalize, self.add_self_loops, self.improved, self.lin.weight.dtype)
         adjacency = self._adjacency.get((edge_index,), options, compress)
-        if edge_weight is not None and edge_weight.requires_grad and torch.is_grad_enabled():
-            return adjacency, weigh()
+        if edge_weight is not None:
+            learnable = edge_weight.requires_grad and torch.is_grad_enabled()
+            if learnable or forward_ad.unpack_dual(edge_weight).tangent is not None:
+                return adjacency, weigh()
         return adjacency, self._weights.get((edge_weight,), adjacency, weigh)
 
     def _weigh(self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:
         """The edges and weights to sum over, self-loops included."""
-        # Degrees are sums of many ones: half precision would lose them.
-        dtype = torch.promote_types(self.lin.weight.dtype, torch.float32)
-        if self.normalize:
-            return gcn_normalize(
-                edge_index,
-                edge_weight,
-                num_nodes,
-                improved=self.improved,
-                add_self_loops=self.add_self_loops,
-                dtype=dtype,
-            )
         if edge_weight is None:
-            edge_weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
-        return edge_index, edge_weight
+            edge_weight = torch.ones(edge_index.size(1), dtype=self.lin.weight.dtype, device=edge_index.device)
+        # Degrees are sums of many weights: half precision would lose them.
+        edge_weight = edge_weight.to(torch.promote_types(edge_weight.dtype, torch.float32))
+        if not self.normalize:
+            return edge_index, edge_weight
+        return gcn_normalize(
+            edge_index, edge_weight, num_nodes, improved=self.improved, add_self_loops=self.add_self_loops
+        )
 
     def _check(self, x: Tensor, edge_index: Tensor) -> None:
+        weight = self.lin.weight
+        check_type(x, weight)
         if x.dim() < 2 or x.size(-1) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [..., N, {self.in_channels}]")
-        weight = self.lin.weight
-        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
-            raise ValueError(f"x has type {x.dtype} and the parameters {weight.dtype}; convert one of them")
         check_one_device(x=x, edge_index=edge_index, parameters=weight)
 
     def __repr__(self) -> str:
