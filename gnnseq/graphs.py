@@ -15,10 +15,11 @@ from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
+from gnnseq.checks import check_whole
+
 __all__ = [
     "as_edge_index",
     "check_edge_weight",
-    "check_one_device",
     "gcn_normalize",
     "path_graph",
     "space_time_graph",
@@ -37,14 +38,13 @@ def path_graph(length: int, undirected: bool = False) -> Data:
         A graph with ``edge_index`` [2, T - 1] (twice as many columns where undirected).
 
     Raises:
-        ValueError: If length is negative.
+        ValueError: If length is negative or no integer.
 
     Example:
         >>> path_graph(4).edge_index.tolist()
         [[0, 1, 2], [1, 2, 3]]
     """
-    if length < 0:
-        raise ValueError(f"length={length} is negative; a path has 0 or more nodes")
+    check_whole(0, length=length)
     nodes = torch.arange(length)
     edge_index = torch.stack([nodes[:-1], nodes[1:]])
     if undirected:
@@ -102,18 +102,19 @@ def space_time_graph(edge_index: Tensor, num_nodes: int, steps: int, edge_weight
         A graph of T * N nodes with ``edge_index`` and ``edge_weight``.
 
     Raises:
-        ValueError: If steps is negative or the network is malformed.
+        ValueError: If steps is negative or no integer, or the network is malformed.
 
     Example:
         >>> graph = space_time_graph(torch.tensor([[0], [1]]), num_nodes=2, steps=2)
         >>> graph.edge_index.tolist()  # 0 -> 1, then each node to its own next step
         [[0, 0, 1], [3, 2, 3]]
     """
-    if steps < 0:
-        raise ValueError(f"steps={steps} is negative; a history has 0 or more time steps")
+    check_whole(0, steps=steps)
     edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
+    # A self-loop that was listed goes: its weight moved to the end, see gcn_normalize. An edge that weighs 0 stays: its
+    # weight may be learnt.
+    kept = torch.cat([edge_index[0] != edge_index[1], edge_index.new_ones(num_nodes, dtype=torch.bool)])
     edge_index, edge_weight = gcn_normalize(edge_index, edge_weight, num_nodes)
-    kept = edge_weight != 0  # a self-loop that was listed is zero: its weight moved to the end (see gcn_normalize)
     source, target = edge_index[:, kept]
     before = num_nodes * torch.arange(max(steps - 1, 0), device=edge_index.device).unsqueeze(1)  # [T - 1, 1]
     unrolled = torch.stack([(source + before).view(-1), (target + num_nodes + before).view(-1)])
@@ -134,8 +135,7 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
     Raises:
         ValueError: If shape, type, range or device is wrong; the message says which.
     """
-    if num_nodes < 0:
-        raise ValueError(f"num_nodes={num_nodes} is negative; expected 0 or more")
+    check_whole(0, num_nodes=num_nodes)
     if not isinstance(graph, Tensor):
         raise ValueError(f"edge_index is a {type(graph).__name__}; expected a [2, E] tensor of int64, an EdgeIndex or "
                          "a torch.sparse adjacency")  # fmt: skip
@@ -171,6 +171,9 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
 
 def check_edge_weight(edge_weight: Tensor, edge_index: Tensor) -> None:
     """Raises a ValueError unless there is one finite floating-point weight an edge, on the edges' device."""
+    if not isinstance(edge_weight, Tensor):
+        raise ValueError(f"edge_weight is a {type(edge_weight).__name__}; expected a tensor [{edge_index.size(1)}], "
+                         "one weight an edge: use torch.as_tensor(edge_weight)")  # fmt: skip
     if edge_weight.dim() != 1 or edge_weight.numel() != edge_index.size(1):
         raise ValueError(f"edge_weight has shape {list(edge_weight.shape)}; expected [{edge_index.size(1)}], "
                          "one weight an edge")  # fmt: skip
@@ -185,14 +188,6 @@ def check_edge_weight(edge_weight: Tensor, edge_index: Tensor) -> None:
                          "drop the edge or mend the value")  # fmt: skip
 
 
-def check_one_device(**named: object) -> None:
-    """Raises a ValueError that names where each argument is, unless all that have a device are on one."""
-    devices = {name: str(value.device) for name, value in named.items() if hasattr(value, "device")}
-    if len(set(devices.values())) > 1:
-        places = ", ".join(f"{name} on {device}" for name, device in devices.items())
-        raise ValueError(f"arguments are on different devices: {places}; move all to one device")
-
-
 def gcn_normalize(
     edge_index: Tensor,
     edge_weight: Tensor | None,
@@ -200,7 +195,6 @@ def gcn_normalize(
     *,
     improved: bool = False,
     add_self_loops: bool = True,
-    dtype: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Symmetrically normalised adjacency with self-loops.
 
@@ -219,7 +213,6 @@ def gcn_normalize(
         num_nodes: Number of nodes N.
         improved: Whether new self-loops weigh 2 instead of 1.
         add_self_loops: Whether nodes without one get a self-loop.
-        dtype: Type of the weights where edge_weight is None.
 
     Returns:
         ``edge_index`` [2, E + N] and ``edge_weight`` [E + N], or with E columns where no self-loops are added.
@@ -228,7 +221,7 @@ def gcn_normalize(
         ValueError: If a node's degree is negative, or zero because its weights cancel: no square root exists.
     """
     if edge_weight is None:
-        edge_weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
+        edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
     source, target = edge_index
     if add_self_loops:
         nodes = torch.arange(num_nodes, device=edge_index.device)

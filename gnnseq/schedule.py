@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gnnseq.checks import check_whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.levels import levels, path_heads
 
@@ -227,14 +228,13 @@ def synchronous(edge_index: Tensor, num_nodes: int, rounds: int = 1, edge_weight
         edge_weight: A factor for every message. [E]
 
     Raises:
-        ValueError: If rounds is negative or the edges are malformed.
+        ValueError: If rounds is negative or no integer, or the edges are malformed.
 
     Example:
         >>> len(synchronous(torch.tensor([[0, 1], [1, 0]]), num_nodes=2, rounds=3))
         3
     """
-    if rounds < 0:
-        raise ValueError(f"rounds={rounds} is negative; expected 0 or more")
+    check_whole(0, rounds=rounds)
     edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
     sorting = _canonical(edge_index.cpu().numpy(), edge_weight)
     nodes = torch.arange(num_nodes, device=edge_index.device)

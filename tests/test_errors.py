@@ -31,6 +31,7 @@ BAD_WEIGHTS = {
     "integers": (torch.ones(2, dtype=torch.long), ["edge_weight", "int64", r"float"]),
     "nan": (NAN, ["edge_weight", r"\[1\]", "nan", "finite"]),
     "infinite": (INFINITE, ["edge_weight", r"\[0\]", "inf", "finite"]),
+    "list": ([1.0, 1.0], ["edge_weight", "list", r"\[2\]", "as_tensor"]),
     "on another device": (torch.ones(2, device="meta"), ["edge_weight", "meta", "cpu", "to one"]),
 }
 MAKERS = {
@@ -77,6 +78,8 @@ def test_bad_input_is_noticed_after_good_input():
     layer = GCN(2, 2)
     layer(X, EDGES, torch.ones(2))
     assert_says(lambda: layer(X, EDGES, NAN), ["edge_weight", "nan"])
+    assert_says(lambda: layer(X, EDGES.tolist(), torch.ones(2)), ["edge_index", "list"])
+    assert_says(lambda: layer(X, EDGES, [1.0, 1.0]), ["edge_weight", "list"])
     assert_says(lambda: layer(X[:2], EDGES, torch.ones(2)), ["edge_index", "2", r"0\.\.1"])
 
 
@@ -132,6 +135,12 @@ def test_x_of_a_wrong_type(layer, dtype):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("x", [None, X.tolist(), X.numpy()])
+def test_x_that_is_no_tensor(layer, x):
+    assert_says(lambda: LAYERS[layer]()(x, EDGES), ["x", type(x).__name__, "float32", "as_tensor"])
+
+
+@pytest.mark.parametrize("layer", LAYERS)
 def test_devices_that_differ(layer):
     assert_says(lambda: LAYERS[layer]()(X.to("meta"), EDGES), ["x", "meta", "cpu", "to one"])
     assert_says(lambda: LAYERS[layer]()(X, EDGES.to("meta")), ["meta", "cpu", "to one"])
@@ -157,6 +166,8 @@ def test_state_of_a_wrong_kind():
     h = torch.zeros(1, 1, 2)
     assert_says(lambda: LSTM(2, 2)(X, EDGES, h), ["state", "pair"])
     assert_says(lambda: LSTM(2, 2)(X, EDGES, (h,)), ["state", "pair"])
+    assert_says(lambda: LSTM(2, 2)(X, EDGES, [h, h]), ["state", "list", "pair"])
+    assert_says(lambda: LSTM(2, 2)(X, EDGES, (h, None)), ["state", "NoneType", "pair"])
     assert_says(lambda: GRU(2, 2)(X, EDGES, (h, h)), ["state"])
     assert_says(lambda: GRU(2, 2)(X, EDGES, h.double()), ["state", "float64", "float32"])
     assert_says(lambda: GRU(2, 2)(X, EDGES, h.to("meta")), ["state", "meta", "cpu"])
@@ -166,6 +177,14 @@ def test_state_of_a_wrong_kind():
     ("function", "words"),
     [
         (lambda: path_graph(-1), ["length=-1", "0 or more"]),
+        (lambda: path_graph(2.5), [r"length=2\.5", "integer"]),
+        (lambda: topological(EDGES, "3"), ["num_nodes='3'", "integer"]),
+        (lambda: synchronous(EDGES, None), ["num_nodes=None", "integer"]),
+        (lambda: synchronous(EDGES, 3, rounds=2.0), [r"rounds=2\.0", "integer"]),
+        (lambda: space_time_graph(EDGES, 3, 1.5), [r"steps=1\.5", "integer"]),
+        (lambda: LSTM(2, 2.0), [r"hidden_channels=2\.0", "integer"]),
+        (lambda: GCN(2, 2.0), [r"out_channels=2\.0", "integer"]),
+        (lambda: GatedGraph(2, None), ["num_rounds=None", "integer"]),
         (lambda: tree_graph([1, 2]), [r"parents\[1\]=2", "-1", r"0\.\.1"]),
         (lambda: tree_graph([-2]), [r"parents\[0\]=-2", "-1"]),
         (lambda: tree_graph([0.5, -1]), ["parents", "float32", "integer"]),
@@ -191,6 +210,8 @@ def test_state_of_a_wrong_kind():
         (lambda: RNN(2, 2, init="chrono"), ["init='chrono'", "torch", "he", "orthogonal"]),
         (lambda: LSTM(2, 2, init="chrono"), ["time_scale=None", "chrono", "longest"]),
         (lambda: LSTM(2, 2, init="chrono", time_scale=1), ["time_scale=1", "chrono", "2 or more"]),
+        (lambda: LSTM(2, 2, init="chrono", time_scale=float("nan")), ["time_scale=nan", "chrono", "2 or more"]),
+        (lambda: GRU(2, 2, init="chrono", time_scale=float("inf")), ["time_scale=inf", "chrono", "2 or more"]),
         (lambda: LSTM(2, 2, time_scale=9), ["time_scale=9", "torch"]),
         (lambda: GRU(2, 2, bias=False, init="chrono", time_scale=9), ["chrono", "bias=False", "bias=True"]),
         (lambda: LSTM(2, 2).reset_parameters(init="zeros"), ["init='zeros'", "torch", "chrono"]),

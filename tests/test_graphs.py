@@ -65,8 +65,11 @@ def test_space_time_graph_without_weights():
 
 
 def test_weights_of_a_space_time_graph_get_gradients():
-    weight = torch.rand(2, dtype=torch.float64, requires_grad=True)
-    space_time_graph(torch.tensor([[0, 1], [1, 0]]), 2, 3, weight).edge_weight.square().sum().backward()
+    """Also where they are zero: such an edge carries nothing yet, but may learn to."""
+    weight = torch.tensor([0.5, 0.0], dtype=torch.float64, requires_grad=True)
+    data = space_time_graph(torch.tensor([[0, 1], [1, 0]]), 2, 3, weight)
+    assert data.num_edges == 8
+    data.edge_weight.sum().backward()
     assert weight.grad.ne(0).all()
 
 

@@ -5,7 +5,7 @@ import torch
 
 from gnnseq import synchronous, topological
 from gnnseq.graphs import tree_graph
-from gnnseq.layers import GCN, GRU, LSTM, RNN
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph
 
 GRAPHS = {
     "tree": tree_graph([2, 2, 3, -1]).edge_index,
@@ -50,6 +50,15 @@ def test_mixed_precision_leaves_recurrences_alone(layer_type, graph, make, num_l
     assert torch.equal(h, expected)
     h.sum().backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in layer.parameters())
+
+
+def test_mixed_precision_leaves_gated_rounds_alone():
+    layer, x = GatedGraph(4, num_rounds=3), torch.randn(4, 3)
+    expected = layer(x, GRAPHS["tree"])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(layer(x, GRAPHS["tree"]), expected)
+        rounded = layer(x.bfloat16(), GRAPHS["tree"])
+    torch.testing.assert_close(rounded, expected, rtol=0, atol=0.03)  # x is rounded
 
 
 def test_mixed_precision_of_gcn():

@@ -5,8 +5,8 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gnnseq.checks import check_one_device, check_type, check_whole
 from gnnseq.dependence import dependence
-from gnnseq.graphs import check_one_device
 from gnnseq.message_passing import ScheduledMessagePassing
 from gnnseq.schedule import synchronous
 
@@ -39,8 +39,7 @@ class GatedGraph(ScheduledMessagePassing):
 
     def __init__(self, out_channels: int, num_rounds: int, bias: bool = True) -> None:
         super().__init__()
-        if out_channels < 1 or num_rounds < 1:
-            raise ValueError(f"out_channels={out_channels}, num_rounds={num_rounds}; expected 1 or more of both")
+        check_whole(1, out_channels=out_channels, num_rounds=num_rounds)
         self.out_channels = self.state_channels = out_channels
         self.num_rounds = num_rounds
         self.weight = nn.Parameter(torch.empty(num_rounds, out_channels, out_channels))
@@ -54,15 +53,16 @@ class GatedGraph(ScheduledMessagePassing):
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """The states after all rounds. [N, H]"""
+        check_type(x, self.weight)
         if x.dim() != 2 or x.size(1) > self.out_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [N, F] with F up to {self.out_channels}")
-        if x.dtype != self.weight.dtype:
-            raise ValueError(f"x has type {x.dtype} and the parameters {self.weight.dtype}; convert one of them")
         check_one_device(x=x, edge_index=edge_index, parameters=self.weight)
         once = synchronous(edge_index, x.size(0), edge_weight=edge_weight)
-        h = functional.pad(x, (0, self.out_channels - x.size(1)))
-        for weight in self.weight:
-            h = self.run(h, once, h, weight=weight)
+        # Rounding adds up over rounds, so that mixed precision leaves them in the parameters' own.
+        with torch.autocast(x.device.type, enabled=False):
+            h = functional.pad(x.to(self.weight.dtype), (0, self.out_channels - x.size(1)))
+            for weight in self.weight:
+                h = self.run(h, once, h, weight=weight)
         return h
 
     def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:

@@ -17,7 +17,7 @@ def check_init(init: str, legal: tuple[str, ...], time_scale: float | None = Non
     """Raises a ValueError that lists the legal names, or says what time_scale is missing."""
     if init not in legal:
         raise ValueError(f"init={init!r} is not known here; expected one of {', '.join(map(repr, legal))}")
-    if init == "chrono" and (time_scale is None or time_scale < 2):
+    if init == "chrono" and (time_scale is None or not 2 <= time_scale < math.inf):  # nor NaN
         raise ValueError(f"time_scale={time_scale}; init='chrono' needs the longest dependency in steps, 2 or more")
     if init != "chrono" and time_scale is not None:
         raise ValueError(f"time_scale={time_scale} means nothing to init={init!r}; drop it, or use init='chrono'")

@@ -10,8 +10,8 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.dependence import dependence
-from gnnseq.graphs import check_one_device
 from gnnseq.kernels import sweep
 from gnnseq.layers.initialization import check_init, init_kernels
 from gnnseq.message_passing import ScheduledMessagePassing, is_watched
@@ -56,13 +56,8 @@ class Recurrent(ScheduledMessagePassing):
         time_scale: float | None = None,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("in_channels", in_channels, 0),
-            ("hidden_channels", hidden_channels, 1),
-            ("num_layers", num_layers, 1),
-        ):
-            if value < least:
-                raise ValueError(f"{name}={value}; expected an integer of {least} or more")
+        check_whole(0, in_channels=in_channels)
+        check_whole(1, hidden_channels=hidden_channels, num_layers=num_layers)
         if not 0.0 <= dropout <= 1.0:
             raise ValueError(f"dropout={dropout}; expected a probability, 0 to 1")
         self.in_channels = in_channels
@@ -211,10 +206,9 @@ class Recurrent(ScheduledMessagePassing):
     def _check(self, x: Tensor, graph: Schedule | Tensor) -> Schedule:
         weight = self.weight_ih_l0
         assert isinstance(weight, Tensor)
+        check_type(x, weight)
         if x.dim() != 2 or x.size(1) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}], one row a node")
-        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
-            raise ValueError(f"x has type {x.dtype} and the parameters {weight.dtype}; convert one of them")
         if not isinstance(graph, Schedule):
             check_one_device(x=x, graph=graph)
             graph = topological(graph, x.size(0))
@@ -233,8 +227,8 @@ class Recurrent(ScheduledMessagePassing):
         if self.bidirectional:
             rows = max(rows, schedule.ends.numel())
         shape = [self.num_layers * self.num_directions, rows, self.hidden_channels]
-        if len(parts) != wanted or any(list(part.shape) != shape for part in parts):
-            came = ", ".join(str(list(part.shape)) for part in parts)
+        if len(parts) != wanted or any(shape_of(part) != str(shape) for part in parts):
+            came = ", ".join(shape_of(part) for part in parts)
             form = f"a pair (h, c), each {shape}" if wanted == 2 else str(shape)
             raise ValueError(f"state has shape {came}; expected {form}: layers * directions, rows in the order of the "
                              "schedule's starts, hidden_channels")  # fmt: skip
