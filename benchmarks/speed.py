@@ -1,0 +1,154 @@
+"""How fast is gnnseq, beside torch.nn, torch_geometric, DGL and pytorch-tree-lstm, and beside the bare matrix products?
+
+    python benchmarks/speed.py                     every work, about five minutes
+    python benchmarks/speed.py --works trees gcn   only these
+    python benchmarks/speed.py --scaling           time per node and per edge as paths and graphs grow, as a figure
+    python benchmarks/speed.py --device cuda       the same on a GPU
+
+Before anything is timed, ours and each peer must give the same output and gradients. Then all run in turns in one
+process, so that what slows the machine slows everybody, and the ratio is the median of the rounds' ratios. Peers that
+are not installed are named. Exit code 0: measured; 2: a peer's numbers differ from ours, or an argument is wrong.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+os.environ.setdefault(
+    "KINETO_LOG_LEVEL", "5"
+)  # torch's profiler, read when torch is imported, would say when it starts
+
+import torch
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+from speed_autocast import measure_autocast
+from speed_measure import measure
+from speed_report import figures, markdown, print_report
+from speed_scaling import WIDTH, measure_growth, points
+from speed_works import WORKS
+
+from gnnseq.experiments import UnreadableResultError, provenance, read_json, write_json
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Speed: ours, each peer's, and the limit's. Without arguments every work, in about five minutes."""
+
+    works: tuple[Literal[tuple(WORKS)], ...] = ()  # type: ignore[valid-type]
+    """Only these; all of them and the autocast table if none is named."""
+    scaling: bool = False
+    """Growth curves instead of the table."""
+    quick: bool = False
+    """Tiny sizes, to see that everything runs: the times mean nothing."""
+    report_only: bool = False
+    """Rebuild table and figure from the JSON, measure nothing."""
+    json: bool = False
+    """Print the result as JSON instead of tables."""
+    results: Path = Path(__file__).resolve().parent / "results" / "speed"
+    """Folder of JSON, figure and the table as markdown."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where tensors are."""
+    threads: int | None = None
+    """Threads of torch, for everybody; torch's own number where none is given."""
+    rounds: int = 21
+    """Interleaved rounds."""
+    warm_up: int = 3
+    """Runs of each before the first round."""
+
+    @property
+    def name(self) -> str:
+        """What the results are called."""
+        kind = "scaling" if self.scaling else "custom" if self.works else "speed"
+        return "_".join([kind, *["quick"] * self.quick, *["cuda"] * (self.device == "cuda")])
+
+    def check(self) -> None:
+        for name in ("rounds", "warm_up", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"--{name.replace('_', '-')} {value}: expected 1 or more")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("--device cuda: torch sees no GPU here; leave the option away, or install torch for CUDA")
+
+
+def measure_all(settings: Settings, console: Console) -> dict[str, Any]:
+    """The result as one JSON value."""
+    threads = settings.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    if settings.device == "cuda":  # float32 is to mean float32 for everybody
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    device = torch.device(settings.device)
+    result: dict[str, Any] = {
+        "experiment": "speed",
+        "provenance": {**provenance(), "threads": threads},
+        "device": settings.device,
+        "gpu": torch.cuda.get_device_name() if settings.device == "cuda" else None,
+        "threads": threads,
+    }
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("")
+
+        def show(title: str) -> Callable[[], None]:
+            progress.update(task, description=title)
+            return lambda: progress.advance(task)
+
+        if settings.scaling:
+            wanted = points(settings.quick, settings.device, threads)
+            progress.update(task, total=len(wanted), description="growth")
+            result |= {"width": WIDTH, "scaling": []}
+            for record in measure_growth(wanted):
+                result["scaling"].append(record)
+                progress.advance(task)
+            return result
+        names = settings.works or tuple(WORKS)
+        progress.update(task, total=len(names) + 1)
+        result |= {"rounds": settings.rounds, "works": [], "autocast": []}
+        for name in names:
+            done = show(name)
+            work = WORKS[name](settings.quick, device)
+            result["works"].append(measure(work, settings.rounds, settings.warm_up, device))
+            done()
+        if not settings.works:
+            show("autocast")
+            found = measure_autocast(settings.quick, settings.rounds, settings.warm_up, device)
+            result["autocast"] = list(found)
+    return result
+
+
+def main(settings: Settings) -> int:
+    """Measures, writes JSON, prints tables, draws the figure; gives the exit code."""
+    settings.check()
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    path = settings.results / f"{settings.name}.json"
+    if not settings.report_only:
+        write_json(path, measure_all(settings, Console(stderr=True)), indent=None)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
+    result = read_json(path)
+    if settings.json:
+        print(json.dumps(result))
+        return 0
+    print_report(result, console)
+    written = figures(result, settings.results / settings.name)
+    if "works" in result:
+        table = path.with_suffix(".md")
+        table.write_text(markdown(result), encoding="utf-8")
+        written.append(table)
+    for file in written:
+        console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+    console.print(f"from  {path}", highlight=False, soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone))))
+    except (UnreadableResultError, FileNotFoundError, ValueError) as error:
+        print(f"speed.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

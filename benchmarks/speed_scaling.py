@@ -1,0 +1,91 @@
+"""Growth: the time of a training step per node of a path, and per edge of a graph.
+
+Every point is measured in a process of its own, which gives all its memory back when it ends.
+
+Letters: N nodes, E directed edges.
+"""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from speed_graphs import random_graph
+from speed_measure import once, parameters, training_step
+from speed_works import OURS
+from torch import Tensor
+
+from gnnseq import topological
+from gnnseq.graphs import path_graph
+from gnnseq.layers import GCN
+
+WIDTH = 32
+DEGREE = 20
+SECONDS = 1.0  # in which a point is repeated
+REPETITIONS = (3, 50)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement: a cell on a path of so many nodes, or a GCN on a graph of so many directed edges."""
+
+    layer: str
+    size: int
+    device: str
+    threads: int
+
+
+def points(quick: bool, device: str, threads: int) -> list[Point]:
+    """From 10^3 to 10^6 nodes and from 10^5 to 10^7 edges, two a decade."""
+    lengths = [10, 30, 100] if quick else [round(10**e) for e in (3, 3.5, 4, 4.5, 5, 5.5, 6)]
+    edges = [1000, 4000] if quick else [2 * round(10**e / 2) for e in (5, 5.5, 6, 6.5, 7)]
+    paths = [Point(cell, length, device, threads) for cell in OURS for length in lengths]
+    return paths + [Point("GCN", size, device, threads) for size in edges]
+
+
+def measure_growth(wanted: Iterable[Point]) -> Iterator[dict[str, Any]]:
+    """One record a point, as they are measured."""
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=fresh, max_tasks_per_child=1) as pool:
+        for point in wanted:
+            yield pool.submit(measure_point, point).result()
+
+
+def measure_point(point: Point) -> dict[str, Any]:
+    """Seconds of building the schedule or the adjacency, and of each training step."""
+    torch.set_num_threads(point.threads)
+    torch.manual_seed(0)
+    device = torch.device(point.device)
+    build, step = (_convolution if point.layer == "GCN" else _sweep)(point.layer, point.size, device)
+    building = [once(build, device) for _ in range(REPETITIONS[0])]
+    step()
+    steps: list[float] = []
+    start = time.perf_counter()
+    while len(steps) < REPETITIONS[0] or (len(steps) < REPETITIONS[1] and time.perf_counter() - start < SECONDS):
+        steps.append(once(step, device))
+    return {"layer": point.layer, "size": point.size, "building": building, "steps": steps}
+
+
+def _sweep(layer: str, nodes: int, device: torch.device) -> tuple[Callable[[], object], Callable[[], object]]:
+    edge_index = path_graph(nodes).edge_index.to(device)
+    module = OURS[layer](WIDTH, WIDTH).to(device)
+    x = torch.randn(nodes, WIDTH, device=device)
+    schedule = topological(edge_index, nodes)
+    return lambda: topological(edge_index, nodes), training_step(lambda: module(x, schedule)[0], parameters(module))
+
+
+def _convolution(layer: str, edges: int, device: torch.device) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The adjacency is built in a layer's first call, here over features of one column."""
+    nodes = max(2, edges // DEGREE)
+    edge_index = random_graph(nodes, edges).to(device)
+    module = GCN(WIDTH, WIDTH).to(device)
+    x = torch.randn(nodes, WIDTH, device=device)
+
+    @torch.no_grad()
+    def build() -> Tensor:
+        return GCN(1, 1).to(device)(x[:, :1], edge_index)
+
+    return build, training_step(lambda: module(x, edge_index), parameters(module))
