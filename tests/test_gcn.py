@@ -479,3 +479,28 @@ def test_export(weighted):
     x, edge_index = torch.randn(7, F_IN).double(), torch.randint(7, (2, 13))
     weight = (torch.rand(13).double(),) if weighted else ()
     torch.testing.assert_close(program(x, edge_index, *weight), net(x, edge_index, *weight), **EXACT)
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
+@pytest.mark.parametrize(("nodes", "features", "channels"), [(6, 40, 3), (6, 3, 40), (1, 1, 1), (0, 4, 2)])
+def test_sparse_features_are_dense_ones(layout, nodes, features, channels):
+    x = torch.randn(nodes, features).double() * (torch.rand(nodes, features) < 0.3)
+    edge_index = path_graph(nodes, undirected=True).edge_index
+    layer = GCN(features, channels).double()
+    sparse = x.to_sparse(layout=layout)
+    expected = layer(x, edge_index)
+    torch.testing.assert_close(layer(sparse, edge_index), expected, rtol=0, atol=1e-12)
+    cotangent = torch.randn_like(expected)
+    parameters = list(layer.parameters())
+    expected = torch.autograd.grad(expected, parameters, cotangent)
+    for a, b in zip(torch.autograd.grad(layer(sparse, edge_index), parameters, cotangent), expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+    changed = x * 2 + (torch.rand_like(x) < 0.3)
+    found, expected = layer(changed.to_sparse(layout=layout), edge_index), layer(changed, edge_index)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def test_sparse_features_get_no_gradient():
+    x = torch.eye(3).to_sparse().requires_grad_()
+    with pytest.raises(ValueError, match=r"sparse features get none; use x\.to_dense"):
+        GCN(3, 2)(x, path_graph(3).edge_index)

@@ -28,10 +28,12 @@ class Adjacency:
     by_source: tuple[Tensor, Tensor, Tensor]
 
     @staticmethod
-    def of(edge_index: Tensor, num_nodes: int) -> "Adjacency":
-        """The compressed rows of ``edge_index`` [2, E]."""
+    def of(edge_index: Tensor, num_nodes: int, num_sources: int | None = None) -> "Adjacency":
+        """The compressed rows of ``edge_index`` [2, E]; sources are numbered apart where ``num_sources`` is given."""
         source, target = edge_index
-        return Adjacency(_compress(target, source, num_nodes), _compress(source, target, num_nodes))
+        num_sources = num_nodes if num_sources is None else num_sources
+        by_target = _compress(target, source, num_nodes, num_sources)
+        return Adjacency(by_target, _compress(source, target, num_sources, num_nodes))
 
     @property
     def transposed(self) -> "Adjacency":
@@ -39,13 +41,13 @@ class Adjacency:
         return Adjacency(self.by_source, self.by_target)
 
 
-def _compress(rows: Tensor, columns: Tensor, num_nodes: int) -> tuple[Tensor, Tensor, Tensor]:
+def _compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> tuple[Tensor, Tensor, Tensor]:
     # Sorting by both ends makes the sums the same in whatever order the edges were listed.
-    edge = (rows * num_nodes + columns).argsort(stable=True)
-    offsets = torch.zeros(num_nodes + 1, dtype=torch.int64, device=rows.device)
-    torch.cumsum(torch.bincount(rows, minlength=num_nodes), 0, out=offsets[1:])
+    edge = (rows * num_columns + columns).argsort(stable=True)
+    offsets = torch.zeros(num_rows + 1, dtype=torch.int64, device=rows.device)
+    torch.cumsum(torch.bincount(rows, minlength=num_rows), 0, out=offsets[1:])
     # 32-bit indices halve the memory that is read beside the features.
-    small = torch.int32 if max(edge.numel(), num_nodes) < 2**31 else torch.int64
+    small = torch.int32 if max(edge.numel(), num_rows, num_columns) < 2**31 else torch.int64
     return offsets.to(small), columns[edge].to(small), edge
 
 
@@ -55,12 +57,12 @@ def aggregate(x: Tensor, weight: Tensor, adjacency: Adjacency) -> Tensor:
     Differentiable in x and weight, twice and more; memory is that of x and of the result.
 
     Args:
-        x: [N, F]
+        x: A row for each source. [N, F]
         weight: One number an edge, in the order of the list that made the adjacency. [E]
         adjacency: The edges.
 
     Returns:
-        [N, F]
+        A row for each target. [N, F]
     """
     summed: Tensor = _Aggregate.apply(x, weight, adjacency)
     return summed
@@ -71,7 +73,7 @@ class _Aggregate(torch.autograd.Function):
     def forward(x: Tensor, weight: Tensor, adjacency: Adjacency) -> Tensor:
         offsets, columns, edge = adjacency.by_target
         if columns.numel() == 0 or x.size(1) == 0:
-            return x.new_zeros(x.shape)
+            return x.new_zeros(offsets.numel() - 1, x.size(1))
         weight = weight.index_select(0, edge).to(x.dtype)
         return torch.embedding_bag(x.contiguous(), columns, offsets, False, 0, False, weight, True)[0]
 

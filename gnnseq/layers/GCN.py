@@ -40,8 +40,9 @@ class GCN(MessagePassing):
         normalize: Whether weights are divided by the degrees' roots; where not, no self-loops are added either.
         bias: Whether a bias is added.
 
-    Shapes: x [..., N, F]; edge_index [2, E], an EdgeIndex, or a torch.sparse adjacency [N, N] whose row is the target
-    and whose values are the weights; edge_weight [E]; gives [..., N, out_channels].
+    Shapes: x [..., N, F], or a torch.sparse matrix [N, F], which gets no gradient; edge_index [2, E], an EdgeIndex, or
+    a torch.sparse adjacency [N, N] whose row is the target and whose values are the weights; edge_weight [E]; gives
+    [..., N, out_channels].
 
     Raises:
         ValueError: If x or the graph is malformed, or a degree is negative.
@@ -72,6 +73,7 @@ class GCN(MessagePassing):
         self.register_parameter("bias", nn.Parameter(torch.empty(out_channels)) if bias else None)
         self._adjacency: Memo[Adjacency] = Memo()
         self._weights: Memo[Tensor] = Memo()
+        self._features: Memo[Adjacency] = Memo()
         self.reset_parameters()
 
     def reset_parameters(self, init: str = "glorot") -> None:
@@ -97,13 +99,26 @@ class GCN(MessagePassing):
         """The layer's output. [..., N, out_channels]"""
         self._check(x, edge_index)
         # The product is taken on whichever side of the aggregation is narrower.
-        widens = self.out_channels > self.in_channels
-        if not widens:
+        widens = self.out_channels > self.in_channels and not is_torch_sparse_tensor(x)
+        if is_torch_sparse_tensor(x):
+            x = self._multiply_sparse(x)
+        elif not widens:
             x = self.lin(x)
         x = self._aggregate(x, edge_index, edge_weight)
         if widens:
             x = self.lin(x)
         return x if self.bias is None else x + self.bias
+
+    def _multiply_sparse(self, x: Tensor) -> Tensor:
+        """The product of sparse features with the kernel: each node sums the kernel's columns of its features."""
+        x = (x if x.layout == torch.sparse_coo else x.to_sparse_coo()).coalesce()
+        if torch.compiler.is_compiling():
+            product: Tensor = torch.sparse.mm(x, self.lin.weight.t())
+            return product
+        node, feature = x.indices()
+        entries = torch.stack([feature, node])
+        adjacency = self._features.get((entries,), x.shape, lambda: Adjacency.of(entries, x.size(0), self.in_channels))
+        return aggregate(self.lin.weight.t(), x.values(), adjacency)
 
     def message(self, x_j: Tensor, edge_weight: Tensor) -> Tensor:
         """The weighted features of the source. [..., e, F]"""
@@ -176,6 +191,8 @@ class GCN(MessagePassing):
         check_type(x, weight)
         if x.dim() < 2 or x.size(-1) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [..., N, {self.in_channels}]")
+        if is_torch_sparse_tensor(x) and x.requires_grad:
+            raise ValueError("x is sparse and requires grad, and sparse features get none; use x.to_dense()")
         check_one_device(x=x, edge_index=edge_index, parameters=weight)
 
     def __repr__(self) -> str:
