@@ -85,8 +85,12 @@ def write_json(path: str | Path, value: Any, indent: int | None = 1) -> None:
         >>> read_json(folder / "runs" / "a.json")
         {'loss': 0.5}
     """
+    write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` to ``path`` as :func:`write_json` does: the old file or the whole new one, never a part."""
     path = Path(path)
-    text = json.dumps(value, indent=indent, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -1,0 +1,109 @@
+"""The README's tables, from the committed JSON alone.
+
+    python benchmarks/tables.py            writes them into README.md, between their markers
+    python benchmarks/tables.py --check    writes nothing; exit code 1 if README.md says something else
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
+"""
+
+import re
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from palindrome_report import Group, groups
+
+from gnnseq.experiments import read_json, write_text
+
+ROOT = Path(__file__).resolve().parent
+README = ROOT.parent / "README.md"
+MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end -->)", flags=re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The README's tables, from the committed JSON."""
+
+    check: bool = False
+    """Write nothing; exit code 1 if README.md is not what the results say."""
+
+
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are numbers."""
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def accuracy(group: Group) -> str:
+    mean, spread = 100 * group.mean, 100 * group.spread
+    return f"{mean:.0f} ± {spread:.0f}" if spread >= 0.5 else f"{mean:.0f}"
+
+
+def by_length(found: list[Group], title: str, cells: Any) -> str:
+    """A row for each kind of network, a column for each length."""
+    lengths = sorted({group.settings["length"] for group in found})
+    rows: dict[str, dict[int, str]] = {}
+    for group in found:
+        name = f"{group.label}, {group.settings['encoding']}"
+        rows.setdefault(name, {})[group.settings["length"]] = cells(group)
+    return markdown(
+        [title, *(f"L = {length}" for length in lengths)],
+        [[name, *(cell.get(length, "") for length in lengths)] for name, cell in rows.items()],
+    )
+
+
+def figure_one() -> str:
+    """Accuracy of the report's experiment, chance in a row of its own."""
+    result = read_json(ROOT / "results" / "palindrome" / "full.json")
+    return by_length(groups(result), "test accuracy, %", accuracy)
+
+
+def story() -> str:
+    """Accuracy by network and length."""
+    return by_length(groups(read_json(ROOT / "results" / "palindrome" / "story.json")), "test accuracy, %", accuracy)
+
+
+def long() -> str:
+    """Seeds that reach 99 %, and the steps they take."""
+
+    def cell(group: Group) -> str:
+        steps = group.steps_to_solve()
+        solved = f"{group.solved}/{len(group.runs)}"
+        return f"{solved} in {statistics.median(steps):.0f}" if steps and group.solved else f"{solved}, {accuracy(group)} %"
+
+    result = read_json(ROOT / "results" / "palindrome" / "long.json")
+    return by_length(groups(result), "seeds at 99 %, median steps", cell)
+
+
+def claims() -> str:
+    """What torch_geometric says of layers' reach, and what it is."""
+    rows = read_json(ROOT / "results" / "receptive_field" / "receptive_field.json")["claims"]
+    return markdown(
+        ["layer", "measured hops", "`get_num_hops`"],
+        [[row["layer"], str(row["farthest"]), str(row["claimed"])] for row in rows],
+    )
+
+
+TABLES = {"figure-1": figure_one, "story": story, "long": long, "claims": claims}
+
+
+def rewritten(text: str) -> str:
+    """The text with every table made anew."""
+    return MARKED.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}{found[4]}", text)
+
+
+def main(settings: Settings) -> int:
+    old = README.read_text(encoding="utf-8")
+    new = rewritten(old)
+    if settings.check:
+        return int(new != old)
+    write_text(README, new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff,))))
