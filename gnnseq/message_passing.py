@@ -77,7 +77,14 @@ class ScheduledMessagePassing(MessagePassing):
                 state=(state, state[step.nodes]),
                 term=(None, term[step.nodes]),
                 edge_weight=torch.cat([edge_weight.to(term.dtype), term.new_ones(entered.numel())]).unsqueeze(-1),
+                listed=step.listed,
                 **weights,
             )
             state = state.index_copy(0, step.nodes, fired)
         return state[:num_nodes]
+
+    def explain_message(self, inputs: Tensor, listed: Tensor) -> Tensor:
+        """Masks the messages of the edges, for torch_geometric's explainers; those of entering states stay."""
+        edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
+        entering = edge_mask.new_ones(inputs.size(0) - listed.numel())
+        return inputs * torch.cat([edge_mask[listed], entering]).unsqueeze(-1)

@@ -39,11 +39,13 @@ class Step:
         nodes: The nodes that fire. [n]
         edge_index: All edges into them, sorted by target. [2, e]
         edge_weight: Weights of those edges, or None where all are 1. [e]
+        listed: Places of those edges in the list that made the schedule. [e]
     """
 
     nodes: Tensor
     edge_index: Tensor
     edge_weight: Tensor | None
+    listed: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,7 @@ class Schedule:
         num_nodes: Number of nodes N.
         edge_index: Edges, sorted by the firing of their target, then of their source. [2, E]
         edge_weight: Their weights, or None where all are 1. [E]
+        listed: Their places in the list that made the schedule. [E]
         order: Nodes in firing order, or None where they are numbered that way already. [N]
         step_sizes: How many nodes fire in each step of one round.
         edge_sizes: How many edges are read in each step of one round.
@@ -70,6 +73,7 @@ class Schedule:
     num_nodes: int
     edge_index: Tensor
     edge_weight: Tensor | None
+    listed: Tensor
     order: Tensor | None
     step_sizes: tuple[int, ...]
     edge_sizes: tuple[int, ...]
@@ -88,7 +92,8 @@ class Schedule:
         first, last = self.node_offsets[index : index + 2]
         nodes = torch.arange(first, last, device=self.device) if self.order is None else self.order[first:last]
         edges = slice(*self.edge_offsets[index : index + 2])
-        return Step(nodes, self.edge_index[:, edges], None if self.edge_weight is None else self.edge_weight[edges])
+        weight = None if self.edge_weight is None else self.edge_weight[edges]
+        return Step(nodes, self.edge_index[:, edges], weight, self.listed[edges])
 
     def __iter__(self) -> Iterator[Step]:
         return (self[index] for index in range(len(self)))
@@ -138,9 +143,11 @@ class Schedule:
         """The sweep along the reversed edges; its state has the same rows, entering where this one's is read."""
         backwards = self.edge_index.flip(0)
         if self.rounds is not None:
-            return synchronous(backwards, self.num_nodes, self.rounds, self.edge_weight)
-        swept = topological(backwards, self.num_nodes, self.edge_weight)
-        return replace(swept, starts=self.ends, ends=self.starts, lengths=self.lengths)
+            swept = synchronous(backwards, self.num_nodes, self.rounds, self.edge_weight)
+        else:
+            swept = topological(backwards, self.num_nodes, self.edge_weight)
+            swept = replace(swept, starts=self.ends, ends=self.starts, lengths=self.lengths)
+        return replace(swept, listed=self.listed[swept.listed])
 
     @_for_training()
     def to(self, device: torch.device | str) -> "Schedule":
@@ -151,6 +158,7 @@ class Schedule:
             self,
             edge_index=self.edge_index.to(device),
             edge_weight=None if self.edge_weight is None else self.edge_weight.to(device),
+            listed=self.listed.to(device),
             order=None if self.order is None else self.order.to(device),
             starts=self.starts.to(device),
             ends=self.ends.to(device),
@@ -200,11 +208,12 @@ def topological(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None =
         order = np.argsort(level, kind="stable")
     place = np.empty(num_nodes, dtype=np.int64)
     place[order] = np.arange(num_nodes)
-    sorting = _canonical(place[edges], edge_weight)
+    sorting = _canonical(place[edges], edge_weight).to(edge_index.device)
     return Schedule(
         num_nodes=num_nodes,
         edge_index=edge_index[:, sorting],
         edge_weight=None if edge_weight is None else edge_weight[sorting],
+        listed=sorting,
         order=None if bool((order == np.arange(num_nodes)).all()) else torch.from_numpy(order).to(device),
         step_sizes=tuple(np.bincount(level).tolist()) if num_nodes else (),
         edge_sizes=tuple(np.bincount(level[edges[1]], minlength=level.max() + 1).tolist()) if num_nodes else (),
@@ -236,12 +245,13 @@ def synchronous(edge_index: Tensor, num_nodes: int, rounds: int = 1, edge_weight
     """
     check_whole(0, rounds=rounds)
     edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
-    sorting = _canonical(edge_index.cpu().numpy(), edge_weight)
+    sorting = _canonical(edge_index.cpu().numpy(), edge_weight).to(edge_index.device)
     nodes = torch.arange(num_nodes, device=edge_index.device)
     return Schedule(
         num_nodes=num_nodes,
         edge_index=edge_index[:, sorting],
         edge_weight=None if edge_weight is None else edge_weight[sorting],
+        listed=sorting,
         order=None,
         step_sizes=(num_nodes,),
         edge_sizes=(edge_index.size(1),),
@@ -286,6 +296,7 @@ def packed_paths(lengths: Sequence[int]) -> Schedule:
         num_nodes=int(offset[-1]),
         edge_index=torch.from_numpy(np.stack([source, target])),
         edge_weight=None,
+        listed=torch.arange(len(target)),
         order=None,
         step_sizes=tuple(alive.tolist()),
         edge_sizes=(0, *alive[1:].tolist()) if longest else (),

@@ -9,11 +9,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 import reference
 from gnnseq import synchronous, topological
 from gnnseq.graphs import path_graph
-from gnnseq.layers import GCN, GRU, LSTM, RNN
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph
 from strategies import dags, graphs
 
 LAYERS = pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
@@ -80,6 +81,37 @@ def test_rounds_equal_the_node_by_node_reference(layer_type, graph, rounds):
     parameters = dict(layer.named_parameters())
     expected = reference.rounds(RULE[layer_type], x, graph.edge_index, parameters, rounds, graph.edge_weight)
     torch.testing.assert_close(h, expected, **EXACT)
+
+
+@LAYERS
+@given(graphs(), st.booleans())
+def test_an_explainers_mask_is_an_edge_weight(layer_type, graph, bidirectional):
+    """A mask is listed as the edges are; what it multiplies is what a weight multiplies."""
+    torch.manual_seed(graph.seed)
+    layer, x, mask = layer_type(2, 3, bidirectional=bidirectional).double(), graph.features(2), graph.edge_weight
+    acyclic = nx.is_directed_acyclic_graph(graph.to_networkx())
+    for make in (topological, synchronous) if acyclic else (synchronous,):
+        expected, _ = layer(x, make(graph.edge_index, graph.num_nodes, edge_weight=mask))
+        set_masks(layer, mask, graph.edge_index, apply_sigmoid=False)
+        masked, _ = layer(x, make(graph.edge_index, graph.num_nodes))
+        clear_masks(layer)
+        torch.testing.assert_close(masked, expected, **EXACT)
+
+
+@given(graphs())
+def test_an_explainers_mask_is_an_edge_weight_of_a_gated_graph(graph):
+    layer, x, mask = GatedGraph(3, num_rounds=2).double(), graph.features(2), graph.edge_weight
+    expected = layer(x, graph.edge_index, mask)
+    set_masks(layer, mask, graph.edge_index, apply_sigmoid=False)
+    torch.testing.assert_close(layer(x, graph.edge_index), expected, **EXACT)
+
+
+def test_an_explainers_mask_spares_entering_states():
+    layer, x, edge_index = GRU(2, 3).double(), torch.randn(3, 2).double(), torch.tensor([[1, 0], [2, 2]])
+    state, mask = torch.randn(1, 2, 3).double(), torch.tensor([0.25, 0.5]).double()
+    expected, _ = layer(x, topological(edge_index, 3, mask), state)
+    set_masks(layer, mask, edge_index, apply_sigmoid=False)
+    torch.testing.assert_close(layer(x, edge_index, state)[0], expected, **EXACT)
 
 
 @LAYERS
