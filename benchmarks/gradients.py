@@ -36,6 +36,7 @@ from gnnseq.plots import COLORS, save_figure, style
 from gnnseq.schedule import packed_paths
 
 INITS = {"RNN": ("torch", "he", "orthogonal")} | dict.fromkeys(("LSTM", "GRU"), ("torch", "he", "orthogonal", "chrono"))
+LOWEST = 1e-30  # of the gradients that are drawn
 LOOKS = {"torch": "ink", "he": "vermillion", "orthogonal": "green", "chrono": "blue"}
 
 
@@ -178,7 +179,7 @@ def draw(result: dict[str, Any]) -> Figure:
         "How far back does the gradient reach?",
         f"Geometric mean and range over {seeds} seeds. Palindromes of {settings['length']} digits, one-hot; "
         f"{settings['hidden']} hidden channels.\nTrained: {settings['steps']} steps of Adam at "
-        f"{settings['learning_rate']:g}.",
+        f"{settings['learning_rate']:g}. Nothing below {LOWEST:g} is drawn.",
     )
     for row, when in enumerate(("untrained", "trained")):
         for column, (cell, inits) in enumerate(INITS.items()):
@@ -198,11 +199,10 @@ def draw(result: dict[str, Any]) -> Figure:
         panel.set_xlabel("digit t")
     for panel in axes[:, 0]:
         panel.set_ylabel(r"$\|\partial L/\partial h_t\|$")
-    lowest = min(panel.get_ylim()[0] for panel in axes.flat)
     highest = max(panel.get_ylim()[1] for panel in axes.flat)
     for panel in axes[:, 0]:
-        panel.set_ylim(lowest, highest)
-        panel.yaxis.set_major_locator(LogLocator(numticks=6))
+        panel.set_ylim(LOWEST, highest)
+        panel.yaxis.set_major_locator(LogLocator(base=1e5))
         panel.yaxis.set_minor_locator(NullLocator())
     axes[0, 0].set(xlim=(1, settings["length"] - 1))
     handles = [Line2D([], [], color=COLORS[color], label=init) for init, color in LOOKS.items()]
