@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -76,20 +77,24 @@ class Evaluation:
 def at_rest(module: nn.Module, call: Call, graph: Schedule | Tensor, x: Tensor) -> Iterator[Evaluation]:
     """The module in evaluation mode: a copy, or, where it cannot be copied, itself for as long as the block lasts.
 
-    Gradients, modes and the random states of torch and Python are afterwards what they were.
+    Gradients, modes, buffers and the random states of torch, Python and NumPy are afterwards what they were.
     """
-    python_state = random.getstate()
-    with torch.random.fork_rng([x.device] if x.is_cuda else []):
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002, modules may use it
+    with torch.inference_mode(False), torch.random.fork_rng([x.device] if x.is_cuda else []):
         try:
             rested = copy.deepcopy(module).eval().requires_grad_(False)
         except Exception:  # deepcopy refuses, for instance, tensors that carry a gradient graph
             modes = {part: part.training for part in module.modules()}
+            buffers = {buffer: buffer.detach().clone() for buffer in module.buffers()}
             try:
                 yield Evaluation(module.eval(), call, graph, x.detach(), copied=False)
             finally:
                 for part, training in modes.items():
                     part.training = training
+                for buffer, value in buffers.items():
+                    buffer.data.copy_(value)
         else:
             yield Evaluation(rested, call, graph, x.detach(), copied=True)
         finally:
             random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002

@@ -2,7 +2,8 @@
 
 A rule takes the operation itself and its arguments, Flows among them, and gives the Flow of its result. It raises
 NotKnownError where a row could see more than the rule says, and also where it could see less: a factor with zeros, a
-slice of channels that have seen different nodes, weights of both signs, which may cancel.
+slice of channels that have seen different nodes, weights of both signs, which may cancel, or terms such as x - mean(x)
+that cancel at some nodes. What all rows share, such as units that are off, is left to derivatives at a few of them.
 
 Letters: N nodes, M rows of a tensor inside a module (N unless it pools), C channels.
 """
@@ -10,7 +11,7 @@ Letters: N nodes, M rows of a tensor inside a module (N unless it pools), C chan
 import inspect
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ __all__ = [
     "kinds",
     "layer",
 ]
+
+# Constants from here on may leave nothing of what is added to them, or of what they are multiplied with and squashed.
+LARGE = 1e6
 
 Run = Callable[..., Any]
 Rule = Callable[..., Any]
@@ -56,17 +60,23 @@ class Flow:
         value: The tensor. [M, ...]
         reach: Row v holds the nodes that row v of value depends on. Boolean [M, N].
         uniform: Whether every channel of a row depends on all of that row's nodes.
+        weights: Identities of the weight matrices on the way from x, and of the channels picked.
     """
 
     value: Tensor
     reach: csr_array
     uniform: bool = True
+    weights: frozenset[int] = frozenset()
 
     def row_wise(self, value: Tensor, uniform: bool | None = None) -> "Flow":
         """The result of an operation that treats every row by itself."""
         if value.dim() == 0 or value.size(0) != self.value.size(0):
             raise NotKnownError("the rows of the result are not those of the operand")
-        return Flow(value, self.reach, self.uniform if uniform is None else uniform)
+        return Flow(value, self.reach, self.uniform if uniform is None else uniform, self.weights)
+
+    def through(self, *weights: Tensor) -> "Flow":
+        """The same, having passed these weights."""
+        return replace(self, weights=self.weights | {id(weight) for weight in weights if weight.dim() >= 2})
 
 
 def kinds(value: Any) -> set[type]:
@@ -114,7 +124,7 @@ def _to(run: Run, x: Any, *rest: Any, **named: Any) -> Any:
 def _linear(run: Run, x: Any, weight: Any, bias: Any = None) -> Flow:
     if not isinstance(weight, Tensor) or weight.dim() != 2 or weight.layout != torch.strided or not is_generic(weight):
         raise NotKnownError("the weight is not a fixed matrix without zeros")
-    return _mix(run, x, weight, *(() if bias is None else (bias,)))
+    return _mix(run, x, weight, *(() if bias is None else (bias,))).through(weight)
 
 
 def _matmul(run: Run, a: Any, b: Any) -> Flow:
@@ -128,7 +138,7 @@ def _matmul(run: Run, a: Any, b: Any) -> Flow:
         raise NotKnownError("weights of different signs may cancel")
     row, column = entries.indices()[:, weight > 0].cpu().numpy()
     matrix = csr_array((np.ones(len(row), dtype=bool), (row, column)), shape=tuple(a.shape))
-    return Flow(run(a, b.value), csr_array(matrix @ b.reach), b.uniform)
+    return Flow(run(a, b.value), csr_array(matrix @ b.reach), b.uniform, b.weights)
 
 
 def _layer_norm(run: Run, x: Any, normalized_shape: Any, *rest: Any, **named: Any) -> Flow:
@@ -153,20 +163,29 @@ def _united(flows: list[Flow]) -> Flow:
             raise NotKnownError("rows of operands do not match")  # [N] beside [N, N] is broadcast along the channels
         if other.reach is not reach:
             reach = csr_array(reach + other.reach)
-    return Flow(first.value, reach, all(flow.uniform for flow in flows))
+    weights = first.weights.union(*(other.weights for other in others))
+    return Flow(first.value, reach, all(flow.uniform for flow in flows), weights)
 
 
 def _add(run: Run, a: Any, b: Any) -> Flow:
     flows = [term for term in (a, b) if isinstance(term, Flow)]
+    constants = [torch.as_tensor(term) for term in (a, b) if not isinstance(term, Flow)]
     value = run(*(term.value if isinstance(term, Flow) else term for term in (a, b)))
     if value.dim() != flows[0].value.dim():
         raise NotKnownError("a constant adds dimensions")
-    return _united(flows).row_wise(value)
+    if not all(bool((constant.abs() < LARGE).all()) for constant in constants):
+        raise NotKnownError("a large constant may swamp a row")
+    # With weights of their own, terms do not cancel but for special weights, and those of one reach do so in all rows.
+    if len(flows) == 2 and flows[0].reach is not flows[1].reach and flows[0].weights == flows[1].weights:
+        raise NotKnownError("terms may cancel at some nodes")
+    united = _united(flows).row_wise(value)
+    each_row_its_own = any(constant.dim() == value.dim() and constant.size(0) > 1 for constant in constants)
+    return replace(united, reach=united.reach.copy()) if each_row_its_own else united
 
 
 def _multiply(run: Run, a: Any, b: Any) -> Flow:
     for factor in (a, b):
-        if not isinstance(factor, Flow) and not bool(torch.as_tensor(factor).ne(0).all()):
+        if not isinstance(factor, Flow) and not bool((torch.as_tensor(factor).abs() > 1 / LARGE).all()):
             raise NotKnownError("a constant factor with zeros may hide a row")
     return _add(run, a, b)
 
@@ -194,7 +213,8 @@ def _item(run: Run, x: Any, index: Any) -> Any:
     whole = isinstance(index, tuple) and index[0] == slice(None) and all(type(i) in (int, slice) for i in index[1:])
     if not isinstance(x, Flow) or not whole or not x.uniform:
         raise NotKnownError("rows, or channels that have seen different nodes, are picked")
-    return x.row_wise(run(x.value, index))
+    picked = x.row_wise(run(x.value, index))
+    return replace(picked, weights=picked.weights | {hash(str(index))})  # some of the weights' columns
 
 
 def _attribute(run: Run, x: Any, name: str) -> Any:
@@ -221,9 +241,13 @@ def layer(run: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotKnownError("edge weights may hide a node, or cancel")
     reach = csr_array(run.reach(graph, x.value.size(0)) @ x.reach)
     result = run(x.value, graph, **further)
-    if isinstance(result, Tensor):
-        return Flow(result, reach)
-    return Results([Flow(result[0], reach), *(Unknown() for _ in result[1:])])
+    out = result if isinstance(result, Tensor) else result[0]
+    flow = Flow(out, reach, weights=x.weights).through(*run.parameters())
+    return flow if out is result else Results([flow, *(Unknown() for _ in result[1:])])
+
+
+def _linear_module(run: Any, x: Any) -> Flow:
+    return _mix(run, x).through(run.weight)
 
 
 def _layer_norm_module(run: Any, x: Any) -> Flow:
@@ -277,7 +301,7 @@ MODULES: dict[type, Rule] = {
     **dict.fromkeys([nn.LogSigmoid, nn.Mish, nn.PReLU, nn.ReLU, nn.ReLU6, nn.SELU, nn.Sigmoid, nn.SiLU], _row_wise),
     **dict.fromkeys([nn.Softplus, nn.Softsign, nn.Tanh, nn.Tanhshrink], _row_wise),
     **dict.fromkeys([nn.AlphaDropout, nn.Dropout, nn.Identity], _row_wise),
-    nn.Linear: _mix,
+    nn.Linear: _linear_module,
     nn.LayerNorm: _layer_norm_module,
     **dict.fromkeys([nn.LogSoftmax, nn.Softmax], _softmax_module),
     nn.BatchNorm1d: _batch_norm_module,

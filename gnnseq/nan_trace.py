@@ -59,8 +59,9 @@ def touched_by_nan(function: Function, x: Tensor) -> csr_array:
 def passes_nan_on(function: Function, x: Tensor) -> bool:
     """Whether every operation of the function turns NaN into NaN, seen in one forward pass in which all of x is NaN.
 
-    Comparisons, argmax, sign, nan_to_num and values read into Python (`.item()`) do not, nor do operations of other
-    libraries count as trusted. Arrays that leave torch (`.numpy()`) are not seen.
+    Nor may it draw random numbers: another pass might take another way. Comparisons, argmax, sign, nan_to_num and
+    values read into Python (`.item()`) do not pass NaN on, nor do operations of other libraries count as trusted.
+    Arrays that leave torch (`.numpy()`) are not seen.
 
     Example:
         >>> passes_nan_on(lambda x: x.relu() @ torch.ones(2, 2), torch.ones(3, 2))
@@ -73,11 +74,11 @@ def passes_nan_on(function: Function, x: Tensor) -> bool:
             function(torch.full_like(x, torch.nan))
         except Exception:  # the module refuses NaN, so no NaN trace will tell anything either
             return False
-    return not watch.swallowed
+    return not watch.untrusted
 
 
 class _NaNWatch(TorchDispatchMode):
-    """Looks at every operation that is executed, below autograd, and notes whether one of them swallows NaN."""
+    """Looks at every operation that is executed, below autograd, and notes whether one swallows NaN or is random."""
 
     # Some of these pass NaN on where all operands are NaN and drop it where one is a number.
     PARTIAL = ("fmax", "fmin", "nan_to_num", "nanmedian", "nansum")
@@ -93,10 +94,11 @@ class _NaNWatch(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.swallowed = False
+        self.untrusted = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        self.untrusted |= torch.Tag.nondeterministic_seeded in func.tags
         namespace, _, name = func._schema.name.partition("::")
         read = args[1:] if name in self.OVERWRITE else args, {k: v for k, v in kwargs.items() if k != "out"}
         had_nan = any(_has_nan(value) for value in tree_leaves(read))
@@ -109,7 +111,7 @@ class _NaNWatch(TorchDispatchMode):
             results = results[:1]  # the others say which rows went into which bag
         empty = [value is None or (isinstance(value, Tensor) and value.numel() == 0) for value in results]
         kept = all(none or _has_nan(value) for none, value in zip(empty, results, strict=True))
-        self.swallowed |= not kept or name in self.PARTIAL or namespace != "aten"
+        self.untrusted |= not kept or name in self.PARTIAL or namespace != "aten"
         return result
 
 

@@ -50,7 +50,8 @@ class ReceptiveField:
         influence_nodes: The nodes v of that mean. [n]
         method: ``"structure"`` or ``"gradients"``: where ``reach`` comes from.
         certain: Whether ``reach`` is proven.
-        possible: ``reach`` and the pairs in doubt, which neither derivatives prove nor NaN excludes. Boolean [N, N].
+        possible: ``reach`` and the pairs in doubt, which neither derivatives prove nor NaN excludes. It may lack pairs
+            where NaN is swallowed. Boolean [N, N].
         unconnected: Number of pairs in ``reach`` without any path in the graph, which ``hops`` cannot count.
     """
 
@@ -79,7 +80,11 @@ class ReceptiveField:
 
     def __repr__(self) -> str:
         nodes, pairs, hops = self.reach.shape[0], self.reach.nnz, int(self.hops.max(initial=-1))
-        doubt = f"{self.possible.nnz - pairs} pairs in doubt" if self.possible.nnz > pairs else "NaN is swallowed"
+        doubt = (
+            f"{self.possible.nnz - pairs} pairs in doubt"
+            if self.possible.nnz > pairs
+            else "NaN is swallowed, or output random"
+        )
         doubt = "certain" if self.certain else doubt
         return f"ReceptiveField(nodes={nodes}, pairs={pairs}, hops<={hops}, by {self.method}, {doubt})"
 
@@ -101,7 +106,7 @@ def receptive_field(
               \mathrm{influence}_d = \operatorname{mean}_{dist(u, v) = d} \| \partial out_v / \partial x_u \|_F
 
     on the whole graph, for a copy of the module in evaluation mode; in float64 wherever the module can be converted.
-    The module, its gradients and modes, and the random state are left as they were.
+    The module, its gradients, modes and buffers, and the random states are left as they were.
 
     **By structure.** A module built of gnnseq's layers and of row-wise operations is traced, and its reach follows from
     its schedules (:mod:`gnnseq.structure`). The derivatives of ``influence_nodes`` are compared with it. Where a
@@ -116,10 +121,12 @@ def receptive_field(
       random zero can delay a pair, not remove it.
     - An output that stays finite when a node's features are NaN has not been computed from that node.
 
-    ``certain`` says that both sides agree, and that no operation was seen that swallows NaN (comparisons, argmax).
+    ``certain`` says that both sides agree, and that no operation was seen that swallows NaN (comparisons, argmax) or
+    draws random numbers.
     Where they disagree, ``reach`` is what is proven and ``possible`` what is not excluded: products with zeros that
     only the numbers know of, such as a dense adjacency computed from x, and units that no input turns on, leave pairs
-    in doubt. Derivatives say what floating-point numbers do: a term that cancels but for rounding counts.
+    in doubt. Derivatives say what floating-point numbers do: a term that cancels but for rounding counts. They are
+    autograd's, which has x - x.detach() depend on x.
 
     This takes N backward and N forward passes. By structure it takes the passes for ``influence`` alone.
 

@@ -9,6 +9,7 @@ from gnnseq.nan_trace import passes_nan_on, touched_by_nan
 
 N, F = 4, 3
 index = torch.tensor([[0, 1, 2], [1, 2, 3]])
+lstm = torch.nn.LSTM(F, 2).double()
 
 
 def neighbours(x):
@@ -44,7 +45,7 @@ def test_functions_may_work_in_place_on_their_input(x):
         lambda x: x.softmax(1) * (index[0, :1] > 0),  # a comparison of the graph's numbers, not of x
         lambda x: torch.cat([x, torch.zeros(N, F)])[N - 1 :].split(1)[1].expand(N, F) + x,
         lambda x: torch.where(torch.tensor([True, False, True]), x, 0.0),
-        lambda x: torch.nn.LSTM(F, 2).double()(x.double())[0],
+        lambda x: lstm(x.double())[0],
     ],
 )
 def test_operations_that_keep_nan_are_trusted(function, x):
@@ -66,6 +67,8 @@ def test_operations_that_keep_nan_are_trusted(function, x):
         lambda x: x if x.sum() > 0 else -x,
         lambda x: x.sort(dim=0).values,
         lambda x: torch.linalg.eigvalsh(x @ x.T).unsqueeze(1),  # refuses NaN
+        lambda x: functional.dropout(x, 0.5),
+        lambda x: x + x[torch.randperm(N)],
     ],
 )
 def test_operations_that_may_swallow_nan_are_not(function, x):

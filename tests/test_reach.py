@@ -167,6 +167,14 @@ def test_weights_and_terms_that_cancel_are_found(forward, hops, use_structure):
     np.testing.assert_array_equal(field.possible.toarray(), within(PATH, N, 1))
 
 
+def test_one_node_at_which_terms_cancel_is_found():
+    """What a convolution adds to a node's own features, which is nothing where the node is alone."""
+    model = Model(lambda x, e, a: a(x, e) - a.lin(x), GCN(F, 3))
+    alone = path_graph(N - 1, undirected=True).edge_index
+    expected = within(alone, N, 1) & ~np.diag(np.arange(N) == N - 1)
+    assert_reach(receptive_field(model, torch.randn(N, F), alone, influence_nodes=[0]), expected, certain=False)
+
+
 def test_a_layer_without_weight_reaches_nothing():
     layer = GCN(F, 3)
     nn.init.zeros_(layer.lin.weight)
@@ -189,6 +197,16 @@ def test_thresholds_are_not_certain():
     field = receptive_field(Model(lambda x, e, a: x * (a(x, e) > 0), GCN(F, F)), torch.randn(N, F), PATH)
     assert_reach(field, within(PATH, N, 0), certain=False)
     assert "NaN is swallowed" in repr(field)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_edges_dropped_at_random_are_not_certain(seed):
+    def forward(x, e):
+        kept = e[:, torch.rand(e.size(1)) < 0.5]
+        return x.index_add(0, kept[1], x[kept[0]])
+
+    torch.manual_seed(seed)
+    assert not receptive_field(Model(forward), torch.randn(2, F), torch.tensor([[0], [1]])).certain
 
 
 class OutOfSight(torch.autograd.Function):
@@ -229,9 +247,12 @@ class Restless(nn.Module):
     def __init__(self):
         super().__init__()
         self.layer, self.norm = GCN(F, F), nn.BatchNorm1d(F)
+        self.register_buffer("calls", torch.zeros(()))
 
     def forward(self, x, edge_index):
-        return functional.dropout(self.norm(self.layer(x, edge_index)), 0.5, self.training) + 0 * random.random()
+        self.calls += 1
+        noise = random.random() + np.random.random()  # noqa: NPY002
+        return functional.dropout(self.norm(self.layer(x, edge_index)), 0.5, self.training) + 0 * noise
 
 
 class Uncopyable(Restless):
@@ -247,7 +268,7 @@ def test_nothing_of_the_callers_changes(kind):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     grads = [weight.grad.clone() for weight in (*model.parameters(), x)]
     modes = [part.training for part in model.modules()]
-    states = torch.random.get_rng_state(), random.getstate()
+    states = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[2]  # noqa: NPY002
     field = receptive_field(model, x, PATH)
     assert_reach(field, within(PATH, N, 1), certain=True)
     assert [part.training for part in model.modules()] == modes
@@ -256,6 +277,13 @@ def test_nothing_of_the_callers_changes(kind):
     assert all(weight.requires_grad for weight in model.parameters())
     assert torch.random.get_rng_state().equal(states[0])
     assert random.getstate() == states[1]
+    assert np.random.get_state()[2] == states[2]  # noqa: NPY002
+
+
+def test_inference_mode_does_not_matter():
+    with torch.inference_mode():
+        field = receptive_field(two_layers(), torch.randn(N, F), PATH)
+    assert_reach(field, within(PATH, N, 2), certain=True)
 
 
 def test_the_same_seed_gives_the_same_field():

@@ -152,6 +152,11 @@ NOT_KNOWN = {
     "replaced forward": lambda: Model(lambda x, a: a(x, EDGES), replaced()),
     "final state": lambda: Model(lambda x, a: first(a(x, EDGES)) + a(x, EDGES)[1].sum(), RNN(F, 3)),
     "random": lambda: Model(lambda x: functional.dropout(x, 0.5)),
+    "same weights twice": lambda: Model(lambda x, a: a(x, EDGES) - a.lin(x), gcn()),
+    "no weights": lambda: Model(lambda x: x - MEAN.double() @ x),
+    "a quotient": lambda: Model(lambda x: x / (MEAN.double() @ x)),
+    "a row swamped": lambda: Model(lambda x, a: (a(x, EDGES) + torch.tensor([[0.0]] * 6 + [[-1e30]])).relu(), gcn()),
+    "a row blown up": lambda: Model(lambda x, a: (a(x, EDGES) * torch.tensor([[1.0]] * 6 + [[1e30]])).tanh(), gcn()),
     # These would be seen as reaching more than they do.
     "channels cut off": lambda: Model(lambda x, a: torch.cat([a(x, EDGES), x], dim=1)[:, F:], gcn()),
     "rows masked": lambda: Model(lambda x, a: a(x, EDGES) * (torch.arange(N) > 2).unsqueeze(1), gcn()),
