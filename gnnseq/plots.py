@@ -93,8 +93,9 @@ def style() -> Iterator[None]:
 def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> tuple[Path, Path]:
     """Writes `stem`.png (200 dots an inch) and `stem`.svg, each whole or not at all, and makes the folder if needed.
 
-    The same figure gives the same bytes (no date, no random ids), so a rebuilt figure that did not change shows no
-    difference under version control.
+    No date and no random ids are written, so a figure drawn anew from the same numbers shows no difference under
+    version control. Where constrained layout places the panels, a figure that is saved twice may differ in last digits:
+    every drawing moves them once more.
 
     Args:
         figure: what to draw.
