@@ -5,12 +5,14 @@ Letters: N nodes, E edges.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array, eye_array, vstack
 from torch import Tensor
 
 from gnnseq.schedule import Schedule
 
 __all__ = ["dependence"]
+
+UNPACKED_BYTES = 1 << 22  # of bits that are bytes at a time
 
 
 def dependence(schedule: Schedule) -> csr_array:
@@ -34,16 +36,20 @@ def dependence(schedule: Schedule) -> csr_array:
 
 
 def _ancestors(schedule: Schedule) -> csr_array:
-    """Ancestors of every node, as sets of bits filled step by step: N / 8 bytes a node."""
+    """Ancestors of every node, as sets of bits filled step by step: N / 8 bytes a node until the result."""
     num_nodes = schedule.num_nodes
-    bits = np.packbits(np.eye(num_nodes, dtype=bool), axis=1)  # [N, N / 8]
+    node = np.arange(num_nodes)
+    bits = np.zeros((num_nodes, (num_nodes + 7) // 8), dtype=np.uint8)
+    bits[node, node // 8] = 128 >> node % 8  # each is its own
     for step in schedule:
         source, target = _carrying(step.edge_index, step.edge_weight)
         if len(target) > 0:
             sorting = np.argsort(target, kind="stable")
             node, first = np.unique(target[sorting], return_index=True)
             bits[node] |= np.bitwise_or.reduceat(bits[source[sorting]], first, axis=0)
-    return csr_array(np.unpackbits(bits, axis=1, count=num_nodes).astype(bool))
+    parts = 1 + bits.nbytes // UNPACKED_BYTES
+    rows = [csr_array(np.unpackbits(some, axis=1, count=num_nodes)) for some in np.array_split(bits, parts)]
+    return csr_array(vstack(rows), dtype=bool)
 
 
 def _carrying(edge_index: Tensor, edge_weight: Tensor | None) -> NDArray[np.int64]:

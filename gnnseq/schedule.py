@@ -175,7 +175,8 @@ def topological(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None =
     Args:
         edge_index: Edges of a directed acyclic graph, in any form of :func:`gnnseq.graphs.as_edge_index`. [2, E]
         num_nodes: Number of nodes N.
-        edge_weight: A factor for every message. [E]
+        edge_weight: A factor for every message. Where these are learnt, make the schedule anew in every training step:
+            it holds what they were computed from. [E]
 
     Returns:
         The schedule. Paths take O(N log N) vectorised work, and so do trees; other graphs one vectorised pass a level.
@@ -234,7 +235,7 @@ def synchronous(edge_index: Tensor, num_nodes: int, rounds: int = 1, edge_weight
         edge_index: Edges of any graph, in any form of :func:`gnnseq.graphs.as_edge_index`. [2, E]
         num_nodes: Number of nodes N.
         rounds: Number of rounds k.
-        edge_weight: A factor for every message. [E]
+        edge_weight: A factor for every message; learnt ones as in :func:`topological`. [E]
 
     Raises:
         ValueError: If rounds is negative or no integer, or the edges are malformed.

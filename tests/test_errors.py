@@ -223,3 +223,21 @@ def test_state_of_a_wrong_kind():
 )
 def test_arguments(function, words):
     assert_says(function, words)
+
+
+def test_a_refused_initialisation_leaves_the_parameters():
+    layer = LSTM(3, 2, bias=False)
+    before = [parameter.clone() for parameter in layer.parameters()]
+    with pytest.raises(ValueError, match="bias=False leaves none; use bias=True"):
+        layer.reset_parameters("chrono", time_scale=10.0)
+    assert all(torch.equal(a, b) for a, b in zip(before, layer.parameters(), strict=True))
+
+
+def test_chrono_keeps_the_constructors_time_scale():
+    torch.manual_seed(0)
+    layer = LSTM(3, 2, init="chrono", time_scale=50.0)
+    torch.manual_seed(0)
+    layer.reset_parameters("chrono")
+    torch.manual_seed(0)
+    for a, b in zip(layer.parameters(), LSTM(3, 2, init="chrono", time_scale=50.0).parameters(), strict=True):
+        assert torch.equal(a, b)

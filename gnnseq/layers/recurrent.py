@@ -90,14 +90,17 @@ class Recurrent(ScheduledMessagePassing):
         Args:
             init: One of the names of :func:`gnnseq.layers.initialization.init_kernels`; the constructor's where None.
                 All but ``"torch"`` set the biases to zero before anything else.
-            time_scale: For ``"chrono"``, the longest dependency in steps.
+            time_scale: For ``"chrono"``, the longest dependency in steps; the constructor's where None.
 
         Raises:
-            ValueError: If the name is unknown, or ``"chrono"`` has no time_scale.
+            ValueError: If the name is unknown, or ``"chrono"`` has no time_scale or no biases to set.
         """
-        if init is None:
-            init, time_scale = self.init, self.time_scale if time_scale is None else time_scale
+        if time_scale is None and init in (None, "chrono"):
+            time_scale = self.time_scale
+        init = self.init if init is None else init
         check_init(init, self.inits, time_scale)
+        if init == "chrono" and not self.bias:
+            raise ValueError("init='chrono' sets biases, and bias=False leaves none; use bias=True")
         for layer in range(self.num_layers):
             for suffix in self._suffixes(layer):
                 weights = self._weights(suffix)
@@ -109,8 +112,7 @@ class Recurrent(ScheduledMessagePassing):
                     elif bias is not None:
                         nn.init.zeros_(bias)
                 if init == "chrono":
-                    if weights.bias_ih is None:
-                        raise ValueError("init='chrono' sets biases, and bias=False leaves none; use bias=True")
+                    assert weights.bias_ih is not None
                     assert time_scale is not None
                     self._init_time_scale(weights.bias_ih, time_scale)
 
