@@ -72,8 +72,8 @@ def long() -> str:
 
     def cell(group: Group) -> str:
         steps = group.steps_to_solve()
-        solved = f"{group.solved}/{len(group.runs)}"
-        return f"{solved} in {statistics.median(steps):.0f}" if steps and group.solved else f"{solved}, {accuracy(group)} %"
+        how = f"in {statistics.median(steps):.0f}" if steps and group.solved else f"at {accuracy(group)} %"
+        return f"{group.solved}/{len(group.runs)} {how}"
 
     result = read_json(ROOT / "results" / "palindrome" / "long.json")
     return by_length(groups(result), "seeds at 99 %, median steps", cell)

@@ -1,0 +1,24 @@
+"""The README's tables are those of the committed results."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts import their neighbours, as when run
+
+import tables
+
+
+def test_the_readme_says_what_the_results_say():
+    assert tables.MARKED.findall(tables.README.read_text(encoding="utf-8"))
+    assert tables.main(tables.Settings(check=True)) == 0, "python benchmarks/tables.py writes them anew"
+
+
+def test_a_number_that_was_edited_is_found(tmp_path, monkeypatch):
+    text = tables.README.read_text(encoding="utf-8")
+    changed = text.replace("| get_num_hops", "| get_num_hop").replace("| 10 | 1 |", "| 10 | 10 |")
+    assert changed != text
+    monkeypatch.setattr(tables, "README", tmp_path / "README.md")
+    tables.README.write_text(changed, encoding="utf-8")
+    assert tables.main(tables.Settings(check=True)) == 1
+    assert tables.main(tables.Settings()) == 0
+    assert tables.README.read_text(encoding="utf-8") == text
