@@ -13,14 +13,14 @@ are not installed are named. Exit code 0: measured; 2: a peer's numbers differ f
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-os.environ.setdefault(
-    "KINETO_LOG_LEVEL", "5"
-)  # torch's profiler, read when torch is imported, would say when it starts
+# Read when torch is imported: otherwise its profiler says whenever it starts and stops.
+os.environ.setdefault("KINETO_LOG_LEVEL", "6")
 
 import torch
 import tyro
@@ -75,6 +75,13 @@ class Settings:
             raise ValueError("--device cuda: torch sees no GPU here; leave the option away, or install torch for CUDA")
 
 
+def silence() -> None:
+    """Leaves out what libraries say of themselves, whatever is measured."""
+    warnings.filterwarnings("ignore", "Sparse invariant checks are implicitly disabled", UserWarning)
+    warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state", UserWarning)
+    warnings.filterwarnings("ignore", "The input graph for the user-defined edge function")  # DGL, of leaves
+
+
 def measure_all(settings: Settings, console: Console) -> dict[str, Any]:
     """The result as one JSON value."""
     threads = settings.threads or torch.get_num_threads()
@@ -122,6 +129,7 @@ def measure_all(settings: Settings, console: Console) -> dict[str, Any]:
 def main(settings: Settings) -> int:
     """Measures, writes JSON, prints tables, draws the figure; gives the exit code."""
     settings.check()
+    silence()
     console = Console(width=None if sys.stdout.isatty() else 120)
     path = settings.results / f"{settings.name}.json"
     if not settings.report_only:

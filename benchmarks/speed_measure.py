@@ -54,6 +54,7 @@ class Work:
         shape: The sizes, in words.
         limit_is: What the limit is the time of.
         rounds: Most rounds, where one is long.
+        is_step: Whether it is one step of a network, whose peak memory means something.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Work:
     limit: Callable[[], object] | None = None
     limit_is: str = "products"
     rounds: int | None = None
+    is_step: bool = True
 
 
 def peer(package: str, make: Callable[[], Runner]) -> Runner | MissingError:
@@ -129,10 +131,11 @@ def measure(work: Work, rounds: int, warm_up: int, device: torch.device) -> dict
                 raise ValueError(f"{work.title}: {name} and ours differ by {errors[name]:.1e}, nothing was timed")
     del ours
     contest = {"ours": work.ours.run, **{name: runner.run for name, runner in peers.items()}}
-    memory = {name: peak_memory(run, device) for name, run in contest.items()}
+    memory = {name: peak_memory(run, device) if work.is_step else None for name, run in contest.items()}
     if work.limit is not None:
         contest["limit"] = work.limit
-    seconds = interleave(contest, min(rounds, work.rounds or rounds), warm_up, device)
+    rounds, warm_up = (min(number, work.rounds or number) for number in (rounds, warm_up))
+    seconds = interleave(contest, rounds, warm_up, device)
 
     def milliseconds(name: str, share: float = 1.0) -> list[float]:
         return [float(f"{1e3 * value / share:.5g}") for value in seconds[name]]

@@ -140,7 +140,7 @@ def _print_memory(result: Row, found: list[Row], console: Console) -> None:
     )
     before = None
     for line in found:
-        if line.get("peer_peak") is None or line["sampled"]:
+        if line.get("peer_peak") is None:
             continue
         head = "" if line["work"] + line["shape"] == before else f"{line['work']}\n[dim]{line['shape']}[/]"
         before = line["work"] + line["shape"]

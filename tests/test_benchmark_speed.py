@@ -63,7 +63,7 @@ def test_every_work_agrees_and_runs(name):
     work = speed_works.WORKS[name](True, CPU)
     found = speed_measure.measure(work, rounds=1, warm_up=1, device=CPU)
     assert found["limit"] is not None or name == "reach"
-    assert all("missing" in peer or peer["peak_bytes"] > 0 for peer in found["peers"].values())
+    assert all("missing" in peer or name == "reach" or peer["peak_bytes"] > 0 for peer in found["peers"].values())
     assert any("missing" not in peer for peer in found["peers"].values()) or name == "trees"
 
 
