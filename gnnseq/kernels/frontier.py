@@ -84,8 +84,9 @@ class _Sweep(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        inputs: tuple[Tensor | None, ...] = ctx.saved_tensors[:7]
-        kept: Any = ctx.saved_tensors[7:]
+        saved = ctx.saved_tensors  # once: torch's checkpoint computes them at this word
+        inputs: tuple[Tensor | None, ...] = saved[:7]
+        kept: Any = saved[7:]
         if torch.is_grad_enabled():
             return None, None, *_differentiably(ctx, inputs, grad)
         x, entering, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs
