@@ -200,8 +200,8 @@ def growth(records: list[Row]) -> dict[str, list[Row]]:
 def _print_growth(result: Row, console: Console) -> None:
     table = _table(
         "Growth: time per node of one path, per edge of a graph",
-        f"A training step of {result['width']} channels; building: the schedule or the adjacency, once.\nRows of features "
-        f"come from memory instead of a cache where a graph's no longer fit there.\n{_where(result)}.",
+        f"A training step of {result['width']} channels; building: the schedule or the adjacency, once.\n"
+        f"Rows of features come from memory instead of a cache where a graph's no longer fit there.\n{_where(result)}.",
         ("layer", "nodes or edges"),
         ("step", "building", "of the smallest"),
     )
@@ -243,7 +243,7 @@ def growth_figure(result: Row) -> Figure:
     handles = [Line2D([], [], color=COLORS[HUES[layer]], marker="o", label=layer) for layer in curves]
     handles += [
         Line2D([], [], color=COLORS["ink"], ls="--", marker="s", ms=5, label="schedule or adjacency"),
-        Line2D([], [], color=COLORS["ink"], ls=":", lw=1.4, label="constant, band to 1.5 times"),
+        Line2D([], [], color=COLORS["ink"], ls=":", lw=1.4, label=f"constant, band to {GROWTH:g} times"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     figure.suptitle(f"Time of a training step per node and per edge, {result['width']} channels", x=0.01, ha="left")
