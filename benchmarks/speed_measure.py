@@ -54,7 +54,7 @@ class Work:
         shape: The sizes, in words.
         limit_is: What the limit is the time of.
         rounds: Most rounds, where one is long.
-        is_step: Whether it is one step of a network, whose peak memory means something.
+        is_step: Whether it is a training step, whose peak memory is compared.
     """
 
     title: str

@@ -144,6 +144,7 @@ def character(quick: bool, device: torch.device) -> Work:
             "torch.nn.LSTM, a call a step": peer("torch", lambda: Runner(by_torch)),
         },
         limit=BareProducts([Product(1, hidden, 4 * hidden)] * (4 * steps), device),
+        is_step=False,
     )
 
 

@@ -43,6 +43,7 @@ def test_a_quick_run_writes_all_there_is(settings, capsys):
         times = [work["ours"], *work["peers"].values(), work["limit"]]
         assert all(len(time["milliseconds"]) == 3 for time in times)
         assert all(peer["largest_difference"] < 1e-4 for peer in work["peers"].values())
+        assert all(time["peak_bytes"] > 0 for time in times[:2])
     table = (settings.results / "custom_quick.md").read_text()
     assert table.count("\n| ") == 2  # a line a work
 
@@ -59,11 +60,11 @@ def test_a_report_needs_no_measurement(settings, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("name", speed_works.WORKS)
-def test_every_work_agrees_and_runs(name):
+def test_every_work_agrees_and_runs(name, monkeypatch):
+    monkeypatch.setattr(speed_measure, "peak_memory", lambda *_: 1)  # tested below; a profile takes a second
     work = speed_works.WORKS[name](True, CPU)
     found = speed_measure.measure(work, rounds=1, warm_up=1, device=CPU)
     assert found["limit"] is not None or name == "reach"
-    assert all("missing" in peer or name == "reach" or peer["peak_bytes"] > 0 for peer in found["peers"].values())
     assert any("missing" not in peer for peer in found["peers"].values()) or name == "trees"
 
 
