@@ -6,6 +6,7 @@ backward passes are derived by hand: states are stored once, and every weight's 
 Letters: N nodes, B rows of state, G gates, H hidden channels, S state width, V rows of entering state.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
-from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward
+from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
 from gnnseq.kernels.fronts import CellGradients, Fronts
 from gnnseq.schedule import Schedule
@@ -68,9 +69,10 @@ class _Sweep(torch.autograd.Function):
             bias = bias_ih + bias_hh
             if layer.kind == "gru":  # n's b_hh stays inside the reset gate's product
                 bias[2 * hidden :], inner_bias = bias_ih[2 * hidden :], bias_hh[2 * hidden :]
-        term = functional.linear(x, weight_ih, bias)
+        in_order = _gate_order(layer.kind)
+        term = functional.linear(x, in_order(weight_ih), None if bias is None else in_order(bias))
         if layer.kind == "lstm":
-            kept = lstm_forward(term, weight_hh, first, fronts)
+            kept = lstm_forward(term, in_order(weight_hh), first, fronts)
             states = torch.cat(kept[:2], dim=1)
         elif layer.kind == "gru":
             kept = gru_forward(term, weight_hh, inner_bias, first, fronts)
@@ -95,6 +97,8 @@ class _Sweep(torch.autograd.Function):
         assert isinstance(weight_hh, Tensor)
         fronts: Fronts = ctx.fronts
         kind = ctx.layer.kind
+        in_order = _gate_order(kind)
+        weight_ih, weight_hh = in_order(weight_ih), in_order(weight_hh)
         first = grad.new_zeros(0, grad.size(1)) if entering is None else entering
         found: CellGradients
         if kind == "lstm":
@@ -107,18 +111,22 @@ class _Sweep(torch.autograd.Function):
         d_edge = None
         if edge_weight is not None and fronts.learns_weights:
             d_edge = found.edge_weight[fronts.entering :].to(edge_weight.dtype)
-        d_bias = None if bias_ih is None else found.term.sum(0)
         return (
             None,
             None,
             found.term @ weight_ih if needs[0] else None,
             None if entering is None else found.entering,
             d_edge,
-            found.term.t() @ x if needs[3] else None,
-            found.weight_hh,
-            d_bias,
-            None if bias_ih is None else found.bias_hh,
+            in_order(found.term.t() @ x) if needs[3] else None,
+            in_order(found.weight_hh),
+            None if bias_ih is None else in_order(found.term.sum(0)),
+            None if bias_ih is None else in_order(found.bias_hh),
         )
+
+
+def _gate_order(kind: str) -> Callable[[Tensor], Tensor]:
+    """What brings a parameter's rows into the kernel's order of gates, and back."""
+    return swap_gates if kind == "lstm" else lambda rows: rows
 
 
 def _differentiably(ctx: Any, inputs: tuple[Tensor | None, ...], grad: Tensor) -> list[Tensor | None]:
