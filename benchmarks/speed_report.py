@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -259,4 +260,7 @@ def _panel(axes: Axes, curves: dict[str, list[Row]], x: str, y: str) -> None:
         axes.axhline(min(steps), color=color, ls=":", lw=1.4)
         axes.plot(size, steps, "o-", color=color)
         axes.plot(size, [1e9 * row["building"] for row in rows], "s--", color=color, lw=1.4, ms=5)
-    axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
+    drawn = [1e9 * row[part] for rows in curves.values() for row in rows for part in ("steps", "building")]
+    decades = (10 ** np.floor(np.log10(min(drawn))), 10 ** np.ceil(np.log10(GROWTH * max(drawn))))
+    axes.set(xscale="log", yscale="log", ylim=decades, xlabel=x, ylabel=y)
+    axes.yaxis.set_minor_formatter(NullFormatter())
