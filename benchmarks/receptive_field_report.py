@@ -179,7 +179,7 @@ def influence_figure(rows: list[Row], subject: str) -> Figure:
     note = "below this line, float32 loses it in a sum with 1"
     axes.annotate(note, (farthest, FLOAT32), (-2, 5), textcoords="offset points", ha="right", fontsize="small")
     axes.set(
-        yscale="log", xlim=(0, farthest), ylim=(SMALLEST, LARGEST), xlabel="hops from input to output",
+        yscale="log", xlim=(0, max(farthest, 1)), ylim=(SMALLEST, LARGEST), xlabel="hops from input to output",
         ylabel=r"influence  $\|\,\partial h_v\,/\,\partial x_u\|$",
     )  # fmt: skip
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
