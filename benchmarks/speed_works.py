@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from gnnseq import pack_paths
 from gnnseq.layers import GRU, LSTM, RNN
 from gnnseq.schedule import packed_paths
+from gnnseq.stream import Stream
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 OURS = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
@@ -106,15 +107,11 @@ def character(quick: bool, device: torch.device) -> Work:
     for layer, cell in enumerate(cells):
         cell.load_state_dict({name: getattr(theirs, f"{name}_l{layer}") for name in cell.state_dict()})
     xs = list(torch.randn(steps, 1, hidden, device=device).unbind())
-    schedule = packed_paths([1]).to(device)
 
     @torch.inference_mode()
-    def by_layer() -> list[Tensor]:
-        state, outputs = None, []
-        for x in xs:
-            h, state = ours(x, schedule, state)
-            outputs.append(h)
-        return [torch.cat(outputs)]
+    def by_stream() -> list[Tensor]:
+        stream = Stream(ours)
+        return [torch.cat([stream(x) for x in xs])]
 
     @torch.inference_mode()
     def by_cells() -> list[Tensor]:
@@ -138,7 +135,7 @@ def character(quick: bool, device: torch.device) -> Work:
     return Work(
         title="LSTM, sampling of characters",
         shape=f"{steps} steps of one stream, 2 layers of {hidden}, inference",
-        ours=Runner(by_layer),
+        ours=Runner(by_stream),
         peers={
             "torch.nn.LSTMCell, two a step": peer("torch", lambda: Runner(by_cells)),
             "torch.nn.LSTM, a call a step": peer("torch", lambda: Runner(by_torch)),

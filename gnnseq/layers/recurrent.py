@@ -103,7 +103,7 @@ class Recurrent(ScheduledMessagePassing):
             raise ValueError("init='chrono' sets biases, and bias=False leaves none; use bias=True")
         for layer in range(self.num_layers):
             for suffix in self._suffixes(layer):
-                weights = self._weights(suffix)
+                weights = self.weights(suffix)
                 init_kernels(weights.weight_ih, init, recurrent=False, gates=self.gates)
                 init_kernels(weights.weight_hh, init, recurrent=True, gates=self.gates)
                 for bias in (weights.bias_ih, weights.bias_hh):
@@ -147,7 +147,7 @@ class Recurrent(ScheduledMessagePassing):
             for direction, suffix in enumerate(self._suffixes(layer)):
                 along = ordered if direction == 0 else ordered.reversed
                 entering = None if initial is None else initial[len(finals)][: along.starts.numel()]
-                output, final = self._sweep(h, along, entering, self._weights(suffix))
+                output, final = self._sweep(h, along, entering, self.weights(suffix))
                 outputs.append(output)
                 finals.append(final)
             h = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
@@ -175,7 +175,8 @@ class Recurrent(ScheduledMessagePassing):
     def _suffixes(self, layer: int) -> list[str]:
         return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
 
-    def _weights(self, suffix: str) -> CellWeights:
+    def weights(self, suffix: str) -> CellWeights:
+        """The parameters whose names end so: ``"l0"`` is the first layer, ``"l0_reverse"`` its other direction."""
         return CellWeights(*(getattr(self, f"{name}_{suffix}") for name in CellWeights._fields))
 
     def _sweep(

@@ -1,0 +1,165 @@
+"""Recurrent layers one step at a time, as sampling from a model and following a live stream need them.
+
+Letters: B paths, F input channels, H hidden channels, L layers, S state width.
+"""
+
+import torch
+from torch import Tensor
+
+from gnnseq.checks import check_whole, shape_of
+from gnnseq.layers.recurrent import CellWeights, Recurrent
+
+__all__ = ["Stream"]
+
+
+class Stream:
+    """Feeds a layer one node of each of B paths a call and keeps the state between calls.
+
+    Each stacked layer is one product of (x, h), side by side, with one matrix that is laid out when the stream is made,
+    into memory that is used again: few operations, which is what a short step costs. The numbers are those of the
+    layer called once on whole paths. Nothing is differentiable, and later changes of the parameters are not seen.
+
+    Args:
+        layer: An RNN, LSTM or GRU of one direction. Dropout between its layers is not applied.
+        batch: Number of paths B.
+        state: Initial state, as the layer takes it; zeros where None.
+
+    Raises:
+        ValueError: If the layer has two directions, or batch or state do not fit.
+
+    Example:
+        >>> from gnnseq.layers import LSTM
+        >>> stream = Stream(LSTM(3, 8, num_layers=2))
+        >>> for x in torch.randn(100, 1, 3):
+        ...     h = stream(x)
+        >>> h.shape
+        torch.Size([1, 8])
+    """
+
+    @torch.no_grad()
+    def __init__(self, layer: Recurrent, batch: int = 1, state: Tensor | tuple[Tensor, ...] | None = None) -> None:
+        if layer.bidirectional:
+            raise ValueError("layer has two directions, and the backward one begins at the end; use one direction")
+        check_whole(0, batch=batch)
+        cells = [layer.weights(f"l{number}") for number in range(layer.num_layers)]
+        # x and the layers' h in one row, so that what a layer writes lies where the next one reads.
+        features, hidden = layer.in_channels, layer.hidden_channels
+        ends = [features + hidden * (number + 1) for number in range(layer.num_layers)]
+        row = cells[0].weight_hh.new_zeros(batch, ends[-1])
+        self._x = row[:, :features]
+        reads = [row[:, begin:end] for begin, end in zip([0, features, *ends], ends, strict=False)]
+        self._steps = [_STEPS[layer.kind](weights, read) for weights, read in zip(cells, reads, strict=True)]
+        self._shape = [batch, layer.in_channels]
+        if state is not None:
+            parts = state if isinstance(state, tuple) else (state,)
+            expected = [layer.num_layers, batch, layer.hidden_channels]
+            if len(parts) != layer.states or any(shape_of(part) != str(expected) for part in parts):
+                came = ", ".join(shape_of(part) for part in parts)
+                raise ValueError(f"state has shape {came}; expected {layer.states} of {expected}")
+            for step, *own in zip(self._steps, *parts, strict=True):
+                for kept, given in zip(step.state, own, strict=True):
+                    kept.copy_(given)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The last layer's output. [B, H]
+
+        Args:
+            x: The next node of each path. [B, F]
+        """
+        if list(x.shape) != self._shape:
+            raise ValueError(f"x has shape {list(x.shape)}; expected {self._shape}, the next node of each path")
+        self._x.copy_(x.detach())
+        for step in self._steps:
+            step.run()
+        return self._steps[-1].h.clone()
+
+    @property
+    def state(self) -> Tensor | tuple[Tensor, ...]:
+        """The state after the last call, as the layer gives it. [L, B, H], a pair of these for an LSTM"""
+        parts = tuple(torch.stack(part) for part in zip(*(step.state for step in self._steps), strict=True))
+        return parts[0] if len(parts) == 1 else parts
+
+
+class _Step:
+    """One stacked layer: its matrix, its state, and room for the sums of its gates.
+
+    A subclass says how gates are laid out and what becomes of them.
+    """
+
+    def __init__(self, weights: CellWeights, read: Tensor) -> None:
+        features, hidden = weights.weight_ih.size(1), weights.weight_hh.size(1)
+        no_bias = weights.weight_hh.new_zeros(weights.weight_hh.size(0))
+        kernel = torch.cat([weights.weight_ih, weights.weight_hh], dim=1)
+        of_x = no_bias if weights.bias_ih is None else weights.bias_ih
+        of_h = no_bias if weights.bias_hh is None else weights.bias_hh
+        kernel, self.bias = self.lay_out(kernel, of_x, of_h, features, hidden)
+        self.kernel = kernel.t().contiguous()
+        self.read, self.h = read, read[:, features:]  # (x, h) and h. [B, F + H], [B, H]
+        self.sums = kernel.new_empty(read.size(0), kernel.size(0))
+        self.gates = self.sums.split(hidden, dim=1)
+        self.state: tuple[Tensor, ...] = (self.h,)
+
+    def lay_out(self, kernel: Tensor, of_x: Tensor, of_h: Tensor, features: int, hidden: int) -> tuple[Tensor, Tensor]:
+        """The kernel of (x, h) and its bias, rows as :meth:`fire` wants them."""
+        return kernel, of_x + of_h
+
+    def run(self) -> None:
+        """Reads (x, h) and writes the new h in its place."""
+        torch.addmm(self.bias, self.read, self.kernel, out=self.sums)
+        self.fire()
+
+    def fire(self) -> None:
+        """Makes the new state of the sums."""
+        raise NotImplementedError
+
+
+class _TanhStep(_Step):
+    def fire(self) -> None:
+        torch.tanh(self.sums, out=self.h)
+
+
+class _ReLUStep(_Step):
+    def fire(self) -> None:
+        torch.clamp(self.sums, min=0, out=self.h)
+
+
+class _LSTMStep(_Step):
+    def __init__(self, weights: CellWeights, read: Tensor) -> None:
+        super().__init__(weights, read)
+        self.c, self.tanh_c = torch.zeros_like(self.h), torch.empty_like(self.h)
+        self.state = (self.h, self.c)
+        self.sigmoids = self.sums[:, : 3 * self.h.size(1)]
+
+    def lay_out(self, kernel: Tensor, of_x: Tensor, of_h: Tensor, features: int, hidden: int) -> tuple[Tensor, Tensor]:
+        i, f, g, o = torch.arange(4 * hidden).chunk(4)
+        order = torch.cat([i, f, o, g])  # those with a sigmoid are neighbours
+        return kernel[order], (of_x + of_h)[order]
+
+    def fire(self) -> None:
+        i, f, o, g = self.gates
+        self.sigmoids.sigmoid_()
+        self.c.mul_(f).addcmul_(i, g.tanh_())
+        torch.mul(o, torch.tanh(self.c, out=self.tanh_c), out=self.h)
+
+
+class _GRUStep(_Step):
+    def __init__(self, weights: CellWeights, read: Tensor) -> None:
+        super().__init__(weights, read)
+        self.sigmoids = self.sums[:, : 2 * self.h.size(1)]
+
+    def lay_out(self, kernel: Tensor, of_x: Tensor, of_h: Tensor, features: int, hidden: int) -> tuple[Tensor, Tensor]:
+        # n reads x and h apart: two blocks with zeros in place of the other.
+        gates, new = kernel.split([2 * hidden, hidden])
+        from_x, from_h = new.clone(), new.clone()
+        from_x[:, features:] = 0
+        from_h[:, :features] = 0
+        rz = (of_x + of_h)[: 2 * hidden]
+        return torch.cat([gates, from_x, from_h]), torch.cat([rz, of_x[2 * hidden :], of_h[2 * hidden :]])
+
+    def fire(self) -> None:
+        r, z, n, inner = self.gates
+        self.sigmoids.sigmoid_()
+        torch.lerp(n.addcmul_(r, inner).tanh_(), self.h, z, out=self.h)
+
+
+_STEPS: dict[str, type[_Step]] = {"rnn_tanh": _TanhStep, "rnn_relu": _ReLUStep, "lstm": _LSTMStep, "gru": _GRUStep}
