@@ -253,7 +253,7 @@ def _panels(result: dict[str, Any], found: list[Group], columns: int, bands: boo
         2,
         columns,
         f"Palindromes, {ENCODINGS[common['encoding']]}: {result['title']}",
-        f"Training batches of {common['batch']}: mean {'and range ' if bands else ''}over {seeds} seeds, box of "
+        f"Training batches of {common['batch']}: mean {'and range ' if bands else ''}over {seeds} seeds, smoothed over "
         f"{common['record_every']} steps.\nTraining ends when a run is solved; its curve goes on at the last value.",
     )
 

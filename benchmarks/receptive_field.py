@@ -45,8 +45,8 @@ class Settings:
     """How far each layer sees: reach and influence, measured, against networkx."""
 
     graph: Path | None = None
-    """Your own graph: GraphML, or one edge a line, two names separated by blanks or a comma, no heading. Every pair is
-    measured: seconds for a hundred nodes, minutes for a thousand."""
+    """Your own graph: GraphML, or one edge a line, two names separated by blanks or a comma, no heading; a third
+    column is passed over. Every pair is measured: seconds for a hundred nodes, minutes for a thousand."""
     directed: bool = False
     """Read an edge list's lines as source and target; GraphML says so itself."""
     quick: bool = False
@@ -203,7 +203,7 @@ def part_two(graphs: dict[str, nx.Graph], tick: Callable[[], None]) -> list[dict
                 add(cell, "sweep", "all ancestors", name, compare(make(WIDTH, WIDTH), graph, sweep, ancestors))
                 both = make(WIDTH, WIDTH, bidirectional=True)
                 kin = ancestors | ancestors.T
-                add(cell, "both directions", "and descendants", name, compare(both, graph, sweep, kin))
+                add(cell, "both directions", "ancestors, descendants", name, compare(both, graph, sweep, kin))
             for rounds in (1, 4):
                 schedule, near = synchronous(edges, size, rounds), within(graph, rounds - 1)
                 hops = f"{rounds - 1} hops"

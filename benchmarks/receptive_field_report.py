@@ -6,10 +6,11 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -98,7 +99,7 @@ def _print_claims(rows: list[Row], console: Console) -> None:
     table = _table(
         "3. What torch_geometric's get_num_hops says",
         "layer",
-        note="get_num_hops counts modules and does not look at what they do.",
+        note="get_num_hops counts modules, not what they do. A small graph may end before a layer's reach does.",
     )
     for heading in ("equation", "measured", "get_num_hops"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -147,43 +148,51 @@ def influence_figure(rows: list[Row], subject: str) -> Figure:
     convolutions = [row["network"] for row in rows if row["network"].startswith("GCN")]
     shades = matplotlib.colormaps["Purples"](np.linspace(0.55, 0.95, len(convolutions)))
     farthest = max(len(row["influence"][0]) for row in rows) - 1
+    means = {row["network"]: _geometric_mean(row["influence"]) for row in rows}
+    roomy = farthest >= 20  # curves are far enough apart to bear their names
+    lowest = SMALLEST if roomy else max(SMALLEST, 0.1 * min(mean[mean > 0].min(initial=1.0) for mean in means.values()))
     for row in rows:
         curves = np.asarray(row["influence"])
-        name, hops, mean = row["network"], np.arange(curves.shape[1]), _geometric_mean(curves)
-        if name in convolutions:
-            color = shades[convolutions.index(name)]
-            axes.plot(hops, mean, color=color, lw=2.6)
-            axes.plot(hops[-1], mean[-1], "o", color=color, ms=8)
-            axes.vlines(hops[-1], SMALLEST, mean[-1], color=color, ls=":", lw=1.6)
-            edge = {
-                "xytext": (4, 5),
-                "textcoords": "offset points",
-                "rotation": 90,
-                "va": "bottom",
-                "fontsize": "small",
-            }
-            axes.annotate(name, (hops[-1], SMALLEST), color=color, **edge)
-        else:
-            color = COLORS[HUES[name]]
-            axes.plot(hops, mean, color=color, lw=3.4)
+        name, hops, mean = row["network"], np.arange(curves.shape[1]), means[row["network"]]
+        is_convolution = name in convolutions
+        color = shades[convolutions.index(name)] if is_convolution else COLORS[HUES[name]]
+        axes.plot(hops, mean, color=color, lw=2.6 if is_convolution else 3.4, label=name)
+        if not is_convolution:
             axes.fill_between(hops, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.25, lw=0)
-            below = np.flatnonzero(mean < 1e-13)  # where the curves are far apart
-            at, place = (below[0], (8, 4)) if len(below) else (len(mean) * 3 // 4, (0, 14))
-            axes.annotate(name, (at, mean[at]), place, textcoords="offset points", color=color, weight="bold")
+        elif hops[-1] < farthest:
+            axes.plot(hops[-1], mean[-1], "o", color=color, ms=8)
+            axes.vlines(hops[-1], lowest, mean[-1], color=color, ls=":", lw=1.6)
+        if roomy:
+            _name(axes, name, mean, color, upright=is_convolution)
+    if not roomy:
+        axes.legend()
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.axhline(FLOAT32, color=COLORS["ink"], lw=1.1, ls=(0, (6, 4)))
     axes.set_title("How much of a far input is left, before any training", pad=30)
-    networks = (
-        f"Mean and range of {len(rows[0]['influence'])} random networks each, on {subject}. Dotted: a GCN's reach ends."
-    )
-    axes.text(0, 1.03, networks, transform=axes.transAxes, fontsize="small")
-    note = "below this line, float32 loses it in a sum with 1"
-    axes.annotate(note, (farthest, FLOAT32), (-2, 5), textcoords="offset points", ha="right", fontsize="small")
+    many = f"Geometric mean and range of {len(rows[0]['influence'])} networks, on {subject}."
+    dotted = " Dotted: a GCN's reach ends." if roomy else ""
+    axes.text(0, 1.03, many + dotted, transform=axes.transAxes, fontsize="small")
+    if lowest < FLOAT32:
+        note = "below this line, float32 loses it in a sum with 1"
+        axes.annotate(note, (farthest, FLOAT32), (-2, 5), textcoords="offset points", ha="right", fontsize="small")
     axes.set(
-        yscale="log", xlim=(0, max(farthest, 1)), ylim=(SMALLEST, LARGEST), xlabel="hops from input to output",
+        yscale="log", xlim=(0, max(farthest, 1)), ylim=(lowest, LARGEST), xlabel="hops from input to output",
         ylabel=r"influence  $\|\,\partial h_v\,/\,\partial x_u\|$",
     )  # fmt: skip
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
     return figure
+
+
+def _name(axes: Axes, name: str, mean: np.ndarray, color: Any, upright: bool) -> None:
+    """Writes a curve's name beside it, or up the line where its reach ends."""
+    look: dict[str, Any] = {"textcoords": "offset points", "color": color}
+    if upright:
+        end = (len(mean) - 1, SMALLEST)
+        axes.annotate(name, end, (4, 5), rotation=90, va="bottom", fontsize="small", **look)
+        return
+    below = np.flatnonzero(mean < 1e-13)  # where the curves are far apart
+    at, place = (below[0], (8, 4)) if len(below) else (len(mean) * 3 // 4, (0, 14))
+    axes.annotate(name, (at, mean[at]), place, weight="bold", **look)
 
 
 def reach_figure(graphs: dict[str, Any], rows: list[Row]) -> Figure:

@@ -9,13 +9,13 @@ A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
 import re
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import tyro
-from palindrome_report import Group, groups
+from palindrome_report import CHANCE, Group, groups
 
 from gnnseq.experiments import read_json, write_text
 
@@ -43,28 +43,23 @@ def accuracy(group: Group) -> str:
     return f"{mean:.0f} ± {spread:.0f}" if spread >= 0.5 else f"{mean:.0f}"
 
 
-def by_length(found: list[Group], title: str, cells: Any) -> str:
+def by_length(found: list[Group], title: str, cells: Callable[[Group], str]) -> str:
     """A row for each kind of network, a column for each length."""
     lengths = sorted({group.settings["length"] for group in found})
     rows: dict[str, dict[int, str]] = {}
     for group in found:
         name = f"{group.label}, {group.settings['encoding']}"
         rows.setdefault(name, {})[group.settings["length"]] = cells(group)
-    return markdown(
-        [title, *(f"L = {length}" for length in lengths)],
-        [[name, *(cell.get(length, "") for length in lengths)] for name, cell in rows.items()],
-    )
+    body = [[name, *(cell.get(length, "") for length in lengths)] for name, cell in rows.items()]
+    if cells is accuracy:
+        body.append(["guessing", *(f"{100 * CHANCE:.0f}" for _ in lengths)])
+    return markdown([title, *(f"L = {length}" for length in lengths)], body)
 
 
-def figure_one() -> str:
-    """Accuracy of the report's experiment, chance in a row of its own."""
-    result = read_json(ROOT / "results" / "palindrome" / "full.json")
+def accuracies(study: str) -> str:
+    """Test accuracy by network and length, mean and standard deviation over seeds."""
+    result = read_json(ROOT / "results" / "palindrome" / f"{study}.json")
     return by_length(groups(result), "test accuracy, %", accuracy)
-
-
-def story() -> str:
-    """Accuracy by network and length."""
-    return by_length(groups(read_json(ROOT / "results" / "palindrome" / "story.json")), "test accuracy, %", accuracy)
 
 
 def long() -> str:
@@ -88,7 +83,12 @@ def claims() -> str:
     )
 
 
-TABLES = {"figure-1": figure_one, "story": story, "long": long, "claims": claims}
+TABLES = {
+    "figure-1": partial(accuracies, "full"),
+    "story": partial(accuracies, "story"),
+    "long": long,
+    "claims": claims,
+}
 
 
 def rewritten(text: str) -> str:

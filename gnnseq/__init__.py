@@ -3,9 +3,17 @@
 from importlib.metadata import version
 
 from gnnseq.reach import receptive_field
-from gnnseq.schedule import Schedule, pack_paths, synchronous, topological, unpack_paths
+from gnnseq.schedule import Schedule, pack_paths, packed_paths, synchronous, topological, unpack_paths
 
-__all__ = ["Schedule", "pack_paths", "receptive_field", "synchronous", "topological", "unpack_paths"]
+__all__ = [
+    "Schedule",
+    "pack_paths",
+    "packed_paths",
+    "receptive_field",
+    "synchronous",
+    "topological",
+    "unpack_paths",
+]
 
 
 def __getattr__(name: str) -> str:

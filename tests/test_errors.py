@@ -207,6 +207,7 @@ def test_state_of_a_wrong_kind():
         (lambda: GRU(2, 2, dropout=1.5), [r"dropout=1\.5", "0 to 1"]),
         (lambda: RNN(2, 2, nonlinearity="sin"), ["nonlinearity='sin'", "tanh", "relu"]),
         (lambda: RNN(2, 2, init="xavier"), ["init='xavier'", "torch", "he", "orthogonal"]),
+        (lambda: RNN(2, 2)(X, path_graph(3)), ["graph is a Data", "Schedule", r"edge_index", "pack_paths"]),
         (lambda: RNN(2, 2, init="chrono"), ["init='chrono'", "torch", "he", "orthogonal"]),
         (lambda: LSTM(2, 2, init="chrono"), ["time_scale=None", "chrono", "longest"]),
         (lambda: LSTM(2, 2, init="chrono", time_scale=1), ["time_scale=1", "chrono", "2 or more"]),

@@ -212,6 +212,9 @@ class Recurrent(ScheduledMessagePassing):
         check_type(x, weight)
         if x.dim() != 2 or x.size(1) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}], one row a node")
+        if not isinstance(graph, Schedule | Tensor):
+            raise ValueError(f"graph is a {type(graph).__name__}; expected a Schedule or an edge_index [2, E]: take a "
+                             "Data's edge_index, or make x and a schedule of sequences with pack_paths")  # fmt: skip
         if not isinstance(graph, Schedule):
             check_one_device(x=x, graph=graph)
             graph = topological(graph, x.size(0))
