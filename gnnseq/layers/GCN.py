@@ -98,16 +98,15 @@ class GCN(MessagePassing):
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """The layer's output. [..., N, out_channels]"""
         self._check(x, edge_index)
-        # The product is taken on whichever side of the aggregation is narrower.
-        widens = self.out_channels > self.in_channels and not is_torch_sparse_tensor(x)
+        # The product is taken on whichever side of the aggregation is narrower; last where both are the same, because
+        # an aggregation of inputs that need no gradient needs no backward pass.
         if is_torch_sparse_tensor(x):
-            x = self._multiply_sparse(x)
-        elif not widens:
-            x = self.lin(x)
-        x = self._aggregate(x, edge_index, edge_weight)
-        if widens:
-            x = self.lin(x)
-        return x if self.bias is None else x + self.bias
+            x = self._aggregate(self._multiply_sparse(x), edge_index, edge_weight)
+        elif self.out_channels < self.in_channels:
+            x = self._aggregate(self.lin(x), edge_index, edge_weight)
+        else:
+            x = self.lin(self._aggregate(x, edge_index, edge_weight))
+        return x if self.bias is None else x.add_(self.bias)
 
     def _multiply_sparse(self, x: Tensor) -> Tensor:
         """The product of sparse features with the kernel: each node sums the kernel's columns of its features."""
