@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress
 from speed_autocast import measure_autocast
 from speed_measure import measure
-from speed_report import figures, markdown, print_report
+from speed_report import figures, print_report
 from speed_scaling import WIDTH, measure_growth, points
 from speed_works import WORKS
 
@@ -50,7 +50,7 @@ class Settings:
     json: bool = False
     """Print the result as JSON instead of tables."""
     results: Path = Path(__file__).resolve().parent / "results" / "speed"
-    """Folder of JSON, figure and the table as markdown."""
+    """Folder of JSON and figure."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where tensors are."""
     threads: int | None = None
@@ -141,12 +141,7 @@ def main(settings: Settings) -> int:
         print(json.dumps(result))
         return 0
     print_report(result, console)
-    written = figures(result, settings.results / settings.name)
-    if "works" in result:
-        table = path.with_suffix(".md")
-        table.write_text(markdown(result), encoding="utf-8")
-        written.append(table)
-    for file in written:
+    for file in figures(result, settings.results / settings.name):
         console.print(f"wrote {file}", highlight=False, soft_wrap=True)
     console.print(f"from  {path}", highlight=False, soft_wrap=True)
     return 0

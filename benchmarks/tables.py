@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import speed_report
 import tyro
 from palindrome_report import CHANCE, Group, groups
 
@@ -83,11 +84,17 @@ def claims() -> str:
     )
 
 
+def speed() -> str:
+    """Ours beside the peers, and beside the limit."""
+    return speed_report.markdown(read_json(ROOT / "results" / "speed" / "speed.json"))
+
+
 TABLES = {
     "figure-1": partial(accuracies, "full"),
     "story": partial(accuracies, "story"),
     "long": long,
     "claims": claims,
+    "speed": speed,
 }
 
 
