@@ -19,9 +19,10 @@ __all__ = ["sweep"]
 def sweep(
     layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
 ) -> tuple[Tensor, Tensor]:
-    """Sweeps a topological schedule: unweighted paths in dense blocks of time, anything else frontier by frontier.
+    """Sweeps a topological schedule by the kernel that wins at its shape.
 
-    Under torch.compile, torch.export and the transforms of torch.func, anything else goes step by step.
+    Unweighted paths go in dense blocks of time or frontier by frontier; trees, DAGs and weighted paths frontier by
+    frontier, and step by step under torch.compile, torch.export and the transforms of torch.func.
 
     Args:
         layer: Whose rule is swept.
