@@ -1,7 +1,8 @@
 """Sweeps over paths, trees and directed acyclic graphs, frontier by frontier.
 
 Each step's nodes are rows next to one another, so a step is a gather from earlier rows, a product and a write; on paths
-the gather is a slice. The backward passes are derived by hand: states are stored once, and every weight's gradient is one product over all nodes.
+the gather is a slice. The backward passes are derived by hand: states are stored once, and every weight's gradient is
+one product over all nodes.
 
 Letters: N nodes, B rows of state, G gates, H hidden channels, S state width, V rows of entering state.
 """
