@@ -1,0 +1,62 @@
+"""Published files come from the cache, whole or not at all."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from gnnseq.data import cache
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A registry of one file, whose address is another folder's."""
+    monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path / "cache"))
+    content = b"1,2,3\n"
+
+    def download(url, output_file, _pooch):
+        if url == "gone":
+            raise OSError("no route")
+        Path(output_file).write_bytes(content if url == "here" else content[:3])
+
+    registry = cache.pooch.create(path=tmp_path, base_url="", registry={})
+    for name in ("here", "gone", "cut"):
+        registry.registry[f"{name}.csv"] = "sha256:" + hashlib.sha256(content).hexdigest()
+        registry.urls[f"{name}.csv"] = name
+    monkeypatch.setattr(cache, "_registry", lambda: registry)
+    monkeypatch.setattr(cache.pooch.core, "choose_downloader", lambda *_, **__: download)
+    return content
+
+
+def test_a_file_is_downloaded_once_and_then_read(published, tmp_path, monkeypatch):
+    path = cache.fetch("here.csv")
+    assert path == tmp_path / "cache" / "here.csv"
+    assert path.read_bytes() == published
+    monkeypatch.setattr(cache.pooch.core, "choose_downloader", None)
+    assert cache.fetch("here.csv") == path
+
+
+def test_a_changed_file_is_downloaded_again(published):
+    path = cache.fetch("here.csv")
+    path.write_bytes(b"something else")
+    assert cache.fetch("here.csv").read_bytes() == published
+
+
+def test_what_cannot_be_had_is_named(published, tmp_path):
+    with pytest.raises(ConnectionError, match=r"not in .*cache, and gone cannot be had \(no route\).*GNNSEQ_DATA"):
+        cache.fetch("gone.csv")
+    with pytest.raises(ValueError, match=r"expected one of here\.csv, gone\.csv, cut\.csv"):
+        cache.fetch("elsewhere.csv")
+
+
+def test_a_download_that_is_cut_off_leaves_nothing(published, tmp_path):
+    with pytest.raises(ValueError, match=r"cut\.csv"):
+        cache.fetch("cut.csv")
+    assert list((tmp_path / "cache").rglob("*.csv")) == []
+
+
+def test_every_published_file_has_a_checksum_and_an_address():
+    registry = cache._registry()
+    assert len(registry.registry) > 100
+    assert all(value.startswith("sha256:") for value in registry.registry.values())
+    assert all(registry.get_url(name).startswith("https://") for name in registry.registry)
