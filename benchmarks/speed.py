@@ -2,7 +2,8 @@
 
     python benchmarks/speed.py                     every work, about five minutes
     python benchmarks/speed.py --works trees gcn   only these
-    python benchmarks/speed.py --scaling           time per node and per edge as paths and graphs grow, as a figure
+    python benchmarks/speed.py --scaling           time per node and per edge as paths and graphs grow, as a figure:
+                                                   a quarter of an hour; stopped, it goes on where it was
     python benchmarks/speed.py --device cuda       the same on a GPU
 
 Before anything is timed, ours and each peer must give the same output and gradients. Then all run in turns in one
@@ -96,6 +97,10 @@ def measure_all(settings: Settings, console: Console) -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if settings.device == "cuda" else None,
         "threads": threads,
     }
+    if settings.scaling:
+        wanted = points(settings.quick, settings.device, threads)
+        records = measure_growth(wanted, settings.results / "cache" / settings.name, console)
+        return {**result, "width": WIDTH, "scaling": records}
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("")
 
@@ -103,14 +108,6 @@ def measure_all(settings: Settings, console: Console) -> dict[str, Any]:
             progress.update(task, description=title)
             return lambda: progress.advance(task)
 
-        if settings.scaling:
-            wanted = points(settings.quick, settings.device, threads)
-            progress.update(task, total=len(wanted), description="growth")
-            result |= {"width": WIDTH, "scaling": []}
-            for record in measure_growth(wanted):
-                result["scaling"].append(record)
-                progress.advance(task)
-            return result
         names = settings.works or tuple(WORKS)
         progress.update(task, total=len(names) + 1)
         result |= {"rounds": settings.rounds, "works": [], "autocast": []}

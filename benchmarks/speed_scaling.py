@@ -1,23 +1,24 @@
 """Growth: the time of a training step per node of a path, and per edge of a graph.
 
-Every point is measured in a process of its own, which gives all its memory back when it ends.
-
 Letters: N nodes, E directed edges.
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from speed_graphs import random_graph
 from speed_measure import once, parameters, training_step
 from speed_works import OURS
 from torch import Tensor
 
 from gnnseq import topological
+from gnnseq.experiments import run_sweep
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN
 
@@ -44,12 +45,16 @@ def points(quick: bool, device: str, threads: int) -> list[Point]:
     return paths + [Point("GCN", size, device, threads) for size in edges]
 
 
-def measure_growth(wanted: Iterable[Point]) -> Iterator[dict[str, Any]]:
-    """One record a point, as they are measured."""
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=fresh, max_tasks_per_child=1) as pool:
-        for point in wanted:
-            yield pool.submit(measure_point, point).result()
+def measure_growth(wanted: Sequence[Point], folder: Path, console: Console) -> list[dict[str, Any]]:
+    """One record a point; those that an earlier, interrupted call has left in ``folder`` are not measured again."""
+    runs = run_sweep(measure_apart, wanted, folder, jobs=1, console=console)
+    return [{**run["result"], "commit": run["commit"]} for run in runs]
+
+
+def measure_apart(point: Point) -> dict[str, Any]:
+    """:func:`measure_point` in a process of its own, which gives all its memory back when it ends."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure_point, point).result()
 
 
 def measure_point(point: Point) -> dict[str, Any]:

@@ -149,13 +149,18 @@ def test_graphs_with_too_many_edges_are_refused():
 
 
 def test_growth_is_measured_in_fresh_processes_and_drawn(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(script, "points", lambda *_: [speed_scaling.Point("RNN", 10, "cpu", 1)])
-    here = speed_scaling.measure_point(speed_scaling.Point("GCN", 1000, "cpu", 1))
-    monkeypatch.setattr(script, "measure_growth", lambda wanted: [*speed_scaling.measure_growth(wanted), here])
+    path, graph = speed_scaling.Point("RNN", 10, "cpu", 1), speed_scaling.Point("GCN", 1000, "cpu", 1)
     settings = script.Settings(scaling=True, quick=True, results=tmp_path)
+    monkeypatch.setattr(script, "points", lambda *_: [path])
+    assert script.main(settings) == 0
+    # What was measured before is kept: only the graph is measured now.
+    monkeypatch.setattr(script, "points", lambda *_: [path, graph])
+    monkeypatch.setattr(speed_scaling, "measure_apart", speed_scaling.measure_point)
+    before = json.loads((tmp_path / "scaling_quick.json").read_text())["scaling"]
     assert script.main(settings) == 0
     assert "per node of one path" in capsys.readouterr().out
     records = json.loads((tmp_path / "scaling_quick.json").read_text())["scaling"]
+    assert records[:1] == before
     assert [(record["layer"], record["size"]) for record in records] == [("RNN", 10), ("GCN", 1000)]
     curves = speed_report.growth(records)
     assert curves["RNN"][0]["steps"] == statistics.median(records[0]["steps"]) / 10
