@@ -1,0 +1,191 @@
+"""Training with early stopping: Lightning's loop, quiet, without files, and the best weights put back.
+
+What an experiment needs around ``Trainer.fit`` and nothing else; the LightningModule says what is learnt. Progress
+bars, loggers and checkpoints belong to scripts that train for hours, and those build their own Trainer.
+
+The module needs the extra packages of the experiments (lightning); nothing that ``import gnnseq`` loads imports it.
+"""
+
+import logging
+import math
+import signal
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor
+
+__all__ = ["fit"]
+
+METRIC = "validation"
+
+
+def fit(
+    module: pl.LightningModule,
+    train: Iterable[Any],
+    validation: Iterable[Any],
+    *,
+    max_epochs: int,
+    patience: int,
+    seed: int,
+    clip: float | None = None,
+    mode: Literal["min", "max"] = "min",
+) -> dict[str, Any]:
+    """Train on the CPU until the validation metric has not improved for a while, and keep the best weights.
+
+    The module logs ``self.log("validation", value)`` in its ``validation_step``, which is called after every epoch.
+    Equal modules, data and seeds give equal bits; neither the random state nor any other setting outside changes, and
+    no file is written. Dropout and shuffling draw from ``seed``; weights were drawn when the module was made.
+
+    Args:
+        module: What to train, in place. Afterwards it has the weights of the best epoch and is in evaluation mode.
+        train: Batches of an epoch: a DataLoader, or anything that can be iterated again and again, such as a list.
+        validation: The same for validation.
+        max_epochs: Most epochs.
+        patience: Training ends after this many epochs in a row that are no better than the best before.
+        seed: Of everything random during training.
+        clip: Largest norm of the gradient of all weights together; a longer one is scaled down.
+        mode: Whether the metric is better when it is lower or when it is higher.
+
+    Returns:
+        JSON values: ``epochs`` trained, ``best_epoch`` (1 is the first), ``best``, the metric there, and ``curves``,
+        all metrics that the module logged, by name, one value an epoch. Where the metric becomes infinite or NaN,
+        training ends and that epoch is not in the curves.
+
+    Raises:
+        ValueError: An argument is out of range; no "validation" is logged; it is infinite or NaN in the first epoch.
+
+    Example:
+        >>> class Line(pl.LightningModule):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.slope = torch.nn.Parameter(torch.zeros(()))
+        ...     def loss(self, batch):
+        ...         x, y = batch
+        ...         return (self.slope * x - y).square().mean()
+        ...     def training_step(self, batch):
+        ...         return self.loss(batch)
+        ...     def validation_step(self, batch):
+        ...         self.log("validation", self.loss(batch))
+        ...     def configure_optimizers(self):
+        ...         return torch.optim.SGD(self.parameters(), lr=0.1)
+        >>> batches = [(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 6.0]))]
+        >>> line = Line()
+        >>> result = fit(line, batches, batches, max_epochs=50, patience=5, seed=0)
+        >>> round(line.slope.item(), 3), result["epochs"] == len(result["curves"]["validation"])
+        (3.0, True)
+    """
+    for name, value in (("max_epochs", max_epochs), ("patience", patience)):
+        if value < 1:
+            raise ValueError(f"{name}: got {value}; expected at least 1")
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip: got {clip}; expected a positive norm, or None to leave gradients as they are")
+
+    memory = _Memory(EarlyStopping(METRIC, patience=patience, mode=mode, check_on_train_epoch_end=False))
+    with torch.random.fork_rng(devices=[]), _quiet():
+        torch.manual_seed(seed)
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_epochs=max_epochs,
+            gradient_clip_val=clip,
+            callbacks=[memory, memory.stopping],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            # Layers remember normalised graphs; one that was first met in inference mode could not be trained with.
+            inference_mode=False,
+        )
+        try:
+            _run(trainer, module, train, validation)
+        finally:
+            module.trainer = None  # the trainer holds the data
+    module.load_state_dict(memory.weights)
+    module.eval()
+    return {
+        "epochs": len(memory.curves[METRIC]),
+        "best_epoch": memory.best_epoch,
+        "best": memory.curves[METRIC][memory.best_epoch - 1],
+        "curves": memory.curves,
+    }
+
+
+class _Memory(pl.Callback):
+    """Curves, and the weights of the epoch that early stopping counts its patience from."""
+
+    def __init__(self, stopping: EarlyStopping) -> None:
+        self.stopping = stopping
+        self.best_epoch = 0
+        self.weights: dict[str, Tensor] = {}
+        self.curves: dict[str, list[float]] = {}
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Name the fault of a module before early stopping meets it."""
+        logged = trainer.callback_metrics
+        if METRIC not in logged:
+            raise ValueError(
+                f"module: logs {', '.join(map(repr, logged)) or 'nothing'}; expected self.log({METRIC!r}, value) in "
+                "its validation_step"
+            )
+        if not self.weights and not torch.isfinite(logged[METRIC]):
+            raise ValueError(
+                f"module: its {METRIC!r} is {logged[METRIC].item()} after the first epoch; check the data for NaN, or "
+                "take a smaller learning rate"
+            )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After early stopping, which looks right after validation; metrics of the training epoch are there too."""
+        values = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        if not math.isfinite(values[METRIC]):
+            return
+        for name, value in values.items():
+            self.curves.setdefault(name, []).append(value)
+        if self.stopping.wait_count == 0:
+            self.best_epoch = len(self.curves[METRIC])
+            self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+
+
+class _Batches:
+    """Batches as Lightning takes them from anybody: a list would be many loaders, a DataLoader needs advice."""
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)  # type: ignore[arg-type]  # Lightning asks, and takes the TypeError for an answer
+
+
+def _run(trainer: pl.Trainer, module: pl.LightningModule, train: Iterable[Any], validation: Iterable[Any]) -> None:
+    """Train; Ctrl-C is a KeyboardInterrupt as everywhere, where Lightning ignores it from then on and exits."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, _Batches(train), _Batches(validation))
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning without its remarks on devices and its tips."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # Lightning 2.6 walks through batches in a way that torch 2.13 deprecates.
+            warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
