@@ -5,5 +5,6 @@ from gnnseq.layers.GCN import GCN
 from gnnseq.layers.GRU import GRU
 from gnnseq.layers.LSTM import LSTM
 from gnnseq.layers.RNN import RNN
+from gnnseq.layers.TemporalGCN import TemporalGCN
 
-__all__ = ["GCN", "GRU", "LSTM", "RNN", "GatedGraph"]
+__all__ = ["GCN", "GRU", "LSTM", "RNN", "GatedGraph", "TemporalGCN"]
