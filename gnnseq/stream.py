@@ -1,6 +1,6 @@
 """Recurrent layers one step at a time, as sampling from a model and following a live stream need them.
 
-Letters: B paths, F input channels, H hidden channels, L layers, S state width.
+Letters: B paths, F input channels, G gates, H hidden channels, L layers, V indices.
 """
 
 import torch
@@ -19,13 +19,17 @@ class Stream:
     into memory that is used again: few operations, which is what a short step costs. The numbers are those of the
     layer called once on whole paths. Nothing is differentiable, and later changes of the parameters are not seen.
 
+    An index stands for its row of an embedding, or for a one-hot x where there is none: the product of W_ih and every
+    row is made once, and a step looks its own up.
+
     Args:
         layer: An RNN, LSTM or GRU of one direction. Dropout between its layers is not applied.
         batch: Number of paths B.
         state: Initial state, as the layer takes it; zeros where None.
+        embedding: The x that each index stands for; one-hot, V = F, where None. [V, F]
 
     Raises:
-        ValueError: If the layer has two directions, or batch or state do not fit.
+        ValueError: If the layer has two directions, or batch, state or embedding do not fit.
 
     Example:
         >>> from gnnseq.layers import LSTM
@@ -37,19 +41,30 @@ class Stream:
     """
 
     @torch.no_grad()
-    def __init__(self, layer: Recurrent, batch: int = 1, state: Tensor | tuple[Tensor, ...] | None = None) -> None:
+    def __init__(
+        self,
+        layer: Recurrent,
+        batch: int = 1,
+        state: Tensor | tuple[Tensor, ...] | None = None,
+        embedding: Tensor | None = None,
+    ) -> None:
         if layer.bidirectional:
             raise ValueError("layer has two directions, and the backward one begins at the end; use one direction")
         check_whole(0, batch=batch)
         cells = [layer.weights(f"l{number}") for number in range(layer.num_layers)]
         # x and the layers' h in one row, so that what a layer writes lies where the next one reads.
         features, hidden = layer.in_channels, layer.hidden_channels
+        if embedding is not None and (embedding.dim() != 2 or embedding.size(1) != features):
+            raise ValueError(f"embedding has shape {shape_of(embedding)}; expected [V, {features}], a row of the "
+                             "layer's in_channels for each index")  # fmt: skip
         ends = [features + hidden * (number + 1) for number in range(layer.num_layers)]
         row = cells[0].weight_hh.new_zeros(batch, ends[-1])
         self._x = row[:, :features]
         reads = [row[:, begin:end] for begin, end in zip([0, features, *ends], ends, strict=False)]
         self._steps = [_STEPS[layer.kind](weights, read) for weights, read in zip(cells, reads, strict=True)]
         self._shape = [batch, layer.in_channels]
+        self._embedding = embedding
+        self._terms: Tensor | None = None
         if state is not None:
             parts = state if isinstance(state, tuple) else (state,)
             expected = [layer.num_layers, batch, layer.hidden_channels]
@@ -64,14 +79,45 @@ class Stream:
         """The last layer's output. [B, H]
 
         Args:
-            x: The next node of each path. [B, F]
+            x: The next node of each path [B, F], or its index, an int64 of 0 to V - 1 [B].
+
+        Raises:
+            ValueError: If x has another shape, or an index is out of range.
         """
-        if list(x.shape) != self._shape:
+        first, *others = self._steps
+        if x.dtype == torch.int64:
+            self._look_up(x, first)
+        elif list(x.shape) == self._shape:
+            self._x.copy_(x.detach())
+            first.run()
+        else:
             raise ValueError(f"x has shape {list(x.shape)}; expected {self._shape}, the next node of each path")
-        self._x.copy_(x.detach())
-        for step in self._steps:
+        for step in others:
             step.run()
         return self._steps[-1].h.clone()
+
+    def _look_up(self, index: Tensor, first: "_Step") -> None:
+        """The first layer's step, its product with x found among those of all indices."""
+        if list(index.shape) != self._shape[:1]:
+            raise ValueError(f"x has indices of shape {list(index.shape)}; expected {self._shape[:1]}, one a path")
+        if self._terms is None:
+            self._terms = first.terms(self._embedding)
+        try:
+            first.run_from(self._terms, index)
+        except IndexError:
+            least, most = int(index.min()), int(index.max())
+            raise ValueError(f"x has indices of {least} to {most}; expected 0 to {len(self._terms) - 1}: rows of the "
+                             "embedding, or one-hot in the layer's in_channels") from None  # fmt: skip
+
+    def select(self, rows: Tensor) -> None:
+        """Every path goes on from another's state: path b from that of path rows[b], as beam search needs it.
+
+        Args:
+            rows: A path of 0 to B - 1 for each path. int64 [B]
+        """
+        for step in self._steps:
+            for part in step.state:
+                part.copy_(part[rows])
 
     @property
     def state(self) -> Tensor | tuple[Tensor, ...]:
@@ -94,6 +140,7 @@ class _Step:
         of_h = no_bias if weights.bias_hh is None else weights.bias_hh
         kernel, self.bias = self.lay_out(kernel, of_x, of_h, features, hidden)
         self.kernel = kernel.t().contiguous()
+        self.kernel_x, self.kernel_h = self.kernel.split([features, hidden])
         self.read, self.h = read, read[:, features:]  # (x, h) and h. [B, F + H], [B, H]
         self.sums = kernel.new_empty(read.size(0), kernel.size(0))
         self.gates = self.sums.split(hidden, dim=1)
@@ -106,6 +153,17 @@ class _Step:
     def run(self) -> None:
         """Reads (x, h) and writes the new h in its place."""
         torch.addmm(self.bias, self.read, self.kernel, out=self.sums)
+        self.fire()
+
+    def terms(self, embedding: Tensor | None) -> Tensor:
+        """What an x contributes to the sums, for each index. [V, G * H]"""
+        products = self.kernel_x if embedding is None else torch.mm(embedding.detach(), self.kernel_x)
+        return self.bias + products
+
+    def run_from(self, terms: Tensor, index: Tensor) -> None:
+        """As :meth:`run`, with the terms [V, G * H] of x looked up. index: [B]"""
+        torch.index_select(terms, 0, index, out=self.sums)
+        self.sums.addmm_(self.h, self.kernel_h)
         self.fire()
 
     def fire(self) -> None:

@@ -39,6 +39,45 @@ def test_steps_equal_the_sweep(make, num_layers, batch, bias, given):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("embedded", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("num_layers", [1, 2])
+@LAYERS
+def test_indices_equal_the_sweep_over_what_they_stand_for(make, num_layers, bias, embedded):
+    batch, V = 3, 5
+    rows = torch.randn(V, F, dtype=torch.float64) if embedded else torch.eye(F, dtype=torch.float64)
+    layer = make(F, H, num_layers=num_layers, bias=bias).double()
+    index = torch.randint(len(rows), (T, batch))
+    expected, _ = layer(rows[index].flatten(0, 1), packed_paths([T] * batch))
+    stream = Stream(layer, batch, embedding=rows if embedded else None)
+    found = torch.stack([stream(step) for step in index])
+    torch.testing.assert_close(found.flatten(0, 1), expected, rtol=0, atol=1e-12)
+
+
+def test_indices_and_vectors_may_alternate():
+    layer, index = LSTM(F, H).double(), torch.randint(F, (T, 2))
+    dense = torch.eye(F, dtype=torch.float64)[index]
+    expected, _ = layer(dense.flatten(0, 1), packed_paths([T] * 2))
+    stream = Stream(layer, 2)
+    found = torch.stack([stream(step if t % 2 else dense[t]) for t, step in enumerate(index)])
+    torch.testing.assert_close(found.flatten(0, 1), expected, rtol=0, atol=1e-12)
+
+
+@LAYERS
+def test_selected_paths_go_on_from_each_other(make):
+    layer, x, rows = make(F, H, num_layers=2), torch.randn(T, 3, F), torch.tensor([2, 0, 2])
+    stream, fresh = Stream(layer, 3), Stream(layer, 3)
+    for step in x[:3]:
+        stream(step)
+        fresh(step[rows])
+    stream.select(rows)
+    for a, b in zip(parts(stream.state), parts(fresh.state), strict=True):
+        # Rows of a product of matrices may be summed in another order.
+        torch.testing.assert_close(a, b)
+    for step in x[3:]:
+        torch.testing.assert_close(stream(step), fresh(step))
+
+
 @LAYERS
 def test_a_stream_goes_on_from_another(make):
     layer, x = make(F, H, num_layers=2), torch.randn(T, 1, F)
@@ -69,6 +108,10 @@ def test_outputs_and_state_are_not_written_over():
         (lambda: Stream(LSTM(F, H), state=torch.zeros(1, 1, H)), r"\[1, 1, 4\]; expected 2 of \[1, 1, 4\]"),
         (lambda: Stream(GRU(F, H), batch=2, state=torch.zeros(1, 1, H)), r"\[1, 1, 4\]; expected 1 of \[1, 2, 4\]"),
         (lambda: Stream(LSTM(F, H))(torch.zeros(F)), r"x has shape \[3\]; expected \[1, 3\]"),
+        (lambda: Stream(LSTM(F, H))(torch.zeros(2, dtype=torch.int64)), r"indices of shape \[2\]; expected \[1\]"),
+        (lambda: Stream(LSTM(F, H))(torch.tensor([3])), "x has indices of 3 to 3; expected 0 to 2"),
+        (lambda: Stream(LSTM(F, H))(torch.tensor([-1])), "x has indices of -1 to -1; expected 0 to 2"),
+        (lambda: Stream(LSTM(F, H), embedding=torch.zeros(9, 4)), r"embedding has shape \[9, 4\]; expected \[V, 3\]"),
     ],
 )
 def test_what_does_not_fit(function, words):
