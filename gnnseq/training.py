@@ -27,10 +27,10 @@ METRIC = "validation"
 def fit(
     module: pl.LightningModule,
     train: Iterable[Any],
-    validation: Iterable[Any],
+    validation: Iterable[Any] | None,
     *,
     max_epochs: int,
-    patience: int,
+    patience: int | None = None,
     seed: int,
     clip: float | None = None,
     mode: Literal["min", "max"] = "min",
@@ -44,9 +44,11 @@ def fit(
     Args:
         module: What to train, in place. Afterwards it has the weights of the best epoch and is in evaluation mode.
         train: Batches of an epoch: a DataLoader, or anything that can be iterated again and again, such as a list.
-        validation: The same for validation.
+        validation: The same for validation. None trains ``max_epochs`` and keeps the last weights: so a model is
+            trained on everything once validation has said for how long.
         max_epochs: Most epochs.
-        patience: Training ends after this many epochs in a row that are no better than the best before.
+        patience: Training ends after this many epochs in a row that are no better than the best before; None never
+            ends it early.
         seed: Of everything random during training.
         clip: Largest norm of the gradient of all weights together; a longer one is scaled down.
         mode: Whether the metric is better when it is lower or when it is higher.
@@ -54,7 +56,8 @@ def fit(
     Returns:
         JSON values: ``epochs`` trained, ``best_epoch`` (1 is the first), ``best``, the metric there, and ``curves``,
         all metrics that the module logged, by name, one value an epoch. Where the metric becomes infinite or NaN,
-        training ends and that epoch is not in the curves.
+        training ends and that epoch is not in the curves. Without validation ``best_epoch`` is the last and ``best``
+        is None.
 
     Raises:
         ValueError: An argument is out of range; no "validation" is logged; it is infinite or NaN in the first epoch.
@@ -80,12 +83,16 @@ def fit(
         (3.0, True)
     """
     for name, value in (("max_epochs", max_epochs), ("patience", patience)):
-        if value < 1:
+        if value is not None and value < 1:
             raise ValueError(f"{name}: got {value}; expected at least 1")
     if clip is not None and not clip > 0:
         raise ValueError(f"clip: got {clip}; expected a positive norm, or None to leave gradients as they are")
 
-    memory = _Memory(EarlyStopping(METRIC, patience=patience, mode=mode, check_on_train_epoch_end=False))
+    stopping = None
+    if validation is not None:
+        # Where it looks at the end of a training epoch, it comes after the callback that needs its verdict.
+        stopping = EarlyStopping(METRIC, patience=patience or max_epochs, mode=mode, check_on_train_epoch_end=False)
+    memory = _Memory(stopping)
     with torch.random.fork_rng(devices=[]), _quiet():
         torch.manual_seed(seed)
         trainer = pl.Trainer(
@@ -93,7 +100,7 @@ def fit(
             devices=1,
             max_epochs=max_epochs,
             gradient_clip_val=clip,
-            callbacks=[memory, memory.stopping],
+            callbacks=[memory] if stopping is None else [memory, stopping],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -106,8 +113,10 @@ def fit(
             _run(trainer, module, train, validation)
         finally:
             module.trainer = None  # the trainer holds the data
-    module.load_state_dict(memory.weights)
     module.eval()
+    if stopping is None:
+        return {"epochs": max_epochs, "best_epoch": max_epochs, "best": None, "curves": memory.curves}
+    module.load_state_dict(memory.weights)
     return {
         "epochs": len(memory.curves[METRIC]),
         "best_epoch": memory.best_epoch,
@@ -119,7 +128,7 @@ def fit(
 class _Memory(pl.Callback):
     """Curves, and the weights of the epoch that early stopping counts its patience from."""
 
-    def __init__(self, stopping: EarlyStopping) -> None:
+    def __init__(self, stopping: EarlyStopping | None) -> None:
         self.stopping = stopping
         self.best_epoch = 0
         self.weights: dict[str, Tensor] = {}
@@ -142,11 +151,11 @@ class _Memory(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After early stopping, which looks right after validation; metrics of the training epoch are there too."""
         values = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        if not math.isfinite(values[METRIC]):
+        if not math.isfinite(values.get(METRIC, 0.0)):
             return
         for name, value in values.items():
             self.curves.setdefault(name, []).append(value)
-        if self.stopping.wait_count == 0:
+        if self.stopping is not None and self.stopping.wait_count == 0:
             self.best_epoch = len(self.curves[METRIC])
             self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
 
@@ -164,11 +173,13 @@ class _Batches:
         return len(self.batches)  # type: ignore[arg-type]  # Lightning asks, and takes the TypeError for an answer
 
 
-def _run(trainer: pl.Trainer, module: pl.LightningModule, train: Iterable[Any], validation: Iterable[Any]) -> None:
+def _run(
+    trainer: pl.Trainer, module: pl.LightningModule, train: Iterable[Any], validation: Iterable[Any] | None
+) -> None:
     """Train; Ctrl-C is a KeyboardInterrupt as everywhere, where Lightning ignores it from then on and exits."""
     handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(module, _Batches(train), _Batches(validation))
+        trainer.fit(module, _Batches(train), None if validation is None else _Batches(validation))
     except SystemExit:
         if not trainer.interrupted:
             raise
@@ -184,6 +195,7 @@ def _quiet() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "You defined a `validation_step` but have no", UserWarning)
             # Lightning 2.6 walks through batches in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
             yield

@@ -81,6 +81,20 @@ def test_ends_at_max_epochs():
     assert (result["epochs"], result["best_epoch"]) == (3, 3)
 
 
+def test_without_validation_all_epochs_are_trained_and_the_last_weights_kept():
+    module = Scripted([])
+    result = fit(module, ONE, None, max_epochs=5, seed=0)
+    assert result == {"epochs": 5, "best_epoch": 5, "best": None, "curves": {"training": [0.0, 1.0, 2.0, 3.0, 4.0]}}
+    assert module.weight.item() == 5.0
+    assert not module.training
+
+
+def test_without_patience_the_best_weights_of_all_epochs_are_kept():
+    module = Scripted([1.0, 2.0, 3.0, 0.0, 4.0])
+    assert train(module, max_epochs=5, patience=None)["best_epoch"] == 4
+    assert module.weight.item() == 4.0
+
+
 def test_a_run_that_diverges_keeps_what_was_good():
     module = Scripted([3.0, 2.0, math.nan, 0.0])
     result = train(module)
