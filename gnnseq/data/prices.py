@@ -66,12 +66,14 @@ def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     """The lines of a CSV that are not empty, each with "file:line" to complain about."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
+        line = 1  # where the row begins: a quotation mark that is never closed makes it end far below
         try:
             for row in reader:
                 if row:
-                    yield f"{path}:{reader.line_num}", row
+                    yield f"{path}:{line}", row
+                line = reader.line_num + 1
         except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}:{reader.line_num + 1}: not a line of CSV ({error})") from error
+            raise ValueError(f"{path}:{line}: not a line of CSV ({error})") from error
 
 
 def _number(text: str, where: str, column: str) -> float:
@@ -202,8 +204,8 @@ def _parquet(path: Path, adjusted: bool) -> Panel:
         table = pd.read_parquet(path)
     except ImportError as error:
         raise ImportError(
-            f"{path}: reading Parquet needs pandas and pyarrow ({error}). Run `pip install pandas pyarrow`, or save "
-            "the table as CSV."
+            f"{path}: reading Parquet needs pandas and pyarrow; run `pip install pandas pyarrow`, or save the table as "
+            "CSV"
         ) from error
     if not isinstance(table.index, pd.DatetimeIndex):  # the dates are the first column, not the index
         table = table.set_index(table.columns[0])

@@ -9,6 +9,7 @@ Letters: T days, N stocks, F features.
 
 import warnings
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +18,9 @@ from torch import Tensor
 
 from gnnseq.data.panel import STALE, Panel
 
-__all__ = ["LEAKS", "Samples", "leak_free", "published", "training_returns"]
+__all__ = ["LEAKS", "Part", "Samples", "leak_free", "published", "training_returns"]
+
+Part = Literal["train", "validation", "test"]
 
 AVERAGES = (5, 10, 20, 30)  # days of the moving averages, those of Feng et al. 2019
 HISTORY = max(AVERAGES)  # days that a stock must have been listed before it is traded
@@ -50,7 +53,7 @@ class Samples:
         validation: Days to choose by.
         test: Days to report.
         lookback: Days before a decision that a model is warmed up on.
-        scale: Standard deviation of training targets, in whose unit models predict.
+        leaks: What looks ahead in these samples, in words.
     """
 
     x: Tensor
@@ -63,13 +66,25 @@ class Samples:
     validation: range
     test: range
     lookback: int
-    scale: float
+    leaks: tuple[str, ...] = ()
 
-    def usable(self, days: range, before: int | None = None) -> Tensor:
-        """Stocks and days that count: tradable, with an outcome that is known before day ``before``. [days, N]"""
+    def days(self, part: Part) -> range:
+        """The days of decisions of a part."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[part]
+
+    def usable(self, part: Part) -> Tensor:
+        """Stocks and days of a part that count. Boolean [days of the part, N]
+
+        They can be traded and have an outcome, and it is known before the next part begins; samples with leaks do not
+        ask for the last.
+        """
+        days = self.days(part)
         chosen = slice(days.start, days.stop)
         usable = self.tradable[chosen] & self.known[chosen]
-        return usable if before is None else usable & (self.settled[chosen] < before)
+        following = {"train": self.validation, "validation": self.test}.get(part)
+        if following is None or self.leaks:
+            return usable
+        return usable & (self.settled[chosen] < following.start)
 
 
 def leak_free(
@@ -122,8 +137,7 @@ def leak_free(
     target, known, settled = _targets(panel.closes)
     tradable = ~np.isnan(panel.closes) & ~_stale(filled) & (_age(filled) >= HISTORY)
     learnt = slice(parts[0].start, parts[0].stop)
-    usable = (tradable & known)[learnt] & (settled[learnt] < borders[0])
-    if not usable.any():
+    if not (tradable & known)[learnt].any():
         raise ValueError("closes: no stock can be traded in the training part; expected prices on consecutive days")
     features, names = _features(panel.closes, filled)
     return Samples(
@@ -135,7 +149,6 @@ def leak_free(
         torch.from_numpy(settled),
         *parts,
         lookback=lookback,
-        scale=float(target[learnt][usable].std()),
     )
 
 
@@ -187,7 +200,7 @@ def published(panel: Panel) -> Samples:
         torch.arange(1, days + 1)[:, None].expand(target.shape),
         *parts,
         lookback=LOOKBACK,
-        scale=float(target[learnt][takes_part[learnt]].std()),
+        leaks=LEAKS,
     )
 
 
