@@ -17,6 +17,7 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 __all__ = ["fit"]
@@ -176,12 +177,18 @@ class _Batches:
 def _run(
     trainer: pl.Trainer, module: pl.LightningModule, train: Iterable[Any], validation: Iterable[Any] | None
 ) -> None:
-    """Train; Ctrl-C is a KeyboardInterrupt as everywhere, where Lightning ignores it from then on and exits."""
+    """Train; signals end a run as they do everywhere.
+
+    Ctrl-C is a KeyboardInterrupt, where Lightning exits and ignores the next one; SIGTERM exits with the shell's 143,
+    where Lightning reports success.
+    """
     handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, _Batches(train), None if validation is None else _Batches(validation))
-    except SystemExit:
-        if not trainer.interrupted:
+    except SIGTERMException:
+        raise SystemExit(128 + signal.SIGTERM) from None
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
             raise
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from None

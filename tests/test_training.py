@@ -140,15 +140,30 @@ def test_the_trained_module_stands_alone():
         _ = module.trainer
 
 
-def test_ctrl_c_is_a_keyboard_interrupt_the_first_time_and_the_second():
-    class Interrupted(Scripted):
-        def training_step(self, batch):
-            os.kill(os.getpid(), signal.SIGINT)
-            return super().training_step(batch)
+class Interrupted(Scripted):
+    """Gets a signal in its first step."""
 
+    def __init__(self, number):
+        super().__init__([1.0, 1.0])
+        self.number = number
+
+    def training_step(self, batch):
+        os.kill(os.getpid(), self.number)
+        return super().training_step(batch)
+
+
+def test_ctrl_c_is_a_keyboard_interrupt_the_first_time_and_the_second():
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            train(Interrupted([1.0]))
+            train(Interrupted(signal.SIGINT))
+
+
+def test_a_terminated_run_does_not_report_success():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as caught:
+        train(Interrupted(signal.SIGTERM))
+    assert caught.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,242 @@
+"""Forecasts of a panel on a graph by networks over time, over relations, or over both.
+
+Every forecast is direct: one output for each horizon, from the last L steps.
+
+Letters: N nodes, H hidden channels, L lags, P lags of the linear path, B windows, K horizons, W steps of the test part.
+The module needs the extra packages of the experiments (lightning).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gnnseq.autoregression import least_squares
+from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Statistics, Windows
+from gnnseq.layers import GCN, LSTM, TemporalGCN
+from gnnseq.schedule import packed_paths
+from gnnseq.training import fit
+
+__all__ = ["MODELS", "Forecaster", "Run", "batch", "forecast", "select"]
+
+Model = Literal["LSTM", "GCN", "time_then_space", "space_then_time", "space_time"]
+MODELS: tuple[Model, ...] = get_args(Model)
+
+Part = tuple[tuple[Tensor, Any, Any], Tensor, Tensor]  # what the network reads, the targets, which of them are there
+
+
+class Forecaster(nn.Module):
+    """A network over time, over relations, or over both, beside a linear path.
+
+    y_{i,k} = a_k + sum_l w_{kl} x_{i,t-l} + network(x)_{i,k}
+
+    The linear path is an autoregression fitted before, or missing. The network's last layer starts at zero where there
+    is one: training begins at the autoregression and learns what that leaves over.
+
+    Args:
+        model: ``"LSTM"`` reads each node's history alone; ``"GCN"`` is two graph convolutions over the last step's
+            graph, with the history as features; the others are the orders of :class:`~gnnseq.layers.TemporalGCN`.
+        lags: L.
+        hidden_channels: H.
+        horizons: K.
+        linear: The path's coefficients [P + 1, K], the constant last, as
+            :func:`~gnnseq.autoregression.least_squares` gives them.
+
+    Shapes: x [max(L, P), N, 1], of which the network and the path read their last L and P steps; edge_index [2, E] and
+    edge_weight [E], or lists of L of them; gives [N, K].
+
+    Example:
+        >>> model = Forecaster("space_time", lags=4, hidden_channels=8, horizons=2)
+        >>> model(torch.zeros(4, 3, 1), torch.tensor([[0, 1], [1, 2]]), None).shape
+        torch.Size([3, 2])
+    """
+
+    linear: Tensor | None
+
+    def __init__(
+        self, model: Model, lags: int, hidden_channels: int, horizons: int, linear: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.model, self.lags = model, lags
+        self.register_buffer("linear", linear)
+        last: nn.Module
+        if model == "LSTM":
+            self.recurrence = LSTM(1, hidden_channels)
+            self.readout = last = nn.Linear(hidden_channels, horizons)
+        elif model == "GCN":
+            self.near = GCN(lags, hidden_channels)
+            self.far = last = GCN(hidden_channels, horizons)
+        else:
+            self.network = TemporalGCN(1, hidden_channels, horizons, order=model)
+            last = self.network.gcn if model == "time_then_space" else self.network.lin
+        if linear is not None:
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor | list[Tensor], edge_weight: Tensor | list[Tensor] | None
+    ) -> Tensor:
+        """Forecasts [N, K]."""
+        history = x.squeeze(2).T  # [N, max(L, P)]
+        x = x[-self.lags :]
+        y: Tensor
+        if self.model == "LSTM":
+            h, _ = self.recurrence(x.flatten(0, 1), packed_paths([x.size(0)] * x.size(1)))  # [L * N, H]
+            y = self.readout(h[-x.size(1) :])
+        elif self.model == "GCN":
+            now = edge_index[-1] if isinstance(edge_index, list) else edge_index
+            weight = edge_weight[-1] if isinstance(edge_weight, list) else edge_weight
+            y = self.far(self.near(x.squeeze(2).T, now, weight).relu(), now, weight)
+        else:
+            outputs, _ = self.network(x, edge_index, edge_weight)
+            y = outputs[-1]
+        if self.linear is None:
+            return y
+        w, a = self.linear[:-1], self.linear[-1]
+        return y + history[:, -len(w) :] @ w + a
+
+
+def batch(epidemic: Epidemic, windows: Windows, lags: int) -> tuple[Tensor, Any, Any]:
+    """Windows side by side as one graph of B * N nodes.
+
+    Returns:
+        x, of all steps of the windows; edge_index and edge_weight, or lists of those of the last ``lags`` steps.
+    """
+    count, steps, nodes = windows.x.shape
+    x = torch.from_numpy(windows.x.swapaxes(0, 1).reshape(steps, count * nodes, 1)).float()
+
+    def beside(when: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
+        """The graphs of these steps, one a window. when [B]"""
+        graphs = [epidemic.graph(step) for step in when]
+        edge_index = torch.cat([edges + nodes * place for place, (edges, _) in enumerate(graphs)], 1)
+        weights = [weight for _, weight in graphs if weight is not None]
+        return edge_index, torch.cat(weights) if weights else None
+
+    if len(epidemic.graphs) == 1:
+        return x, *beside(windows.origins)
+    edge_index, edge_weight = zip(*(beside(windows.origins - lag) for lag in reversed(range(lags))), strict=True)
+    return x, list(edge_index), list(edge_weight)
+
+
+class _Training(pl.LightningModule):
+    """Mean squared error over the targets that are there, with AdamW."""
+
+    def __init__(self, model: Forecaster, learning_rate: float, weight_decay: float) -> None:
+        super().__init__()
+        self.model, self.learning_rate, self.weight_decay = model, learning_rate, weight_decay
+
+    def training_step(self, part: Any) -> Tensor:
+        return self._loss(part)
+
+    def validation_step(self, part: Any) -> None:
+        self.log("validation", self._loss(part), batch_size=1)
+
+    def _loss(self, part: Any) -> Tensor:
+        graph, y, there = part
+        loss: Tensor = (self.model(*graph) - y)[there].square().mean()
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The settings of one forecast; equal settings give equal numbers.
+
+    Attributes:
+        epidemic: A name in :data:`~gnnseq.data.epidemics.EPIDEMICS`.
+        model: See :class:`Forecaster`.
+        seed: Of the weights.
+        statistics: See :meth:`~gnnseq.data.epidemics.Epidemic.standardized`.
+        lags: L, steps that the network reads.
+        path: P, steps that the linear path reads; 0 leaves it out.
+        hidden: H.
+        horizons: Steps ahead, ascending.
+        learning_rate: Of AdamW.
+        weight_decay: Of AdamW.
+        max_epochs: Most epochs, each of one step on all windows.
+        patience: See :func:`~gnnseq.training.fit`.
+    """
+
+    epidemic: str
+    model: Model
+    seed: int
+    statistics: Statistics = "training"
+    lags: int = 4
+    path: int = 4
+    hidden: int = 8
+    horizons: tuple[int, ...] = (1, 2, 4, 8)
+    learning_rate: float = 2e-2
+    weight_decay: float = 1e-2
+    max_epochs: int = 200
+    patience: int = 20
+
+
+def select(run: Run) -> dict[str, Any]:
+    """Train on the training part until the validation part says stop; the test part is not looked at.
+
+    Returns:
+        ``validation``, the mean squared error there over all horizons, and ``epochs``, after how many that was.
+    """
+    epidemic = _epidemic(run.epidemic, run.statistics)
+    validation, test, _ = epidemic.starts
+    result = _train(run, epidemic, validation, (validation, test), run.max_epochs)[1]
+    return {"validation": result["best"], "epochs": result["best_epoch"]}
+
+
+def forecast(run: Run) -> dict[str, Any]:
+    """Train anew on everything before the test part, for as many epochs as :func:`select` found, and forecast it.
+
+    Returns:
+        What :func:`select` says, and ``forecasts`` as nested lists [W, K, N].
+
+    Example:
+        >>> result = forecast(Run("planted", "time_then_space", seed=0, max_epochs=3))
+        >>> np.shape(result["forecasts"])
+        (48, 4, 12)
+    """
+    epidemic = _epidemic(run.epidemic, run.statistics)
+    _, test, stop = epidemic.starts
+    chosen = select(run)
+    model, _ = _train(run, epidemic, test, None, chosen["epochs"])
+    windows, (inputs, _, _) = _part(run, epidemic, test, stop)
+    with torch.no_grad():
+        y = model(*inputs).unflatten(0, (len(windows.origins), -1)).transpose(1, 2)  # [B, K, N]
+    forecasts = windows.by_step(y.double().numpy(), run.horizons, test, stop)
+    return {**chosen, "forecasts": forecasts.round(5).tolist()}
+
+
+@lru_cache
+def _epidemic(name: str, statistics: Statistics) -> Epidemic:
+    return EPIDEMICS[name]().standardized(statistics)
+
+
+def _part(run: Run, epidemic: Epidemic, start: int, stop: int) -> tuple[Windows, Part]:
+    """The windows with targets from start to stop, and what a module reads and is held against. y [B * N, K]"""
+    windows = Windows.of(epidemic.values, max(run.lags, run.path), run.horizons, start, stop)
+    y = torch.from_numpy(windows.y.swapaxes(1, 2).reshape(-1, len(run.horizons))).float()
+    return windows, (batch(epidemic, windows, run.lags), y, ~y.isnan())
+
+
+def _train(
+    run: Run, epidemic: Epidemic, stop: int, validation: tuple[int, int] | None, epochs: int
+) -> tuple[Forecaster, dict[str, Any]]:
+    windows, part = _part(run, epidemic, 0, stop)
+    linear = None
+    if run.path:
+        histories = windows.x[:, -run.path :].swapaxes(1, 2).reshape(-1, run.path)
+        targets = windows.y.swapaxes(1, 2).reshape(-1, len(run.horizons))
+        linear = torch.from_numpy(least_squares(histories, targets)).float()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        model = Forecaster(run.model, run.lags, run.hidden, len(run.horizons), linear)
+    held_out = None if validation is None else [_part(run, epidemic, *validation)[1]]
+    module = _Training(model, run.learning_rate, run.weight_decay)
+    patience = None if validation is None else run.patience
+    return model, fit(module, [part], held_out, max_epochs=epochs, patience=patience, seed=run.seed)
