@@ -1,0 +1,310 @@
+"""Do relations help to foretell which stocks rise tomorrow?
+
+    python benchmarks/stocks.py                              a market whose best possible score is known; 3 minutes
+    python benchmarks/stocks.py --prices stocks/stocknet --relations stocks/stocknet/StockTable.tsv
+    python benchmarks/stocks.py --prices closes.csv --relations groups.json edges.csv --protocol stockmixer
+
+Prices: a folder of Yahoo's CSVs, a table of closes (CSV, Parquet) or a packed panel. Relations: a sector table, a group
+JSON, a typed edge list; without any, the nearest neighbours in training-period correlation. A path that does not exist
+is looked for in the cache of published files, and downloaded if it is one. An LSTM alone and with relations, ten seeds
+each, beside the baselines that it has to beat. The leak-free protocol uses the past only; rsr and stockmixer are the
+published ones, with the leaks they have.
+
+Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 0: all runs finished and every
+statement checked holds; 1: one does not; 2: an argument or a file is wrong; 130: interrupted.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+from rich.console import Console
+from stocks_models import (
+    AUTOREGRESSION,
+    HOLD,
+    LEAK,
+    LEARNED,
+    LINEAR,
+    ORACLE,
+    RANDOM,
+    YESTERDAY,
+    Forecast,
+    Training,
+    learn,
+    simple,
+)
+from stocks_report import checks, figures, print_report
+from stocks_scores import score
+
+from gnnseq.data import cache
+from gnnseq.data.market import Market, make_market
+from gnnseq.data.panel import Panel
+from gnnseq.data.prices import load_prices
+from gnnseq.data.relations import Relations, join, load_relations, nearest
+from gnnseq.data.stocks import Samples, leak_free, published, training_returns
+from gnnseq.experiments import UnreadableResultError, provenance, read_json, run_sweep, write_json
+
+Protocol = Literal["leak-free", "rsr", "stockmixer"]
+NEIGHBOURS = 10
+SEEDED = (RANDOM, *LEARNED)  # the others are the same for every seed, unless the market is drawn anew
+SYNTHETIC_TRAINING = Training(learning_rate=5e-3, max_epochs=40, patience=8)
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """A market of :func:`gnnseq.data.market.make_market`, drawn anew for every seed."""
+
+    stocks: int = 60
+    days: int = 1000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One forecaster on one market.
+
+    Attributes:
+        data: Digest of prices and relations, None for the synthetic market.
+        protocol: "leak-free" or "published": rsr and stockmixer differ in what they report alone.
+    """
+
+    model: str
+    seed: int
+    protocol: str
+    data: str | None
+    synthetic: Synthetic | None
+    neighbours: int
+    cost: float
+    training: Training
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a market's files are, which must not decide what a run is called."""
+
+    prices: Path
+    relations: tuple[Path, ...]
+    adjusted: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Do relations help to foretell which stocks rise? Without arguments, on a market whose best score is known."""
+
+    prices: str | None = None
+    """Folder of CSVs, table of closes, or packed panel."""
+    relations: tuple[str, ...] = ()
+    """Sector tables, group JSONs, edge lists; an edge that several name has the types of all."""
+    neighbours: int | None = None
+    """Add each stock's nearest neighbours in training-period correlation; 10 where there are no other relations."""
+    adjusted: bool = False
+    """Closes are adjusted for splits already."""
+    protocol: Protocol = "leak-free"
+    """What is known when; rsr and stockmixer look ahead as published."""
+    name: str | None = None
+    """What the results are called; made of the prices' name and the protocol where not given."""
+    quick: bool = False
+    """The form that CI runs: a small market, one seed, seconds."""
+    report_only: bool = False
+    """Rebuild tables and figures from the JSON, train nothing."""
+    results: Path = Path(__file__).resolve().parent / "results" / "stocks"
+    """Folder of JSON and figures; finished runs are kept in its subfolder cache/."""
+    jobs: int = -1
+    """Processes, one thread each; -1 means every core."""
+    seeds: int = 10
+    """Networks of each kind."""
+    models: tuple[str, ...] = tuple(LEARNED)
+    """Which networks."""
+    cost: float = 0.001
+    """Share of a trade's value that is lost, for returns after costs; 0.001 is ten basis points."""
+    hidden: int = 32
+    """Hidden channels."""
+    learning_rate: float | None = None
+    """Of AdamW; 1e-3 for real markets and 5e-3 for the synthetic one where not given."""
+    epochs: int | None = None
+    """Most epochs; 10 for real markets and 40 for the synthetic one where not given."""
+    synthetic: Synthetic = field(default_factory=Synthetic)
+
+    def __post_init__(self) -> None:
+        unknown = set(self.models) - set(LEARNED)
+        if unknown:
+            raise ValueError(f"models: got {', '.join(sorted(unknown))}; expected some of {', '.join(LEARNED)}")
+        if self.seeds < 1:
+            raise ValueError(f"seeds={self.seeds}; expected 1 or more")
+        if not 0 <= self.cost < 1:
+            raise ValueError(f"cost={self.cost}; expected 0 to 1, a share of a trade's value")
+        if self.prices is None and (self.relations or self.neighbours or self.protocol != "leak-free"):
+            raise ValueError("relations, neighbours and protocol are for real prices; give --prices too")
+
+    @property
+    def stem(self) -> Path:
+        if self.name is not None:
+            return self.results / self.name
+        if self.quick:
+            return self.results / "quick"
+        if self.prices is None:
+            return self.results / "synthetic"
+        return self.results / f"{Path(self.prices).stem}_{self.protocol}"
+
+    def source(self) -> Source | None:
+        if self.prices is None:
+            return None
+        return Source(find(self.prices), tuple(find(path) for path in self.relations), self.adjusted)
+
+    def runs(self, source: Source | None) -> list[Run]:
+        synthetic = self.synthetic if source is None else None
+        training = SYNTHETIC_TRAINING if source is None else Training()
+        seeds = self.seeds
+        if self.quick:
+            seeds = min(seeds, 2)
+            synthetic = Synthetic(stocks=16, days=400) if source is None else None
+            training = dataclasses.replace(training, max_epochs=10)
+        changed = {"learning_rate": self.learning_rate, "max_epochs": self.epochs, "hidden": self.hidden}
+        training = dataclasses.replace(
+            training, **{name: value for name, value in changed.items() if value is not None}
+        )
+        neighbours = self.neighbours
+        if neighbours is None:
+            neighbours = 0 if self.relations or source is None else NEIGHBOURS
+        shared: dict[str, Any] = {
+            "protocol": "leak-free" if self.protocol == "leak-free" else "published",
+            "data": None if source is None else digest(source),
+            "synthetic": synthetic, "neighbours": neighbours, "cost": self.cost, "training": training,
+        }  # fmt: skip
+        names = [HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR]
+        names += [LEAK] if shared["protocol"] == "published" else []
+        last = [ORACLE] if source is None else []
+        return [
+            Run(model=name, seed=seed, **shared)
+            for name in (*names, *self.models, *last)
+            for seed in range(seeds if source is None or name in SEEDED else 1)
+        ]
+
+
+def find(path: str) -> Path:
+    """A path that exists, else one in the cache of published files, which are downloaded if need be."""
+    given = Path(path)
+    if given.exists() or given.is_absolute():
+        return given
+    cached = cache.folder() / given
+    published_files = cache.names(path if given.suffix else f"{path.rstrip('/')}/")
+    for name in published_files:
+        cache.fetch(name)
+    if not published_files and not cached.exists():
+        raise FileNotFoundError(
+            f"{path}: not here, not in {cache.folder()}, and none of the published files; expected a file or a folder"
+        )
+    return cached
+
+
+def digest(source: Source) -> str:
+    """SHA-256 of all files of a market, so that a finished run is not taken for one on other data."""
+    found = hashlib.sha256(str(source.adjusted).encode())
+    for path in (source.prices, *source.relations):
+        for file in sorted(path.glob("*.csv")) if path.is_dir() else [path]:
+            found.update(file.name.encode() + file.read_bytes())
+    return found.hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=2)
+def load(
+    source: Source | None, synthetic: Synthetic | None, seed: int, protocol: str, neighbours: int
+) -> tuple[Panel, Samples, Relations, Market | None]:
+    """Prices, samples and relations, once a process."""
+    market = None
+    if source is None:
+        assert synthetic is not None
+        market = make_market(stocks=synthetic.stocks, days=synthetic.days, seed=seed)
+        panel, several = market.panel, [market.relations]
+    else:
+        panel = load_prices(source.prices, source.adjusted)
+        several = [load_relations(path, panel.tickers) for path in source.relations]
+    samples = leak_free(panel) if protocol == "leak-free" else published(panel)
+    if neighbours:
+        several.append(nearest(training_returns(panel, samples), neighbours))
+    return panel, samples, join(several), market
+
+
+def measure(run: Run, source: Source | None) -> dict[str, Any]:
+    """Train or compute one forecast and score it on the test part."""
+    seed = run.seed if source is None else 0
+    _, samples, relations, market = load(source, run.synthetic, seed, run.protocol, run.neighbours)
+    if run.model in LEARNED:
+        forecast = learn(run.model, samples, relations, run.training, run.seed)
+    elif run.model == ORACLE:
+        assert market is not None
+        forecast = Forecast(market.oracle[samples.test.start : samples.test.stop], None, {})
+    else:
+        forecast = simple(run.model, samples, run.seed)
+    scored = score(forecast.p, samples, run.cost, everything=run.model == HOLD)
+    return {**scored, "validation_ic": forecast.validation_ic, "about": forecast.about}
+
+
+def describe(settings: Settings, source: Source | None, first: Run) -> dict[str, Any]:
+    """What was found in the data, as JSON values."""
+    panel, samples, relations, market = load(source, first.synthetic, 0, first.protocol, first.neighbours)
+    counted = relations.types.sum(0).tolist()
+    return {
+        "prices": "synthetic" if settings.prices is None else Path(settings.prices).name,
+        "relations": [Path(path).name for path in settings.relations],
+        "days": panel.num_days,
+        "stocks": panel.num_stocks,
+        "tickers": list(panel.tickers),
+        "parts": {
+            part: [panel.dates[days.start], panel.dates[days.stop - 1], len(days)]
+            for part, days in (("train", samples.train), ("validation", samples.validation), ("test", samples.test))
+        },
+        "test_dates": [panel.dates[day] for day in samples.test],
+        "tradable": round(float(samples.tradable.double().mean()), 4),
+        "found": panel.counts(),
+        "findings": [str(finding) for finding in panel.findings],
+        "edges": relations.num_edges,
+        "types": {name: int(count) for name, count in zip(relations.names, counted, strict=True)},
+        "without_relations": panel.num_stocks - int(relations.edge_index.unique().numel()),
+        "left_out": list(relations.left_out),
+        "features": list(samples.feature_names),
+        "leaks": list(samples.leaks),
+        "best_ic": None if market is None else market.best_ic,
+    }
+
+
+def main(settings: Settings) -> int:
+    console = Console()
+    path = settings.stem.with_name(f"{settings.stem.name}.json")
+    if not settings.report_only:
+        source = settings.source()
+        runs = settings.runs(source)
+        records = run_sweep(
+            functools.partial(measure, source=source), runs, settings.results / "cache", settings.jobs, console=console
+        )
+        result = {
+            "experiment": "stocks",
+            "protocol": settings.protocol,
+            "provenance": provenance(),
+            "data": describe(settings, source, runs[0]),
+            "runs": records,
+        }
+        write_json(path, result, indent=None)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
+    result = read_json(path)
+    print_report(result, console)
+    for figure in figures(result, settings.stem):
+        console.print(f"wrote {figure}", highlight=False, soft_wrap=True)
+    console.print(f"from  {path}", highlight=False, soft_wrap=True)
+    return 0 if all(holds for _, holds in checks(result)) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff,))))
+    except (UnreadableResultError, FileNotFoundError, ConnectionError, ImportError, ValueError) as error:
+        print(f"stocks.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\ninterrupted; finished runs are kept and the same command continues", file=sys.stderr)
+        sys.exit(130)

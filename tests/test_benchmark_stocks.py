@@ -1,0 +1,184 @@
+"""The stock study end to end on markets made here: no forecast knows a later price, and a run is what its JSON says."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # as when the script is run
+
+import stocks
+import stocks_report
+from stocks_models import AUTOREGRESSION, HOLD, LEAK, LEARNED, LINEAR, ORACLE, RANDOM, YESTERDAY, Training, Windows
+from stocks_models import learn, past_returns, simple, standardised_targets
+from stocks_scores import score
+
+from gnnseq.data.market import make_market
+from gnnseq.data.panel import Panel
+from gnnseq.data.stocks import leak_free, published
+
+TINY = Training(hidden=4, window=16, learning_rate=1e-2, max_epochs=2, patience=2)
+
+
+@pytest.fixture(scope="module")
+def market():
+    return make_market(stocks=12, days=180, leaders=2, seed=3)
+
+
+def changed_after(panel, day):
+    closes = panel.closes.copy()
+    later = closes[day + 1 :]
+    later *= np.exp(np.random.default_rng(0).normal(scale=0.2, size=later.shape))
+    later[::3, ::4] = np.nan
+    return Panel(closes, panel.dates, panel.tickers)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_no_price_after_a_day_changes_what_a_network_predicts_for_it(market, name):
+    samples = leak_free(market.panel)
+    day = samples.test.start + 3
+    after = leak_free(changed_after(market.panel, day))
+    before = learn(name, samples, market.relations, TINY, seed=0)  # trained, chosen and asked anew on either side
+    again = learn(name, after, market.relations, TINY, seed=0)
+    assert np.array_equal(before.p[:4], again.p[:4])
+    assert not np.array_equal(before.p[4:], again.p[4:])
+    assert before.validation_ic == again.validation_ic
+
+
+@pytest.mark.parametrize("name", [RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR])
+def test_nor_what_a_baseline_predicts(market, name):
+    samples = leak_free(market.panel)
+    day = samples.test.start + 3
+    after = leak_free(changed_after(market.panel, day))
+    assert np.array_equal(simple(name, samples, 0).p[:4], simple(name, after, 0).p[:4])
+
+
+def test_training_reads_no_target_of_the_later_parts(market):
+    samples = leak_free(market.panel)
+    other = dataclasses.replace(samples, target=samples.target.clone())
+    other.target[samples.train.stop :] = 0.1 * torch.randn(other.target[samples.train.stop :].shape).double()
+    for one, two in zip(standardised_targets(samples), standardised_targets(other), strict=True):
+        counted = standardised_targets(samples)[1]
+        assert one == two if isinstance(one, float) else torch.equal(one[counted], two[counted])
+    assert not standardised_targets(samples)[1][samples.train.stop :].any()
+
+
+def test_past_returns_are_those_of_the_closes():
+    closes = make_market(stocks=8, days=150, leaders=1).panel.closes
+    closes[100:103, 0] = np.nan
+    panel = Panel(closes, tuple(str(np.datetime64("2020-01-01") + t) for t in range(150)), tuple("ABCDEFGH"))
+    returns = past_returns(leak_free(panel)).numpy()
+    expected = np.nan_to_num(closes[1:] / closes[:-1] - 1)
+    # a target's rounding: the ratio of the same two closes
+    np.testing.assert_allclose(returns[1:], expected, atol=1e-15)
+
+
+def test_windows_cover_every_day_once():
+    for shuffled in (True, False):
+        for days in (range(5, 38), range(0, 4)):
+            covered = sorted(day for begin, end in Windows(days, 8, shuffled) for day in range(begin, end))
+            assert covered == list(days)
+
+
+def test_a_linear_forecast_finds_a_linear_rule():
+    generator = np.random.default_rng(0)
+    returns = np.zeros((400, 40))
+    for t in range(1, 400):  # each return is partly the last one's reverse
+        returns[t] = -0.5 * returns[t - 1] + generator.normal(scale=0.01, size=40)
+    dates = tuple(str(np.datetime64("2020-01-01") + t) for t in range(400))
+    panel = Panel(np.cumprod(1 + returns, axis=0), dates, tuple(f"S{i}" for i in range(40)))
+    samples = leak_free(panel)
+    for name in (AUTOREGRESSION, LINEAR):
+        ic = score(simple(name, samples, 0).p, samples, 0.0)["metrics"]["ic"]
+        assert ic == pytest.approx(0.5, abs=0.03)  # the rule's own correlation; 75 days of 40 stocks
+    assert score(simple(YESTERDAY, samples, 0).p, samples, 0.0)["metrics"]["ic"] == pytest.approx(-0.5, abs=0.03)
+
+
+def test_scores_of_holding_everything_and_of_the_papers(market):
+    samples = leak_free(market.panel)
+    held = score(simple(HOLD, samples, 0).p, samples, 0.001, everything=True)
+    y = samples.target[samples.test.start : samples.test.stop].mean(1)
+    assert (
+        held["metrics"]["return1"] == held["metrics"]["return5"] == pytest.approx(float((1 + y).prod() - 1), rel=1e-12)
+    )
+    assert held["metrics"]["turnover"] == pytest.approx(1 / len(y), rel=1e-12)
+    theirs = published(market.panel)
+    leak = simple(LEAK, theirs, 0)
+    valid = theirs.usable("test").numpy()
+    y = theirs.target[theirs.test.start : theirs.test.stop].numpy()
+    expected = np.mean([np.corrcoef(p * v, r * v)[0, 1] for p, r, v in zip(leak.p, y, valid, strict=True)])
+    assert score(leak.p, theirs, 0.0)["metrics"]["ic"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_script_draws_from_its_json_alone_and_takes_up_where_it_stopped(tmp_path, monkeypatch):
+    settings = stocks.Settings(quick=True, seeds=2, epochs=2, hidden=4, jobs=1, results=tmp_path)
+    code = stocks.main(settings)
+    assert code in (0, 1)  # two epochs need not find anything
+    result = json.loads((tmp_path / "quick.json").read_text())
+    assert stocks_report.models(result) == [HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR, *LEARNED, ORACLE]
+    assert code == int(not all(holds for _, holds in stocks_report.checks(result)))
+    before = (tmp_path / "quick_returns.png").read_bytes()
+    monkeypatch.setattr(stocks, "learn", None)
+    stocks.main(settings)  # every run was finished before
+    monkeypatch.setattr(stocks, "run_sweep", None)
+    stocks.main(dataclasses.replace(settings, report_only=True))
+    assert (tmp_path / "quick_returns.png").read_bytes() == before
+    assert stocks_report.markdown(result).count("\n") == 2 + len(stocks_report.models(result))
+
+
+def test_real_files_under_a_published_protocol(tmp_path, capsys):
+    market = make_market(stocks=8, days=120, leaders=1)
+    rows = [
+        f"{date},{','.join(map(str, closes))}"
+        for date, closes in zip(market.panel.dates, market.panel.closes, strict=True)
+    ]
+    prices = tmp_path / "closes.csv"
+    prices.write_text(f"Date,{','.join(market.panel.tickers)}\n" + "\n".join(rows) + "\n")
+    groups = tmp_path / "groups.json"
+    groups.write_text(json.dumps({"all": list(market.panel.tickers)}))
+    settings = stocks.Settings(
+        prices=str(prices), relations=(str(groups),), neighbours=2, protocol="stockmixer", models=("LSTM+GCN",),
+        seeds=1, epochs=1, hidden=4, jobs=1, results=tmp_path,
+    )  # fmt: skip
+    assert stocks.main(settings) == 0
+    result = json.loads((tmp_path / "closes_stockmixer.json").read_text())
+    assert result["data"]["types"] == {"all": 56, "correlation": result["data"]["types"]["correlation"]}
+    assert str(tmp_path) not in json.dumps(result["data"])
+    assert "looks ahead:" in capsys.readouterr().out
+    assert stocks_report.runs_of(result, LEAK)
+
+
+def test_a_run_is_another_one_on_other_data(tmp_path):
+    path = tmp_path / "closes.csv"
+    path.write_text("Date,A\n2020-01-01,1\n")
+    source = stocks.Source(path, (), adjusted=False)
+    first = stocks.digest(source)
+    assert stocks.digest(dataclasses.replace(source, adjusted=True)) != first
+    path.write_text("Date,A\n2020-01-01,2\n")
+    assert stocks.digest(source) != first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"models": ("GPT",)}, "models: got GPT; expected some of LSTM"),
+        ({"seeds": 0}, "seeds=0; expected 1 or more"),
+        ({"cost": 2.0}, "cost=2.0; expected 0 to 1"),
+        ({"protocol": "rsr"}, "are for real prices; give --prices too"),
+    ],
+)
+def test_wrong_settings_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        stocks.Settings(**arguments)
+
+
+def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="none of the published files"):
+        stocks.find("nowhere/prices.csv")
+    (tmp_path / "mine.npz").write_bytes(b"")
+    assert stocks.find("mine.npz") == tmp_path / "mine.npz"
