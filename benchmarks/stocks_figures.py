@@ -196,4 +196,4 @@ def _name(result: dict[str, Any]) -> str:
     data = result["data"]
     if data["prices"] == "synthetic":
         return "synthetic market"
-    return f"{data['prices'].split('.')[0]}, {result['protocol']}"
+    return f"{data['prices'].split('.')[0].replace('_', ' ')}, {result['protocol']}"

@@ -53,7 +53,8 @@ def make_market(
     lead nobody: a model without relations is at chance. One with relations must also remember for L days. The
     expectation is the sum's, of variance :math:`s^2 \sigma^2` for half of the stocks and 0 for the others, so that
     across many stocks the best IC is :math:`s / \sqrt 2`. Every leader has K followers too, and every edge of the
-    second type goes from a leader to a follower of others, so that no degree gives the types away.
+    second type goes from a leader to a follower of others, so that no degree gives the types away. Who weighs both
+    types alike sees the sum of 2 K shocks of which K count, and finds at most :math:`1 / \sqrt 2` of what is possible.
 
     Args:
         stocks: N, even.
