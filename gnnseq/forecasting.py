@@ -174,8 +174,8 @@ class Run:
     horizons: tuple[int, ...] = (1, 2, 4, 8)
     learning_rate: float = 2e-2
     weight_decay: float = 1e-2
-    max_epochs: int = 200
-    patience: int = 20
+    max_epochs: int = 150
+    patience: int = 15
 
 
 def select(run: Run) -> dict[str, Any]:

@@ -1,0 +1,234 @@
+"""Do relations help to forecast an epidemic, and does any network beat a five-parameter autoregression?
+
+    python benchmarks/forecasting.py            chickenpox and England Covid, ten seeds
+    python benchmarks/forecasting.py --quick    an epidemic made up on a ring, two seeds, no data needed: seconds
+
+Every protocol's test part is the last fifth, in time order. The number of epochs and the width are chosen on the last
+fifth of what is before it; then the network is trained anew on all of that, as the autoregressions are, and forecasts
+the test part once. The data are downloaded once; GNNSEQ_DATA names a folder that has them.
+
+Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 2: the data cannot be had, or a setting
+is wrong.
+"""
+
+import dataclasses
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from forecasting_figures import figures, layout
+from forecasting_report import print_report
+from rich.console import Console
+
+from gnnseq.autoregression import autoregression, mean, persistence
+from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Statistics, Values
+from gnnseq.experiments import UnreadableResultError, provenance, read_json, run_sweep, write_json
+from gnnseq.forecasting import MODELS, Run, forecast, select
+
+SELECTING = 2  # seeds that the width is chosen with
+HORIZONS = Run.horizons
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """An epidemic, what is known when it is forecast, and who forecasts it.
+
+    Attributes:
+        lags: Steps that the networks read.
+        paths: Steps that their linear path reads, one arm each; 0 for a network without one.
+        orders: Of the pooled autoregressions; the first is what everything else is tested against.
+    """
+
+    name: str
+    title: str
+    epidemic: str
+    statistics: Statistics
+    lags: int
+    paths: tuple[int, ...]
+    orders: tuple[int, ...]
+
+
+PROTOCOLS = (
+    Protocol("published", "Chickenpox, 4 weeks of history, scaled by all weeks as published",
+             "chickenpox", "all", 4, (0, 4), (4, 8)),
+    Protocol("training", "Chickenpox, 4 weeks of history, scaled by the training weeks",
+             "chickenpox", "training", 4, (4,), (4, 8)),
+    Protocol("year", "Chickenpox, a year of history: 52 weeks for linear paths, 4 for networks",
+             "chickenpox", "training", 4, (52,), (52, 4)),
+    Protocol("covid", "England Covid, 8 days of history, scaled by the training days",
+             "england_covid", "training", 8, (0, 8), (8, 4)),
+)  # fmt: skip
+QUICK = (Protocol("planted", "Planted on a ring", "planted", "training", 4, (0, 4), (4, 8)),)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Forecasts of epidemics by networks and by autoregressions."""
+
+    quick: bool = False
+    """A made-up epidemic, two seeds, few epochs: shows that the script works, needs no data."""
+    report_only: bool = False
+    """Rebuild tables and figures from the JSON, train nothing."""
+    results: Path = Path(__file__).resolve().parent / "results" / "forecasting"
+    """Folder of JSON and figures; finished runs are kept in its subfolder cache/."""
+    jobs: int = -1
+    """Processes, one thread each; -1 means every core."""
+    seeds: int = 10
+    """Networks of each kind."""
+    sizes: tuple[int, ...] = (8, 16)
+    """Hidden channels to choose from, on validation."""
+    max_epochs: int = Run.max_epochs
+    """Most epochs of a training."""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"--seeds: got {self.seeds}; expected at least 1")
+        if not self.sizes or min(self.sizes) < 1:
+            raise ValueError(f"--sizes: got {self.sizes}; expected widths of at least 1")
+        if self.max_epochs < 1:
+            raise ValueError(f"--max-epochs: got {self.max_epochs}; expected at least 1")
+
+    @property
+    def name(self) -> str:
+        """What the results are called: a changed study must not overwrite the original's."""
+        plain = Settings(self.quick, self.report_only, self.results, self.jobs)
+        return ("quick" if self.quick else "forecasting") if self == plain else "custom"
+
+    def scaled(self) -> "Settings":
+        """With what --quick makes smaller."""
+        if not self.quick:
+            return self
+        small = {"seeds": min(self.seeds, 2), "sizes": self.sizes[:1], "max_epochs": min(self.max_epochs, 40)}
+        return dataclasses.replace(self, **small)
+
+
+def arms(protocols: tuple[Protocol, ...], settings: Settings) -> list[tuple[Protocol, Run]]:
+    """Every kind of network, with seed 0 and no width yet."""
+    return [
+        (protocol, Run(protocol.epidemic, model, seed=0, statistics=protocol.statistics, lags=protocol.lags, path=path,
+                       hidden=0, max_epochs=settings.max_epochs))
+        for protocol in protocols for path in protocol.paths for model in MODELS
+    ]  # fmt: skip
+
+
+def baselines(epidemic: Epidemic, orders: tuple[int, ...]) -> dict[str, Values]:
+    """Forecasts [W, K, N] by name, the first of which is the one to beat."""
+    first, second = orders
+    return {
+        f"AR({first})": autoregression(epidemic, first, HORIZONS),
+        f"AR({second})": autoregression(epidemic, second, HORIZONS),
+        **({f"AR({first}), one a node": autoregression(epidemic, first, HORIZONS, pooled=False)} if first < 52 else {}),
+        f"AR({first}) + neighbours": autoregression(epidemic, first, HORIZONS, neighbours=True),
+        "mean": mean(epidemic, HORIZONS),
+        "persistence": persistence(epidemic, HORIZONS),
+    }
+
+
+def errors(epidemic: Epidemic, forecasts: list[Values]) -> dict[str, Any]:
+    """Mean squared errors of forecasts [W, K, N], averaged over the list where a row is of steps or nodes."""
+    _, start, stop = epidemic.starts
+    squares = np.stack([(each - epidemic.values[start:stop, None]) ** 2 for each in forecasts])  # [runs, W, K, N]
+
+    def rows(values: Values) -> Any:
+        return [[float(f"{value:.5g}") for value in row] for row in values]
+
+    return {
+        "by_horizon": rows(squares.mean((1, 3))),  # [runs, K]
+        "by_step": rows(squares.mean((0, 3))),  # [W, K]
+        "by_node": rows(squares.mean((0, 1)).T),  # [N, K]
+    }
+
+
+def study(protocols: tuple[Protocol, ...], settings: Settings, console: Console) -> list[dict[str, Any]]:
+    """Choose widths on validation, forecast with them, and hold everything against what happened."""
+    cache = settings.results / "cache"
+    kinds = arms(protocols, settings)
+
+    def sweep(function: Callable[[Run], Any], runs: list[Run], folder: str) -> list[dict[str, Any]]:
+        return run_sweep(function, runs, cache / folder, settings.jobs, console=console)
+
+    tries = [
+        dataclasses.replace(run, hidden=hidden, seed=seed)
+        for _, run in kinds for hidden in settings.sizes for seed in range(min(SELECTING, settings.seeds))
+    ]  # fmt: skip
+    scores: dict[Run, list[float]] = {}
+    for run, record in zip(tries, sweep(select, tries, "widths"), strict=True):
+        scores.setdefault(dataclasses.replace(run, seed=0), []).append(record["result"]["validation"])
+    widths = [
+        {hidden: statistics.fmean(scores[dataclasses.replace(run, hidden=hidden)]) for hidden in settings.sizes}
+        for _, run in kinds
+    ]
+    chosen = [
+        dataclasses.replace(run, hidden=min(width, key=width.__getitem__), seed=seed)
+        for (_, run), width in zip(kinds, widths, strict=True) for seed in range(settings.seeds)
+    ]  # fmt: skip
+    records = iter(sweep(forecast, chosen, "forecasts"))
+
+    found: dict[str, dict[str, Any]] = {}
+    for protocol in protocols:
+        epidemic = EPIDEMICS[protocol.epidemic]().standardized(protocol.statistics)
+        of_nothing = baselines(epidemic, protocol.orders)
+        found[protocol.name] = {
+            **dataclasses.asdict(protocol),
+            "step": epidemic.step,
+            "starts": epidemic.starts,
+            **layout(epidemic),
+            "baselines": {name: errors(epidemic, [values]) for name, values in of_nothing.items()},
+            "networks": [],
+        }
+    for (protocol, _), width in zip(kinds, widths, strict=True):
+        epidemic = EPIDEMICS[protocol.epidemic]().standardized(protocol.statistics)
+        runs = [next(records) for _ in range(settings.seeds)]
+        forecasts = [np.array(record["result"]["forecasts"]) for record in runs]
+        found[protocol.name]["networks"].append({
+            "settings": runs[0]["settings"],
+            "validation_by_width": {str(hidden): round(score, 5) for hidden, score in width.items()},
+            "runs": [
+                {"seed": record["settings"]["seed"], "seconds": record["seconds"], "commit": record["commit"],
+                 "validation": record["result"]["validation"], "epochs": record["result"]["epochs"]}
+                for record in runs
+            ],
+            **errors(epidemic, forecasts),
+            "together": errors(epidemic, [np.mean(forecasts, 0)]),
+        })  # fmt: skip
+    return list(found.values())
+
+
+def main(settings: Settings) -> int:
+    console = Console()
+    stem = settings.results / settings.name
+    path = stem.with_suffix(".json")
+    if not settings.report_only:
+        protocols = QUICK if settings.quick else PROTOCOLS
+        for protocol in protocols:
+            EPIDEMICS[protocol.epidemic]()  # data that cannot be had are missed here, not in a process of the sweep
+        found = study(protocols, settings.scaled(), console)
+        write_json(
+            path,
+            {"experiment": "forecasting", "provenance": provenance(), "horizons": HORIZONS, "protocols": found},
+            indent=None,
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
+    result = read_json(path)
+    print_report(result, console)
+    for figure in figures(result, stem):
+        console.print(f"wrote {figure}", highlight=False, soft_wrap=True)
+    console.print(f"from  {path}", highlight=False, soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff,))))
+    except (ConnectionError, FileNotFoundError, UnreadableResultError, ValueError) as error:
+        print(f"forecasting.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\ninterrupted; finished runs are kept and the same command continues", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,168 @@
+"""Error by horizon, and where on the graph it is, from the JSON alone."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import networkx as nx
+import numpy as np
+from forecasting_report import LABELS, label, preferred, reference
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
+from matplotlib.lines import Line2D
+from panels import legend, panels
+
+from gnnseq.data.epidemics import Epidemic
+from gnnseq.plots import COLORS, save_figure, style
+
+LOOKS = {
+    "LSTM": ("blue", "o"),
+    "GCN": ("purple", "s"),
+    "time_then_space": ("green", "^"),
+    "space_then_time": ("orange", "v"),
+    "space_time": ("vermillion", "D"),
+}
+LINKS = 2  # strongest of every node that are drawn where the graph changes
+# A layout knows no compass. These lie in the west, the east, the north and the south of Hungary.
+COMPASS = ("Vas", "Szabolcs", "Borsod", "Baranya")
+
+
+def layout(epidemic: Epidemic) -> dict[str, Any]:
+    """Names, places and undirected links of the nodes: JSON values, so that a figure needs no data.
+
+    Where edges have weights, those of all steps are added up, and a node is drawn with its strongest links and those
+    of a spanning tree.
+    """
+    totals: dict[tuple[int, int], float] = {}
+    for edge_index, edge_weight in epidemic.graphs:
+        weights = [1.0] * edge_index.size(1) if edge_weight is None else edge_weight.tolist()
+        for (source, target), weight in zip(edge_index.T.tolist(), weights, strict=True):
+            if source != target:
+                pair = (min(source, target), max(source, target))
+                totals[pair] = totals.get(pair, 0.0) + weight
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(epidemic.nodes)))
+    graph.add_weighted_edges_from((*pair, weight) for pair, weight in sorted(totals.items()))
+    if any(weight is not None for _, weight in epidemic.graphs):
+        strong = list(nx.maximum_spanning_edges(graph, data=False))
+        for node in graph:
+            strong += sorted(graph.edges(node), key=lambda edge: -graph.edges[edge]["weight"])[:LINKS]
+        graph = graph.edge_subgraph(strong).copy()
+    places = nx.kamada_kawai_layout(graph, weight=None, pos=nx.circular_layout(sorted(graph)))
+    xy = np.array([places[node] for node in range(len(epidemic.nodes))])
+    if set(COMPASS) <= set(epidemic.nodes):
+        west, east, north, south = (xy[epidemic.nodes.index(name)] for name in COMPASS)
+        across = (east - west) / np.linalg.norm(east - west)
+        up = np.array([-across[1], across[0]])
+        xy = xy @ np.column_stack([across, up * np.sign((north - south) @ up)])
+    return {
+        "nodes": list(epidemic.nodes),
+        "places": [[round(float(value), 3) for value in place] for place in xy],
+        "links": [[int(min(edge)), int(max(edge))] for edge in sorted(graph.edges)],
+    }
+
+
+def figures(result: dict[str, Any], stem: Path) -> list[Path]:
+    paths = list(save_figure(_horizons(result), stem.with_name(f"{stem.name}_horizons")))
+    drawn: set[str] = set()
+    for protocol in reversed(result["protocols"]):  # the protocols with the training part's statistics come last
+        if protocol["epidemic"] not in drawn:
+            drawn.add(protocol["epidemic"])
+            paths += save_figure(_map(protocol, result), stem.with_name(f"{stem.name}_{protocol['epidemic']}"))
+    return paths
+
+
+def _horizons(result: dict[str, Any]) -> Figure:
+    """A column a protocol: the error above, what it is of the reference's below."""
+    horizons, protocols = result["horizons"], result["protocols"]
+    with style():
+        seeds = len(protocols[0]["networks"][0]["runs"])
+        figure, axes = panels(
+            2, len(protocols), "Forecasts of epidemics by horizon",
+            f"Mean squared error on the last fifth of the steps, standardised; mean and range over {seeds} seeds. "
+            "Networks beside a linear path, which is an\nautoregression; its error is the reference of the lower row. "
+            "Persistence is left out where it is off the scale.",
+        )  # fmt: skip
+        x = np.arange(len(horizons))
+        for column, protocol in enumerate(protocols):
+            above, below = axes[:, column]
+            base = np.array(protocol["baselines"][reference(protocol)]["by_horizon"][0])
+            for panel, scale in ((above, np.ones(len(base))), (below, base)):
+                panel.plot(x, base / scale, color=COLORS["ink"], lw=1.6)
+                for name, dashes in (("mean", ":"), ("persistence", "--")):
+                    line = np.array(protocol["baselines"][name]["by_horizon"][0])
+                    if panel is above and line.max() < 1.6 * base.max():
+                        panel.plot(x, line, color=COLORS["ink"], lw=1.6, ls=dashes)
+                for network in protocol["networks"]:
+                    if network["settings"]["path"]:
+                        color, marker = LOOKS[network["settings"]["model"]]
+                        runs = np.array(network["by_horizon"]) / scale
+                        panel.plot(x, runs.mean(0), color=COLORS[color], marker=marker)
+                        panel.fill_between(x, runs.min(0), runs.max(0), color=COLORS[color], alpha=0.15, lw=0)
+            above.set_title(protocol["name"])
+            below.set(xlabel=f"{protocol['step']}s ahead", xticks=x, xticklabels=horizons)
+        axes[0, 0].set(ylabel="mean squared error", ylim=(0, None))
+        axes[1, 0].set_ylabel("of the AR's error")
+        handles = [
+            Line2D([], [], color=COLORS[color], marker=marker, label=LABELS[model])
+            for model, (color, marker) in LOOKS.items()
+        ]
+        for name, dashes in (("AR", "-"), ("mean", ":"), ("persistence", "--")):
+            handles.append(Line2D([], [], color=COLORS["ink"], lw=1.6, ls=dashes, label=name))
+        legend(figure, handles=handles, ncols=len(handles), handlelength=1.6)
+    return figure
+
+
+def _map(protocol: dict[str, Any], result: dict[str, Any]) -> Figure:
+    """The graph twice: each node's error of the autoregression, and what the network preferred by validation adds."""
+    base = np.array(protocol["baselines"][reference(protocol)]["by_node"])[:, 0]
+    with_graph = [n for n in protocol["networks"] if n["settings"]["model"] != "LSTM" and n["settings"]["path"]]
+    network = preferred(with_graph)
+    change = 100 * (np.array(network["by_node"])[:, 0] / base - 1)
+    named = len(base) <= 30
+    with style():
+        # Places are fixed; layout="none" would fall back to the style's layout when the figure is saved again.
+        figure = Figure(figsize=(15, 8.4), layout=PlaceHolderLayoutEngine(True, True))
+        most = max(float(np.abs(change).max()), 1.0)
+        drawings = (
+            (0.01, base, "viridis", Normalize(base.min(), base.max()),
+             f"mean squared error of {reference(protocol)}"),
+            (0.51, change, "RdBu_r", TwoSlopeNorm(0, -most, most), f"change by {label(network)}, %"),
+        )  # fmt: skip
+        for side, values, colors, norm, title in drawings:
+            panel = figure.add_axes((side, 0.17, 0.48, 0.7))
+            _draw(panel, protocol, values, matplotlib.colormaps[colors], norm, named)
+            scale = figure.add_axes((side + 0.1, 0.14, 0.28, 0.022))
+            bar = figure.colorbar(matplotlib.cm.ScalarMappable(norm, colors), cax=scale, orientation="horizontal")
+            bar.set_label(title)
+            bar.outline.set_visible(False)
+        better = int((change < 0).sum())
+        figure.text(0.015, 0.975, f"Where the error is, one {protocol['step']} ahead", va="top", fontsize="x-large")
+        figure.text(
+            0.015, 0.925,
+            f"{protocol['title']}. {label(network)} is better at {better} of {len(change)} nodes; "
+            f"blue is better, mean over {len(network['runs'])} seeds.",
+            va="top",
+        )  # fmt: skip
+        links = "Lines join neighbours" if named else "Lines are the strongest movements of people"
+        note = f"{links}; places come from the graph, not from a map."
+        figure.text(0.015, 0.015, note, va="bottom", fontsize="small")
+    return figure
+
+
+def _draw(panel: Axes, protocol: dict[str, Any], values: np.ndarray, colors: Any, norm: Normalize, named: bool) -> None:
+    xy = np.array(protocol["places"])
+    for source, target in protocol["links"]:
+        panel.plot(*xy[[source, target]].T, color="#b9b9b9", lw=1.2, zorder=1)
+    panel.scatter(
+        *xy.T, c=values, cmap=colors, norm=norm, s=420 if named else 130, edgecolors=COLORS["ink"], lw=0.8, zorder=2
+    )
+    if named:
+        for name, place in zip(protocol["nodes"], xy, strict=True):
+            panel.annotate(
+                name, place, xytext=(0, -14), textcoords="offset points", ha="center", va="top", fontsize=11, zorder=3
+            )
+    panel.set_axis_off()
+    panel.margins(0.1)
