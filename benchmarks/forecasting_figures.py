@@ -33,7 +33,7 @@ def layout(epidemic: Epidemic) -> dict[str, Any]:
     """Names, places and undirected links of the nodes: JSON values, so that a figure needs no data.
 
     Where edges have weights, those of all steps are added up, and a node is drawn with its strongest links and those
-    of a spanning tree.
+    of a spanning tree. Nodes apart from the largest connected part stand in a row below it.
     """
     totals: dict[tuple[int, int], float] = {}
     for edge_index, edge_weight in epidemic.graphs:
@@ -49,8 +49,12 @@ def layout(epidemic: Epidemic) -> dict[str, Any]:
         strong = list(nx.maximum_spanning_edges(graph, data=False))
         for node in graph:
             strong += sorted(graph.edges(node), key=lambda edge: -graph.edges[edge]["weight"])[:LINKS]
-        graph = graph.edge_subgraph(strong).copy()
-    places = nx.kamada_kawai_layout(graph, weight=None, pos=nx.circular_layout(sorted(graph)))
+        graph = nx.create_empty_copy(graph)
+        graph.add_edges_from(strong)
+    whole = graph.subgraph(sorted(max(nx.connected_components(graph), key=len)))
+    places = nx.kamada_kawai_layout(whole, weight=None, pos=nx.circular_layout(sorted(whole)))
+    apart = [node for node in graph if node not in whole]
+    places |= {node: np.array([-1 + 0.1 * place, -1.15]) for place, node in enumerate(apart)}
     xy = np.array([places[node] for node in range(len(epidemic.nodes))])
     if set(COMPASS) <= set(epidemic.nodes):
         west, east, north, south = (xy[epidemic.nodes.index(name)] for name in COMPASS)

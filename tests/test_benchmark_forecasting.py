@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # as when the script is run
 
 import forecasting as script
+import forecasting_figures as figures
 import forecasting_report as report
 
 from gnnseq import forecasting
-from gnnseq.data.epidemics import planted
+from gnnseq.data.epidemics import Epidemic, planted
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,14 @@ def test_figures_and_table_are_rebuilt_from_the_json_alone(made, monkeypatch, ca
     assert "Validation prefers" in shown
     assert "…" not in shown.replace("… ", "")
     assert "| GCN alone + linear path |" in report.markdown(result)
+
+
+def test_a_node_without_links_has_a_place_too():
+    edges = torch.tensor([[0, 1, 3], [1, 2, 3]])
+    epidemic = Epidemic(np.zeros((9, 4)), tuple("abcd"), ((edges, torch.ones(3)),), "day", lags=4)
+    found = figures.layout(epidemic)
+    assert found["links"] == [[0, 1], [1, 2]]
+    assert len({tuple(place) for place in found["places"]}) == 4
 
 
 def test_what_is_preferred_is_decided_on_validation():
