@@ -36,6 +36,7 @@ from stocks_models import (
     Forecast,
     Training,
     learn,
+    seconds_at_most,
     simple,
 )
 from stocks_report import checks, figures, print_report
@@ -47,7 +48,7 @@ from gnnseq.data.panel import Panel
 from gnnseq.data.prices import load_prices
 from gnnseq.data.relations import Relations, join, load_relations, nearest
 from gnnseq.data.stocks import Samples, leak_free, published, training_returns
-from gnnseq.experiments import UnreadableResultError, provenance, read_json, run_sweep, write_json
+from gnnseq.experiments import UnreadableResultError, one_thread, provenance, read_json, run_sweep, write_json
 
 Protocol = Literal["leak-free", "rsr", "stockmixer"]
 NEIGHBOURS = 10
@@ -244,6 +245,18 @@ def measure(run: Run, source: Source | None) -> dict[str, Any]:
     return {**scored, "validation_ic": forecast.validation_ic, "about": forecast.about}
 
 
+@functools.lru_cache
+def _seconds(run: Run, source: Source | None) -> float:
+    _, samples, relations, _ = load(source, run.synthetic, 0, run.protocol, run.neighbours)
+    with one_thread():
+        return seconds_at_most(run.model, samples, relations, run.training)
+
+
+def seconds(run: Run, source: Source | None) -> float:
+    """How long a run takes at most; baselines take next to nothing."""
+    return _seconds(dataclasses.replace(run, seed=0), source) if run.model in LEARNED else 1.0
+
+
 def describe(settings: Settings, source: Source | None, first: Run) -> dict[str, Any]:
     """What was found in the data, as JSON values."""
     panel, samples, relations, market = load(source, first.synthetic, 0, first.protocol, first.neighbours)
@@ -279,7 +292,12 @@ def main(settings: Settings) -> int:
         source = settings.source()
         runs = settings.runs(source)
         records = run_sweep(
-            functools.partial(measure, source=source), runs, settings.results / "cache", settings.jobs, console=console
+            functools.partial(measure, source=source),
+            runs,
+            settings.results / "cache",
+            settings.jobs,
+            functools.partial(seconds, source=source),
+            console,
         )
         result = {
             "experiment": "stocks",

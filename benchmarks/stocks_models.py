@@ -3,6 +3,7 @@
 Letters: T days, N stocks, F features, H hidden channels, E edges, R types of relation.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -167,6 +168,20 @@ class Forecast:
     p: np.ndarray
     validation_ic: float | None
     about: dict[str, Any]
+
+
+def seconds_at_most(name: str, samples: Samples, relations: Relations, training: Training) -> float:
+    """Time of a training that takes all its epochs, from one window done now; a prediction takes a third of a step."""
+    learner = Learner(
+        Forecaster(samples.x.size(2), training.hidden, relations, LEARNED[name]), samples, relations, training
+    )
+    window = (samples.train.start, min(samples.train.start + training.window, samples.train.stop))
+    elapsed = 0.0
+    for _ in range(2):  # the first prepares the graph
+        begin = time.perf_counter()
+        learner.training_step(window).backward()
+        elapsed = time.perf_counter() - begin
+    return elapsed * training.max_epochs * (len(samples.train) + len(samples.validation) / 3) / training.window
 
 
 def learn(name: str, samples: Samples, relations: Relations, training: Training, seed: int) -> Forecast:
