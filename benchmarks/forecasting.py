@@ -40,7 +40,8 @@ class Protocol:
 
     Attributes:
         lags: Steps that the networks read.
-        paths: Steps that their linear path reads, one arm each; 0 for a network without one.
+        paths: Steps that their linear path reads, one arm each; 0 for a network without one. Where a network knows the
+            graph, so does its path.
         orders: Of the pooled autoregressions; the first is what everything else is tested against.
     """
 
@@ -111,7 +112,7 @@ def arms(protocols: tuple[Protocol, ...], settings: Settings) -> list[tuple[Prot
     """Every kind of network, with seed 0 and no width yet."""
     return [
         (protocol, Run(protocol.epidemic, model, seed=0, statistics=protocol.statistics, lags=protocol.lags, path=path,
-                       hidden=0, max_epochs=settings.max_epochs))
+                       neighbours=path > 0 and model != "LSTM", hidden=0, max_epochs=settings.max_epochs))
         for protocol in protocols for path in protocol.paths for model in MODELS
     ]  # fmt: skip
 

@@ -22,8 +22,9 @@ PUBLISHED = "1.11-1.13"  # mean squared errors of spatio-temporal networks in th
 
 
 def label(network: dict[str, Any]) -> str:
-    path = network["settings"]["path"]
-    return LABELS[network["settings"]["model"]] + (f" + AR({path})" if path else "")
+    settings = network["settings"]
+    path = f" + AR({settings['path']}){'n' if settings['neighbours'] else ''}" if settings["path"] else ""
+    return LABELS[settings["model"]] + path
 
 
 def reference(protocol: dict[str, Any]) -> str:
@@ -100,7 +101,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
             f"Mean squared error 1 to {horizons[-1]} {step}s ahead, {step}s {first} to {stop - 1}; mean (± standard "
             f"deviation) over {seeds} seeds. %, p: change against {reference(protocol)} 1 {step} ahead, paired over "
             f"{stop - first} {step}s (Diebold and Mariano), not corrected for the number of rows. below: seeds that "
-            "are below it."
+            "are below it. n: the linear path reads neighbours too."
         )
         if protocol["name"] == "published":
             caption += f" Published networks: {PUBLISHED} 1 week ahead."

@@ -6,6 +6,7 @@ Letters: N nodes, H hidden channels, L lags, P lags of the linear path, B window
 The module needs the extra packages of the experiments (lightning).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gnnseq.autoregression import least_squares
-from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Statistics, Windows
+from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Statistics, Values, Windows
 from gnnseq.layers import GCN, LSTM, TemporalGCN
 from gnnseq.schedule import packed_paths
 from gnnseq.training import fit
@@ -33,9 +34,10 @@ Part = tuple[tuple[Tensor, Any, Any], Tensor, Tensor]  # what the network reads,
 class Forecaster(nn.Module):
     """A network over time, over relations, or over both, beside a linear path.
 
-    y_{i,k} = a_k + sum_l w_{kl} x_{i,t-l} + network(x)_{i,k}
+    y_{i,k} = a_k + sum_l w_{kl} x_{i,t-l} + sum_l v_{kl} (A x)_{i,t-l} + network(x)_{i,k}
 
-    The linear path is an autoregression fitted before, or missing. The network's last layer starts at zero where there
+    The linear path is an autoregression fitted before, on the node alone or also on its neighbours' normalised means
+    A x, or missing. The network's last layer starts at zero where there
     is one: training begins at the autoregression and learns what that leaves over.
 
     Args:
@@ -44,11 +46,11 @@ class Forecaster(nn.Module):
         lags: L.
         hidden_channels: H.
         horizons: K.
-        linear: The path's coefficients [P + 1, K], the constant last, as
-            :func:`~gnnseq.autoregression.least_squares` gives them.
+        linear: The path's coefficients [C P + 1, K], the constant last, as
+            :func:`~gnnseq.autoregression.least_squares` gives them for C channels: the values, and A x or not.
 
-    Shapes: x [max(L, P), N, 1], of which the network and the path read their last L and P steps; edge_index [2, E] and
-    edge_weight [E], or lists of L of them; gives [N, K].
+    Shapes: x [max(L, P), N, C], of which the network reads the last L steps of the first channel and the path the last
+    P of all; edge_index [2, E] and edge_weight [E], or lists of L of them; gives [N, K].
 
     Example:
         >>> model = Forecaster("space_time", lags=4, hidden_channels=8, horizons=2)
@@ -82,8 +84,7 @@ class Forecaster(nn.Module):
         self, x: Tensor, edge_index: Tensor | list[Tensor], edge_weight: Tensor | list[Tensor] | None
     ) -> Tensor:
         """Forecasts [N, K]."""
-        history = x.squeeze(2).T  # [N, max(L, P)]
-        x = x[-self.lags :]
+        whole, x = x, x[-self.lags :, :, :1]
         y: Tensor
         if self.model == "LSTM":
             h, _ = self.recurrence(x.flatten(0, 1), packed_paths([x.size(0)] * x.size(1)))  # [L * N, H]
@@ -98,17 +99,24 @@ class Forecaster(nn.Module):
         if self.linear is None:
             return y
         w, a = self.linear[:-1], self.linear[-1]
-        return y + history[:, -len(w) :] @ w + a
+        history = whole[-len(w) // whole.size(2) :].permute(1, 2, 0).flatten(1)  # [N, C * P]
+        return y + history @ w + a
 
 
-def batch(epidemic: Epidemic, windows: Windows, lags: int) -> tuple[Tensor, Any, Any]:
+def batch(epidemic: Epidemic, channels: Sequence[Windows], lags: int) -> tuple[Tensor, Any, Any]:
     """Windows side by side as one graph of B * N nodes.
 
+    Args:
+        epidemic: Whose graphs they lie on.
+        channels: C panels in the same windows, the epidemic's own first.
+        lags: L.
+
     Returns:
-        x, of all steps of the windows; edge_index and edge_weight, or lists of those of the last ``lags`` steps.
+        x [steps, B * N, C]; edge_index and edge_weight, or lists of those of the last L steps.
     """
-    count, steps, nodes = windows.x.shape
-    x = torch.from_numpy(windows.x.swapaxes(0, 1).reshape(steps, count * nodes, 1)).float()
+    windows = channels[0]
+    nodes = windows.x.shape[2]
+    x = torch.from_numpy(np.stack([each.x for each in channels], 3).swapaxes(0, 1)).flatten(1, 2).float()
 
     def beside(when: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
         """The graphs of these steps, one a window. when [B]"""
@@ -156,6 +164,7 @@ class Run:
         statistics: See :meth:`~gnnseq.data.epidemics.Epidemic.standardized`.
         lags: L, steps that the network reads.
         path: P, steps that the linear path reads; 0 leaves it out.
+        neighbours: Whether the linear path reads the neighbours' means too.
         hidden: H.
         horizons: Steps ahead, ascending.
         learning_rate: Of AdamW.
@@ -170,10 +179,11 @@ class Run:
     statistics: Statistics = "training"
     lags: int = 4
     path: int = 4
+    neighbours: bool = False
     hidden: int = 8
     horizons: tuple[int, ...] = (1, 2, 4, 8)
     learning_rate: float = 2e-2
-    weight_decay: float = 1e-2
+    weight_decay: float = 1.0
     max_epochs: int = 150
     patience: int = 15
 
@@ -205,7 +215,7 @@ def forecast(run: Run) -> dict[str, Any]:
     _, test, stop = epidemic.starts
     chosen = select(run)
     model, _ = _train(run, epidemic, test, None, chosen["epochs"])
-    windows, (inputs, _, _) = _part(run, epidemic, test, stop)
+    (windows, *_), (inputs, _, _) = _part(run, epidemic, test, stop)
     with torch.no_grad():
         y = model(*inputs).unflatten(0, (len(windows.origins), -1)).transpose(1, 2)  # [B, K, N]
     forecasts = windows.by_step(y.double().numpy(), run.horizons, test, stop)
@@ -217,22 +227,27 @@ def _epidemic(name: str, statistics: Statistics) -> Epidemic:
     return EPIDEMICS[name]().standardized(statistics)
 
 
-def _part(run: Run, epidemic: Epidemic, start: int, stop: int) -> tuple[Windows, Part]:
-    """The windows with targets from start to stop, and what a module reads and is held against. y [B * N, K]"""
-    windows = Windows.of(epidemic.values, max(run.lags, run.path), run.horizons, start, stop)
-    y = torch.from_numpy(windows.y.swapaxes(1, 2).reshape(-1, len(run.horizons))).float()
-    return windows, (batch(epidemic, windows, run.lags), y, ~y.isnan())
+def _part(run: Run, epidemic: Epidemic, start: int, stop: int) -> tuple[list[Windows], Part]:
+    """The windows of each channel with targets from start to stop, and what a module reads and is held against."""
+    panels = [epidemic.values, epidemic.neighbours()] if run.neighbours else [epidemic.values]
+    channels = [Windows.of(panel, max(run.lags, run.path), run.horizons, start, stop) for panel in panels]
+    y = torch.from_numpy(_by_node(channels[0].y)).float()  # [B * N, K]
+    return channels, (batch(epidemic, channels, run.lags), y, ~y.isnan())
+
+
+def _by_node(windows: Values) -> Values:
+    """From [B, S, N] to [B * N, S]."""
+    return windows.swapaxes(1, 2).reshape(-1, windows.shape[1])
 
 
 def _train(
     run: Run, epidemic: Epidemic, stop: int, validation: tuple[int, int] | None, epochs: int
 ) -> tuple[Forecaster, dict[str, Any]]:
-    windows, part = _part(run, epidemic, 0, stop)
+    channels, part = _part(run, epidemic, 0, stop)
     linear = None
     if run.path:
-        histories = windows.x[:, -run.path :].swapaxes(1, 2).reshape(-1, run.path)
-        targets = windows.y.swapaxes(1, 2).reshape(-1, len(run.horizons))
-        linear = torch.from_numpy(least_squares(histories, targets)).float()
+        histories = np.concatenate([_by_node(each.x[:, -run.path :]) for each in channels], 1)  # [B * N, C * P]
+        linear = torch.from_numpy(least_squares(histories, _by_node(channels[0].y))).float()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         model = Forecaster(run.model, run.lags, run.hidden, len(run.horizons), linear)

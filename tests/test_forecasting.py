@@ -41,9 +41,9 @@ def test_windows_side_by_side_are_windows_alone(model, make):
     epidemic = make()
     windows = Windows.of(epidemic.values, 6, (1, 2), 20, 24)
     network = Forecaster(model, lags=4, hidden_channels=3, horizons=2).double()
-    together = [batch(epidemic, windows, lags=4)]
+    together = [batch(epidemic, [windows], lags=4)]
     single = [
-        batch(epidemic, Windows(windows.origins[[b]], windows.x[[b]], windows.y[[b]]), 4)
+        batch(epidemic, [Windows(windows.origins[[b]], windows.x[[b]], windows.y[[b]])], 4)
         for b in range(len(windows.origins))
     ]
     outputs = [
@@ -67,7 +67,7 @@ def test_training_starts_at_the_autoregression(model):
     w = least_squares(past.x.swapaxes(1, 2).reshape(-1, 6), past.y.swapaxes(1, 2).reshape(-1, 2))
     network = Forecaster(model, lags=4, hidden_channels=3, horizons=2, linear=torch.from_numpy(w).float())
     windows = Windows.of(epidemic.values, 6, (1, 3), start, stop)
-    y = network(*batch(epidemic, windows, lags=4)).detach().numpy().reshape(-1, 5, 2).swapaxes(1, 2)
+    y = network(*batch(epidemic, [windows], lags=4)).detach().numpy().reshape(-1, 5, 2).swapaxes(1, 2)
     expected = autoregression(epidemic, 6, (1, 3))
     # The network computes in float32.
     np.testing.assert_allclose(windows.by_step(y, (1, 3), start, stop), expected, atol=1e-5)

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from gnnseq.data.cache import fetch
@@ -72,10 +73,12 @@ class Epidemic:
     def neighbours(self) -> Values:
         """What a graph convolution makes of the values: each step's mean over a node and its neighbours. [T, N]"""
         steps, nodes = self.values.shape
-        means = np.zeros_like(self.values)
-        for step in range(steps):
-            (source, target), weight = gcn_normalize(*self.graph(step), nodes)
-            np.add.at(means[step], target.numpy(), weight.numpy() * self.values[step, source.numpy()])
+        means = np.empty_like(self.values)
+        every = [slice(None)] if len(self.graphs) == 1 else [slice(step, step + 1) for step in range(steps)]
+        for when, graph in zip(every, self.graphs, strict=True):
+            (source, target), weight = gcn_normalize(*graph, nodes)
+            adjacency = csr_array((weight.double(), (target, source)), shape=(nodes, nodes))
+            means[when] = (adjacency @ self.values[when].T).T
         return means
 
 
