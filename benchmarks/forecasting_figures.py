@@ -24,6 +24,7 @@ LOOKS = {
     "space_then_time": ("orange", "v"),
     "space_time": ("vermillion", "D"),
 }
+MOST = 0.97  # of the nodes are inside a map's colours
 LINKS = 2  # strongest of every node that are drawn where the graph changes
 # A layout knows no compass. These lie in the west, the east, the north and the south of Hungary.
 COMPASS = ("Vas", "Szabolcs", "Borsod", "Baranya")
@@ -54,7 +55,7 @@ def layout(epidemic: Epidemic) -> dict[str, Any]:
     whole = graph.subgraph(sorted(max(nx.connected_components(graph), key=len)))
     places = nx.kamada_kawai_layout(whole, weight=None, pos=nx.circular_layout(sorted(whole)))
     apart = [node for node in graph if node not in whole]
-    places |= {node: np.array([-1 + 0.1 * place, -1.15]) for place, node in enumerate(apart)}
+    places |= {node: np.array([-0.6 + 0.1 * place, -0.95]) for place, node in enumerate(apart)}
     xy = np.array([places[node] for node in range(len(epidemic.nodes))])
     if set(COMPASS) <= set(epidemic.nodes):
         west, east, north, south = (xy[epidemic.nodes.index(name)] for name in COMPASS)
@@ -71,8 +72,8 @@ def layout(epidemic: Epidemic) -> dict[str, Any]:
 def figures(result: dict[str, Any], stem: Path) -> list[Path]:
     paths = list(save_figure(_horizons(result), stem.with_name(f"{stem.name}_horizons")))
     drawn: set[str] = set()
-    for protocol in reversed(result["protocols"]):  # the protocols with the training part's statistics come last
-        if protocol["epidemic"] not in drawn:
+    for protocol in result["protocols"]:
+        if protocol["epidemic"] not in drawn and protocol["statistics"] == "training":
             drawn.add(protocol["epidemic"])
             paths += save_figure(_map(protocol, result), stem.with_name(f"{stem.name}_{protocol['epidemic']}"))
     return paths
@@ -129,17 +130,21 @@ def _map(protocol: dict[str, Any], result: dict[str, Any]) -> Figure:
     with style():
         # Places are fixed; layout="none" would fall back to the style's layout when the figure is saved again.
         figure = Figure(figsize=(15, 8.4), layout=PlaceHolderLayoutEngine(True, True))
-        most = max(float(np.abs(change).max()), 1.0)
+        # A few nodes beyond the ends would leave all others one colour.
+        most = max(float(np.quantile(np.abs(change), MOST)), 1.0)
         drawings = (
-            (0.01, base, "viridis", Normalize(base.min(), base.max()),
-             f"mean squared error of {reference(protocol)}"),
-            (0.51, change, "RdBu_r", TwoSlopeNorm(0, -most, most), f"change by {label(network)}, %"),
+            (0.01, base, "viridis", Normalize(base.min(), np.quantile(base, MOST)),
+             "max", f"mean squared error of {reference(protocol)}"),
+            (0.51, change, "RdBu_r", TwoSlopeNorm(0, -most, most), "both",
+             f"change by {label(network)}, %"),
         )  # fmt: skip
-        for side, values, colors, norm, title in drawings:
+        for side, values, colors, norm, extend, title in drawings:
             panel = figure.add_axes((side, 0.17, 0.48, 0.7))
             _draw(panel, protocol, values, matplotlib.colormaps[colors], norm, named)
             scale = figure.add_axes((side + 0.1, 0.14, 0.28, 0.022))
-            bar = figure.colorbar(matplotlib.cm.ScalarMappable(norm, colors), cax=scale, orientation="horizontal")
+            bar = figure.colorbar(
+                matplotlib.cm.ScalarMappable(norm, colors), cax=scale, orientation="horizontal", extend=extend
+            )
             bar.set_label(title)
             bar.outline.set_visible(False)
         better = int((change < 0).sum())
