@@ -116,7 +116,8 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> tuple[Path, Pat
     for path, metadata in ((png, {"Software": None}), (svg, {"Date": None})):
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            with style():
+            # Saving switches layout off and on again, and a figure that has none would be given the style's.
+            with style(), matplotlib.rc_context({"figure.constrained_layout.use": False}):
                 figure.savefig(unfinished, format=path.suffix[1:], metadata=metadata)
             unfinished.replace(path)
         finally:

@@ -55,3 +55,12 @@ def test_a_failed_drawing_leaves_the_old_file(tmp_path: Path) -> None:
 def test_pyplot_is_not_loaded() -> None:
     code = "import sys, gnnseq.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_saving_moves_no_panel_of_a_figure_without_layout(tmp_path: Path) -> None:
+    with style():
+        figure = Figure(layout="none")
+        panel = figure.add_axes((0.2, 0.3, 0.5, 0.4))
+    save_figure(figure, tmp_path / "figure")
+    assert figure.get_layout_engine() is None
+    assert panel.get_position().bounds == pytest.approx((0.2, 0.3, 0.5, 0.4), abs=1e-15)
