@@ -16,7 +16,6 @@ statement checked holds; 1: one does not; 2: an argument or a file is wrong; 130
 
 import dataclasses
 import functools
-import hashlib
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,72 +23,17 @@ from typing import Any, Literal
 
 import tyro
 from rich.console import Console
-from stocks_models import (
-    AUTOREGRESSION,
-    HOLD,
-    LEAK,
-    LEARNED,
-    LINEAR,
-    ORACLE,
-    RANDOM,
-    YESTERDAY,
-    Forecast,
-    Training,
-    learn,
-    seconds_at_most,
-    simple,
-)
+from stocks_models import AUTOREGRESSION, HOLD, LEAK, LEARNED, LINEAR, ORACLE, RANDOM, YESTERDAY, Training
 from stocks_report import checks, figures, print_report
-from stocks_scores import score
+from stocks_runs import Run, Source, Synthetic, describe, digest, edges_to_draw, measure, seconds
 
 from gnnseq.data import cache
-from gnnseq.data.market import Market, make_market
-from gnnseq.data.panel import Panel
-from gnnseq.data.prices import load_prices
-from gnnseq.data.relations import Relations, join, load_relations, nearest
-from gnnseq.data.stocks import Samples, leak_free, published, training_returns
-from gnnseq.experiments import UnreadableResultError, one_thread, provenance, read_json, run_sweep, write_json
+from gnnseq.experiments import UnreadableResultError, provenance, read_json, run_sweep, write_json
 
 Protocol = Literal["leak-free", "rsr", "stockmixer"]
 NEIGHBOURS = 10
 SEEDED = (RANDOM, *LEARNED)  # the others are the same for every seed, unless the market is drawn anew
 SYNTHETIC_TRAINING = Training(learning_rate=5e-3, max_epochs=40, patience=8)
-
-
-@dataclass(frozen=True)
-class Synthetic:
-    """A market of :func:`gnnseq.data.market.make_market`, drawn anew for every seed."""
-
-    stocks: int = 60
-    days: int = 1000
-
-
-@dataclass(frozen=True)
-class Run:
-    """One forecaster on one market.
-
-    Attributes:
-        data: Digest of prices and relations, None for the synthetic market.
-        protocol: "leak-free" or "published": rsr and stockmixer differ in what they report alone.
-    """
-
-    model: str
-    seed: int
-    protocol: str
-    data: str | None
-    synthetic: Synthetic | None
-    neighbours: int
-    cost: float
-    training: Training
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a market's files are, which must not decide what a run is called."""
-
-    prices: Path
-    relations: tuple[Path, ...]
-    adjusted: bool
 
 
 @dataclass(frozen=True)
@@ -202,89 +146,6 @@ def find(path: str) -> Path:
     return cached
 
 
-def digest(source: Source) -> str:
-    """SHA-256 of all files of a market, so that a finished run is not taken for one on other data."""
-    found = hashlib.sha256(str(source.adjusted).encode())
-    for path in (source.prices, *source.relations):
-        for file in sorted(path.glob("*.csv")) if path.is_dir() else [path]:
-            found.update(file.name.encode() + file.read_bytes())
-    return found.hexdigest()[:16]
-
-
-@functools.lru_cache(maxsize=2)
-def load(
-    source: Source | None, synthetic: Synthetic | None, seed: int, protocol: str, neighbours: int
-) -> tuple[Panel, Samples, Relations, Market | None]:
-    """Prices, samples and relations, once a process."""
-    market = None
-    if source is None:
-        assert synthetic is not None
-        market = make_market(stocks=synthetic.stocks, days=synthetic.days, seed=seed)
-        panel, several = market.panel, [market.relations]
-    else:
-        panel = load_prices(source.prices, source.adjusted)
-        several = [load_relations(path, panel.tickers) for path in source.relations]
-    samples = leak_free(panel) if protocol == "leak-free" else published(panel)
-    if neighbours:
-        several.append(nearest(training_returns(panel, samples), neighbours))
-    return panel, samples, join(several), market
-
-
-def measure(run: Run, source: Source | None) -> dict[str, Any]:
-    """Train or compute one forecast and score it on the test part."""
-    seed = run.seed if source is None else 0
-    _, samples, relations, market = load(source, run.synthetic, seed, run.protocol, run.neighbours)
-    if run.model in LEARNED:
-        forecast = learn(run.model, samples, relations, run.training, run.seed)
-    elif run.model == ORACLE:
-        assert market is not None
-        forecast = Forecast(market.oracle[samples.test.start : samples.test.stop], None, {})
-    else:
-        forecast = simple(run.model, samples, run.seed)
-    scored = score(forecast.p, samples, run.cost, everything=run.model == HOLD)
-    return {**scored, "validation_ic": forecast.validation_ic, "about": forecast.about}
-
-
-@functools.lru_cache
-def _seconds(run: Run, source: Source | None) -> float:
-    _, samples, relations, _ = load(source, run.synthetic, 0, run.protocol, run.neighbours)
-    with one_thread():
-        return seconds_at_most(run.model, samples, relations, run.training)
-
-
-def seconds(run: Run, source: Source | None) -> float:
-    """How long a run takes at most; baselines take next to nothing."""
-    return _seconds(dataclasses.replace(run, seed=0), source) if run.model in LEARNED else 1.0
-
-
-def describe(settings: Settings, source: Source | None, first: Run) -> dict[str, Any]:
-    """What was found in the data, as JSON values."""
-    panel, samples, relations, market = load(source, first.synthetic, 0, first.protocol, first.neighbours)
-    counted = relations.types.sum(0).tolist()
-    return {
-        "prices": "synthetic" if settings.prices is None else Path(settings.prices).name,
-        "relations": [Path(path).name for path in settings.relations],
-        "days": panel.num_days,
-        "stocks": panel.num_stocks,
-        "tickers": list(panel.tickers),
-        "parts": {
-            part: [panel.dates[days.start], panel.dates[days.stop - 1], len(days)]
-            for part, days in (("train", samples.train), ("validation", samples.validation), ("test", samples.test))
-        },
-        "test_dates": [panel.dates[day] for day in samples.test],
-        "tradable": round(float(samples.tradable.double().mean()), 4),
-        "found": panel.counts(),
-        "findings": [str(finding) for finding in panel.findings],
-        "edges": relations.num_edges,
-        "types": {name: int(count) for name, count in zip(relations.names, counted, strict=True)},
-        "without_relations": panel.num_stocks - int(relations.edge_index.unique().numel()),
-        "left_out": list(relations.left_out),
-        "features": list(samples.feature_names),
-        "leaks": list(samples.leaks),
-        "best_ic": None if market is None else market.best_ic,
-    }
-
-
 def main(settings: Settings) -> int:
     console = Console()
     path = settings.stem.with_name(f"{settings.stem.name}.json")
@@ -303,9 +164,10 @@ def main(settings: Settings) -> int:
             "experiment": "stocks",
             "protocol": settings.protocol,
             "provenance": provenance(),
-            "data": describe(settings, source, runs[0]),
+            "data": describe(runs[0], source),
             "runs": records,
         }
+        result["data"]["drawn"] = edges_to_draw(result, runs[0], source)
         write_json(path, result, indent=None)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")

@@ -2,22 +2,26 @@
 
 from typing import Any
 
+import matplotlib
 import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import LogNorm
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from panels import legend, panels
 from stocks_models import HOLD, LEAK, LEARNED, LINEAR, ORACLE, RANDOM, YESTERDAY
-from stocks_results import daily, models, runs_of
+from stocks_results import daily, drawn_types, models, ordered_types, type_weights
 
 from gnnseq.plots import COLORS
 
 SMOOTH = 63  # days of the moving mean, a quarter of a year
-LABELLED = 40  # nodes that a drawing can name
+LABELLED = 16  # stocks of a clique that can be named
+LISTED = 24  # types on the right of the figure of relations
+GRAPHS = 4  # graphs in a row on its left
+CMAP = ListedColormap(matplotlib.colormaps["viridis_r"](np.linspace(0.12, 0.95, 256)))  # no yellow on white
 LOOKS = {
     HOLD: (COLORS["ink"], "--"),
     RANDOM: ("#9a9a9a", "--"),
@@ -26,8 +30,7 @@ LOOKS = {
     LEAK: (COLORS["vermillion"], ":"),
     "LSTM": (COLORS["sky"], "-"),
     "LSTM+GCN": (COLORS["blue"], "-"),
-    "LSTM+explicit": (COLORS["vermillion"], "-"),
-    "LSTM+implicit": (COLORS["green"], "-"),
+    "LSTM+typed GCN": (COLORS["green"], "-"),
     ORACLE: (COLORS["ink"], ":"),
 }
 
@@ -87,75 +90,79 @@ def draw_ic(result: dict[str, Any]) -> Figure:
 
 
 def draw_relations(result: dict[str, Any]) -> Figure | None:
-    """The relations, coloured by what a network with learned strengths made of them, and their types."""
-    found = [
-        (model, run["about"]["strengths"])
-        for model in models(result)
-        for run in runs_of(result, model)[:1]
-        if model in LEARNED and run["about"].get("strengths")
-    ]
-    if not found:
+    """What relations weigh in a network that learns it: some types as graphs, and many as numbers."""
+    found = type_weights(result)
+    if found is None:
         return None
-    model, strengths = found[-1]
-    figure, axes = panels(
-        1,
-        2,
-        f"Strengths that {model} learned of relations: {_name(result)}",
-        "Weight of an edge over the mean weight of the edges into the same stock; mean over the test part, seed 0. "
-        f"1 is what a mean gives.\nLeft: {len(strengths['edges'])} of {result['data']['edges']} edges"
-        + (", the strongest" if len(strengths["edges"]) < result["data"]["edges"] else "")
-        + ". Right: mean and middle 80 % of the edges of a type; in brackets how many.",
+    model, weights = found
+    listed, kinds = ordered_types(result, LISTED), drawn_types(result)
+    columns = min(GRAPHS, len(kinds))
+    rows = -(-len(kinds) // columns)
+    height = max(4.6, 0.24 * len(listed) + 2.6, 2.1 * rows + 2.2)
+    figure = Figure(figsize=(13, height), layout="none")
+    figure.text(
+        0.015, 1 - 0.2 / height, f"What relations weigh in {model}: {_name(result)}", va="top", fontsize="x-large"
     )
-    for panel in axes[0]:  # two unlike panels, which share no axis
-        panel.remove()
-    left = figure.add_axes(axes[0, 0].get_position())
-    right = figure.add_axes(axes[0, 1].get_position())
-    box = right.get_position()
-    right.set_position((box.x0 + 0.12 * box.width, box.y0, 0.88 * box.width, box.height))
-    _draw_graph(figure, left, result["data"]["tickers"], strengths["edges"])
-    _draw_types(right, strengths["types"])
+    more = f", of {len(result['data']['types'])}" if len(listed) < len(result["data"]["types"]) else ""
+    figure.text(
+        0.015, 0.15 / height,
+        "Weight of an edge beside the 1 that a stock's own state weighs; 1 is where training begins. Left: "
+        f"{len(kinds)} types, lines coloured by weight.\nRight: {len(listed)} types{more}, mean and range over "
+        f"{len(weights)} seeds; in brackets the number of directed edges.",
+        va="bottom", fontsize="small",
+    )  # fmt: skip
+    mean = weights.mean(0)
+    norm = Normalize(min(mean.min(), 0.98), max(mean.max(), 1.02))
+    bottom, top = 0.85 / height, 1 - 0.75 / height
+    for place, kind in enumerate(kinds):
+        row, column = divmod(place, columns)
+        size, width = (top - bottom) / rows, 0.64 / columns
+        panel = figure.add_axes((0.01 + width * column, top - (row + 1) * size, width - 0.01, size - 0.3 / height))
+        name = result["data"]["types"][kind][0]
+        panel.set_title(f"{_short(name, 20)}  {mean[kind]:.2f}", fontsize=9, pad=2)
+        _draw_graph(panel, result["data"]["tickers"], result["data"]["drawn"][str(kind)], CMAP(norm(mean[kind])))
+    right = figure.add_axes((0.81, bottom + 0.35 / height, 0.175, top - bottom - 0.35 / height))
+    for row, kind in enumerate(reversed(listed)):
+        color = CMAP(norm(mean[kind]))
+        right.plot([weights[:, kind].min(), weights[:, kind].max()], [row, row], color=color, lw=4, alpha=0.5)
+        right.plot([mean[kind]], [row], "o", color=color)
+    labels = [
+        f"{_short(*result['data']['types'][kind][:1], 24)} ({result['data']['types'][kind][1]})" for kind in listed
+    ]
+    right.set_yticks(range(len(listed)), labels[::-1], fontsize=9)
+    right.axvline(1, color=COLORS["ink"], lw=0.8)
+    right.set_ylim(-0.7, len(listed) - 0.3)
+    right.grid(axis="y", visible=False)
+    right.tick_params(axis="y", length=0)
+    right.tick_params(axis="x", labelsize=10)
+    right.xaxis.set_major_locator(MaxNLocator(4))
+    right.set_xlabel("weight", fontsize=11)
     return figure
 
 
-def _draw_graph(figure: Figure, panel: Axes, tickers: list[str], edges: list[list[float]]) -> None:
-    graph = nx.DiGraph()
-    graph.add_weighted_edges_from((int(source), int(target), strength) for source, target, strength in edges)
-    place = nx.spring_layout(nx.Graph(graph), seed=0, weight=None, k=1.6 / np.sqrt(len(graph)), iterations=150)
-    ordered = sorted(edges, key=lambda edge: edge[2])  # the strong ones on top
-    strengths = np.array([edge[2] for edge in ordered])
-    lines = LineCollection(
-        [(place[int(source)], place[int(target)]) for source, target, _ in ordered],
-        array=strengths,
-        cmap="viridis_r",
-        norm=LogNorm(max(strengths.min(), 0.05), max(strengths.max(), 1.01)),
-        linewidths=0.4 + 2.0 * strengths / strengths.max(),
-        alpha=0.85,
-    )
-    panel.add_collection(lines)
+def _draw_graph(panel: Axes, tickers: list[str], edges: list[list[int]], color: Any) -> None:
+    """One type's stocks: on a circle where all are related to all, else as far apart as they are in the graph."""
+    graph = nx.Graph(edges)
+    complete = graph.number_of_edges() == len(graph) * (len(graph) - 1) // 2
+    place = nx.circular_layout(graph) if complete else nx.kamada_kawai_layout(graph)
+    ends = [(place[one], place[other]) for one, other in graph.edges]
+    # A clique of forty has eight hundred lines; thin ones leave a pattern to see.
+    width = min(1.2, 12 / len(graph)) if complete else 1.2
+    panel.add_collection(LineCollection(ends, colors=[color], linewidths=width, alpha=0.8))
     points = np.array([place[node] for node in graph])
-    panel.scatter(points[:, 0], points[:, 1], s=14, color=COLORS["ink"], zorder=3)
-    if len(graph) <= LABELLED:
+    panel.scatter(points[:, 0], points[:, 1], s=max(4, 120 / len(graph)), color=COLORS["ink"], zorder=3)
+    if complete and len(graph) <= LABELLED:
         for node in graph:
-            panel.annotate(tickers[node], place[node], xytext=(3, 3), textcoords="offset points", fontsize=7)
+            x, y = 1.12 * place[node]
+            side = "left" if x > 0.05 else "right" if x < -0.05 else "center"
+            panel.text(x, y, tickers[node], fontsize=6, ha=side, va="center")
     panel.set_axis_off()
-    panel.autoscale_view()
-    bar = figure.colorbar(lines, ax=panel, fraction=0.04, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    panel.set_aspect("equal", "datalim")
+    panel.margins(0.3 if complete else 0.05)
 
 
-def _draw_types(panel: Axes, types: list[list[Any]]) -> None:
-    """Mean strength of each type, the strongest on top."""
-    for row, (name, mean, low, high, count) in enumerate(reversed(types)):
-        panel.plot([low, high], [row, row], color=COLORS["sky"], lw=5, solid_capstyle="butt")
-        panel.plot([mean], [row], "o", color=COLORS["blue"])
-        del name, count
-    labels = [f"{name if len(name) <= 26 else name[:25] + '…'} ({count})" for name, _, _, _, count in reversed(types)]
-    panel.set_yticks(range(len(types)), labels, fontsize=9)
-    panel.axvline(1, color=COLORS["ink"], lw=0.8)
-    panel.set_ylim(-0.7, len(types) - 0.3)
-    panel.grid(axis="y", visible=False)
+def _short(name: str, length: int) -> str:
+    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def _line(panel: Axes, days: np.ndarray, curves: np.ndarray, model: str, label: str | None = None) -> None:

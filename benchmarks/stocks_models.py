@@ -21,12 +21,9 @@ from gnnseq.portfolio import daily_ic
 from gnnseq.schedule import packed_paths
 from gnnseq.training import fit
 
-LEARNED = {
-    "LSTM": None,
-    "LSTM+GCN": "gcn",
-}
+LEARNED = {"LSTM": None, "LSTM+GCN": "equal", "LSTM+typed GCN": "typed"}  # what relations weigh
 HOLD, RANDOM, YESTERDAY, LEAK = "hold everything", "random picks", "yesterday's return", "the leak alone"
-AUTOREGRESSION, LINEAR = "linear autoregression", "linear, same features"
+AUTOREGRESSION, LINEAR = "autoregression", "linear regression"
 ORACLE = "best possible"
 SIMPLE = (HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR, LEAK)
 CLIP = 3.0  # of a day's standardised returns: one biotech must not outweigh a thousand other stocks
@@ -51,36 +48,42 @@ class Forecaster(nn.Module):
 
     .. math::
         \hat y_{ti} = u^\top x_{ti} + v^\top h_{ti} + w^\top \tanh z_{ti} + b, \qquad
-        h_{\cdot i} = \mathrm{LSTM}(x_{\cdot i}), \qquad z_{ti} = \mathrm{relations}(h_{t \cdot})_i
+        h_{\cdot i} = \mathrm{LSTM}(x_{\cdot i}), \qquad z_{t \cdot} = \mathrm{GCN}(h_{t \cdot})
 
     LSTM and convolution are TemporalGCN's time_then_space. The stock's own state stands beside what its relations say,
     as in Feng et al. 2019, because a convolution over a whole industry gives all its members the same. The readout
     begins at zero, and linear regression is within its reach: returns are so noisy that a network which starts
     elsewhere does not find back.
+
+    Args:
+        features: F.
+        hidden: H.
+        types: R.
+        weights: What an edge weighs: None makes no use of relations, "equal" is 1, and "typed" is
+            :math:`e^{\theta^\top a_{ij}}` of its types :math:`a_{ij}`, which begins at 1.
     """
 
-    def __init__(self, features: int, hidden: int, relations: Relations, kind: str | None) -> None:
+    def __init__(self, features: int, hidden: int, types: int, weights: str | None) -> None:
         super().__init__()
         self.lstm = LSTM(features, hidden)
-        self.kind = kind
-        if kind == "gcn":
-            self.relations = GCN(hidden, hidden)
-        self.readout = nn.Linear(features + hidden * (1 if kind is None else 2), 1)
+        self.gcn = None if weights is None else GCN(hidden, hidden)
+        self.theta = nn.Parameter(torch.zeros(types)) if weights == "typed" else None
+        self.readout = nn.Linear(features + hidden * (1 if weights is None else 2), 1)
         nn.init.zeros_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)
 
-    def states(self, x: Tensor) -> Tensor:
-        """h [T, N, H] from x [T, N, F]"""
-        days, stocks, features = x.shape
-        h, _ = self.lstm(x.reshape(days * stocks, features), packed_paths([days] * stocks))
-        return h.view(days, stocks, -1)
+    def edge_weight(self, relations: Relations) -> Tensor | None:
+        """Weights [E], None where all are 1."""
+        return None if self.theta is None else torch.exp(relations.types @ self.theta)
 
     def forward(self, x: Tensor, relations: Relations, lookback: int) -> Tensor:
         """Predictions [T - lookback + 1, N]: the first days are only to warm up."""
-        h = self.states(x)[lookback - 1 :]
+        days, stocks, features = x.shape
+        h, _ = self.lstm(x.reshape(days * stocks, features), packed_paths([days] * stocks))
+        h = h.view(days, stocks, -1)[lookback - 1 :]
         parts = [x[lookback - 1 :], h]
-        if self.kind == "gcn":
-            parts.append(torch.tanh(self.relations(h, relations.edge_index)))
+        if self.gcn is not None:
+            parts.append(torch.tanh(self.gcn(h, relations.edge_index, self.edge_weight(relations))))
         return self.readout(torch.cat(parts, dim=-1)).squeeze(-1)
 
 
@@ -173,7 +176,10 @@ class Forecast:
 def seconds_at_most(name: str, samples: Samples, relations: Relations, training: Training) -> float:
     """Time of a training that takes all its epochs, from one window done now; a prediction takes a third of a step."""
     learner = Learner(
-        Forecaster(samples.x.size(2), training.hidden, relations, LEARNED[name]), samples, relations, training
+        Forecaster(samples.x.size(2), training.hidden, relations.types.size(1), LEARNED[name]),
+        samples,
+        relations,
+        training,
     )
     window = (samples.train.start, min(samples.train.start + training.window, samples.train.stop))
     elapsed = 0.0
@@ -188,7 +194,7 @@ def learn(name: str, samples: Samples, relations: Relations, training: Training,
     """Train one of :data:`LEARNED` and predict the test part, once."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        forecaster = Forecaster(samples.x.size(2), training.hidden, relations, LEARNED[name])
+        forecaster = Forecaster(samples.x.size(2), training.hidden, relations.types.size(1), LEARNED[name])
     learner = Learner(forecaster, samples, relations, training)
     fitted = fit(
         learner,
@@ -200,6 +206,8 @@ def learn(name: str, samples: Samples, relations: Relations, training: Training,
     with torch.no_grad():
         p = torch.cat([learner.predict(window) for window in Windows(samples.test, training.window, shuffled=False)])
     about = {"epochs": fitted["epochs"], "best_epoch": fitted["best_epoch"]}
+    if forecaster.theta is not None:
+        about["weights"] = [float(f"{weight:.4g}") for weight in forecaster.theta.detach().exp()]
     return Forecast(scale * p.double().numpy(), fitted["best"], about)
 
 

@@ -21,13 +21,13 @@ PREDICTION = {
     "mse": ("MSE", "1e-4", 1e4, 2), "ic": ("IC", "", 1, 4), "rank_ic": ("rank IC", "", 1, 4),
     "icir": ("ICIR", "", 1, 2),
 }  # fmt: skip
-PICKS = {
-    "mrr": ("MRR", "", 1, 3), "precision10": ("prec@10", "%", 100, 1),
-    **{f"return{k}": (f"top {k}", "%", 100, 0) for k in (1, 5, 10)}, "sharpe": ("Sharpe", "", 1, 1),
+RETURNS = {
+    **{f"return{k}": (f"top {k}", "%", 100, 0) for k in (1, 5, 10)},
+    **{f"net{k}": (f"net {k}", "%", 100, 0) for k in (1, 5, 10)},
 }  # fmt: skip
-COSTS = {
-    **{f"net{k}": (f"top {k}", "%", 100, 0) for k in (1, 5, 10)},
-    "sharpe_net": ("Sharpe", "", 1, 1), "drawdown": ("loss", "%", 100, 0), "turnover": ("traded", "a day", 1, 1),
+PICKS = {
+    "mrr": ("MRR", "top 1", 1, 3), "precision10": ("prec", "@10, %", 100, 1), "sharpe": ("Sharpe", "", 1, 1),
+    "sharpe_net": ("Sharpe", "net", 1, 1), "drawdown": ("loss", "%", 100, 0), "turnover": ("traded", "a day", 1, 1),
 }  # fmt: skip
 PAPERS = {  # the columns of a protocol's paper
     "rsr": {"mse": ("MSE", "1e-4", 1e4, 3), "mrr": ("MRR", "", 1, 4), "irr1": ("IRR", "", 1, 2)},
@@ -109,7 +109,7 @@ def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
             continue
         pairs = list(zip(values(result, model, "ic"), values(result, "LSTM", "ic"), strict=True))
         text = f"{model} finds {found(result, model):.0%} of what is possible, and more than the LSTM in every market"
-        if LEARNED[model] == "gcn":
+        if LEARNED[model] == "equal":
             text += f"; who weighs all relations alike finds at most {ALIKE:.0%}"
         statements.append((text, all(one > other for one, other in pairs)))
     return statements
@@ -144,15 +144,14 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     tables = [
         (PREDICTION, f"Predictions, {result['protocol']}", f"Test part; mean ± standard deviation over {seeds} seeds."),
         (
-            PICKS,
+            RETURNS,
             "Bought at each close, sold at the next",
-            "Return of the whole test part; Sharpe ratio of a year: top 5.",
+            f"Return of the test part; net: less {1e4 * _first(result)['cost']:g} basis points of what is traded.",
         ),
         (
-            COSTS,
-            f"The same less {1e4 * _first(result)['cost']:g} basis points of what is traded",
-            "Top 5: Sharpe ratio of a year, worst loss from a peak before costs, share of\n"
-            "the money that changes hands a day.",
+            PICKS,
+            "The picks",
+            "Top 5: Sharpe ratio of a year, worst loss from a peak, share of the money that\nchanges hands a day.",
         ),
     ]
     if result["protocol"] in PAPERS:

@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+ENOUGH = 20  # edges from which a type is one that a market has, and not a curiosity
+DRAWN = 8  # types that are drawn
+
 
 def models(result: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(run["settings"]["model"] for run in result["runs"]))
@@ -22,3 +25,29 @@ def values(result: dict[str, Any], model: str, metric: str) -> list[float]:
 def daily(result: dict[str, Any], model: str, series: str) -> np.ndarray:
     """[seeds, days of the test part]"""
     return np.array([run["daily"][series] for run in runs_of(result, model)])
+
+
+def type_weights(result: dict[str, Any]) -> tuple[str, np.ndarray] | None:
+    """The network with learned weights and what each type weighs in it [seeds, R], None where no network has any."""
+    for model in reversed(models(result)):
+        weights = [run["about"]["weights"] for run in runs_of(result, model) if "weights" in run["about"]]
+        if weights:
+            return model, np.array(weights)
+    return None
+
+
+def ordered_types(result: dict[str, Any], most: int) -> list[int]:
+    """Types by mean weight, the heaviest first; of too many the heaviest and the lightest with 20 edges or more."""
+    found = type_weights(result)
+    if found is None:
+        return []
+    weights = found[1].mean(0)
+    order = [int(kind) for kind in np.argsort(-weights, kind="stable")]
+    if len(order) > most:
+        order = [kind for kind in order if result["data"]["types"][kind][1] >= ENOUGH] or order
+    return order if len(order) <= most else order[: most // 2] + order[-(most // 2) :]
+
+
+def drawn_types(result: dict[str, Any]) -> list[int]:
+    """Types whose edges the figure draws."""
+    return ordered_types(result, DRAWN)
