@@ -151,7 +151,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
         (
             PICKS,
             "The picks",
-            "Top 5: Sharpe ratio of a year, worst loss from a peak, share of the money that\nchanges hands a day.",
+            "Top 5: Sharpe ratio of a year, worst loss from a peak, share of the money that changes hands a day.",
         ),
     ]
     if result["protocol"] in PAPERS:
