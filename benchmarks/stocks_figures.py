@@ -19,6 +19,7 @@ from gnnseq.plots import COLORS
 
 SMOOTH = 63  # days of the moving mean, a quarter of a year
 LABELLED = 16  # stocks of a clique that can be named
+DENSE = 300  # lines
 LISTED = 24  # types on the right of the figure of relations
 GRAPHS = 4  # graphs in a row on its left
 CMAP = ListedColormap(matplotlib.colormaps["viridis_r"](np.linspace(0.12, 0.95, 256)))  # no yellow on white
@@ -146,19 +147,21 @@ def _draw_graph(panel: Axes, tickers: list[str], edges: list[list[int]], color: 
     complete = graph.number_of_edges() == len(graph) * (len(graph) - 1) // 2
     place = nx.circular_layout(graph) if complete else nx.kamada_kawai_layout(graph)
     ends = [(place[one], place[other]) for one, other in graph.edges]
-    # A clique of forty has eight hundred lines; thin ones leave a pattern to see.
-    width = min(1.2, 12 / len(graph)) if complete else 1.2
-    panel.add_collection(LineCollection(ends, colors=[color], linewidths=width, alpha=0.8))
+    # A clique of a hundred has five thousand lines: thin ones leave a pattern to see, and as pixels they stay small.
+    width = min(1.2, max(0.05, 60 / len(ends)))
+    dense = len(ends) > DENSE
+    panel.add_collection(LineCollection(ends, colors=[color], linewidths=width, alpha=0.8, rasterized=dense))
     points = np.array([place[node] for node in graph])
     panel.scatter(points[:, 0], points[:, 1], s=max(4, 120 / len(graph)), color=COLORS["ink"], zorder=3)
-    if complete and len(graph) <= LABELLED:
+    labelled = complete and len(graph) <= LABELLED
+    if labelled:
         for node in graph:
             x, y = 1.12 * place[node]
             side = "left" if x > 0.05 else "right" if x < -0.05 else "center"
             panel.text(x, y, tickers[node], fontsize=6, ha=side, va="center")
     panel.set_axis_off()
     panel.set_aspect("equal", "datalim")
-    panel.margins(0.3 if complete else 0.05)
+    panel.margins(0.3 if labelled else 0.05)
 
 
 def _short(name: str, length: int) -> str:

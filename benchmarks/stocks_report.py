@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 from stocks_figures import draw_ic, draw_relations, draw_returns
-from stocks_models import HOLD, LEARNED, ORACLE, RANDOM
+from stocks_models import HOLD, LEAK, LEARNED, ORACLE, RANDOM
 from stocks_results import daily, models, runs_of, values
 
 from gnnseq.plots import save_figure, style
 
-NO_SCORE = {HOLD: {"mse", "ic", "rank_ic", "icir", "mrr", "precision10"}, RANDOM: {"mse"}}
+NO_SCORE = {HOLD: {"mse", "ic", "rank_ic", "icir", "mrr", "precision10"}, RANDOM: {"mse"}, LEAK: {"mse"}}
 # A column: heading, unit, factor, digits.
 PREDICTION = {
     "mse": ("MSE", "1e-4", 1e4, 2), "ic": ("IC", "", 1, 4), "rank_ic": ("rank IC", "", 1, 4),
