@@ -500,6 +500,71 @@ def test_sparse_features_are_dense_ones(layout, nodes, features, channels):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
+@CHANGES
+def test_changed_values_of_sparse_features_are_noticed(layout, change):
+    layer, edge_index = GCN(F_IN, F_OUT).double(), path_graph(4).edge_index
+    x = torch.ones(4, F_IN).double().to_sparse(layout=layout)
+    layer(x, edge_index)
+    change(x.values(), 7.0)
+    torch.testing.assert_close(layer(x, edge_index), layer(x.to_dense(), edge_index), **EXACT)
+    assert (x.to_dense() == 7).any()
+
+
+def test_moved_sparse_features_are_noticed():
+    """The same values in other places, in the same tensors: what the kernel's gradient reads moves with them."""
+    layer, edge_index = GCN(F_IN, F_OUT).double(), path_graph(4, undirected=True).edge_index
+    x = torch.sparse_csr_tensor(torch.tensor([0, 1, 2, 2, 2]), torch.tensor([0, 1]), torch.tensor([2.0, 3.0]).double())
+    x = torch.sparse_csr_tensor(x.crow_indices(), x.col_indices(), x.values(), (4, F_IN))
+    for change in (lambda: x.col_indices().fill_(2), lambda: x.crow_indices()[1:3].fill_(2)):
+        layer(x, edge_index)
+        change()
+        mine, expected = (
+            torch.autograd.grad(layer(features, edge_index).square().sum(), layer.lin.weight)
+            for features in (x, x.to_dense())
+        )
+        torch.testing.assert_close(mine, expected, **EXACT)
+
+
+def test_sparse_features_of_other_kinds():
+    """32-bit indices, entries listed twice, and the two layouts in turn."""
+    layer, x = GCN(5, F_OUT).double(), torch.randn(4, 5).double() * (torch.rand(4, 5) < 0.5)
+    edge_index, csr, coo = path_graph(4).edge_index, x.to_sparse_csr(), x.to_sparse_coo()
+    small = torch.sparse_csr_tensor(csr.crow_indices().int(), csr.col_indices().int(), csr.values(), x.shape)
+    twice = torch.sparse_coo_tensor(coo.indices().repeat(1, 2), coo.values().repeat(2), x.shape)
+    for features, scale in [(small, 1), (twice, 2), (csr, 1), (coo, 1), (csr, 1)]:
+        torch.testing.assert_close(layer(features, edge_index), layer(scale * x, edge_index), **EXACT)
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_sparse_features_keep_float32_under_autocast(layout):
+    """Their sums are made in float32 at no cost, so nothing is rounded."""
+    layer, x, edge_index = GCN(5, F_OUT), torch.eye(4, 5), path_graph(4).edge_index
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        h = layer(x.to_sparse(layout=layout), edge_index)
+    torch.testing.assert_close(h, layer(x, edge_index), rtol=0, atol=1e-6)
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
+@torch.no_grad()  # otherwise dynamo warns of what it does itself after a graph break
+def test_compile_with_sparse_features_breaks_the_graph():
+    layer, x, edge_index = GCN(5, F_OUT).double(), torch.eye(4, 5).double(), path_graph(4).edge_index
+    compiled = torch.compile(layer, backend="eager")
+    for scale in (1, 2):
+        found = compiled((scale * x).to_sparse(), edge_index)
+        torch.testing.assert_close(found, layer(scale * x, edge_index), **EXACT)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [torch.ones(2, 4, 3).to_sparse(), torch.ones(2, 4, 3).to_sparse(2), torch.ones(4, 3).to_sparse(1)],
+    ids=["batch", "hybrid batch", "dense rows"],
+)
+def test_sparse_features_are_one_matrix(x):
+    with pytest.raises(ValueError, match=r"x is sparse, of shape .* expected a matrix \[N, 3\].*x\.to_dense"):
+        GCN(3, 2)(x, path_graph(4).edge_index)
+
+
 def test_sparse_features_get_no_gradient():
     x = torch.eye(3).to_sparse().requires_grad_()
     with pytest.raises(ValueError, match=r"sparse features get none; use x\.to_dense"):

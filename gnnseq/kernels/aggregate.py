@@ -17,15 +17,17 @@ EDGE_CHUNK = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Adjacency:
-    """Edges in compressed rows, by target and by source; weights stay in the order in which edges were listed.
+    """Edges in compressed rows, by target and by source.
 
     Attributes:
         by_target: Row offsets [N + 1], the source of each edge [E], and the edge's number in the list [E].
         by_source: The same with targets, for the backward pass.
+        weights: The edges' weights in both orders, where they are constants and come with the edges.
     """
 
     by_target: tuple[Tensor, Tensor, Tensor]
     by_source: tuple[Tensor, Tensor, Tensor]
+    weights: tuple[Tensor, Tensor] | None = None
 
     @staticmethod
     def of(edge_index: Tensor, num_nodes: int, num_sources: int | None = None) -> "Adjacency":
@@ -35,10 +37,15 @@ class Adjacency:
         by_target = _compress(target, source, num_nodes, num_sources)
         return Adjacency(by_target, _compress(source, target, num_sources, num_nodes))
 
+    def weighted(self, weight: Tensor) -> "Adjacency":
+        """The same edges with constant weights [E], in the order of the list, which no later call has to sort."""
+        ordered = weight.index_select(0, self.by_target[2]), weight.index_select(0, self.by_source[2])
+        return Adjacency(self.by_target, self.by_source, ordered)
+
     @property
     def transposed(self) -> "Adjacency":
         """Every edge turned around."""
-        return Adjacency(self.by_source, self.by_target)
+        return Adjacency(self.by_source, self.by_target, None if self.weights is None else self.weights[::-1])
 
 
 def _compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,14 +58,14 @@ def _compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) ->
     return offsets.to(small), columns[edge].to(small), edge
 
 
-def aggregate(x: Tensor, weight: Tensor, adjacency: Adjacency) -> Tensor:
+def aggregate(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
     """The sum over each node's incoming edges of their weight times their source's row.
 
     Differentiable in x and weight, twice and more; memory is that of x and of the result.
 
     Args:
         x: A row for each source. [N, F]
-        weight: One number an edge, in the order of the list that made the adjacency. [E]
+        weight: One number an edge, in the order of the list that made the adjacency; None for the adjacency's own. [E]
         adjacency: The edges.
 
     Returns:
@@ -70,18 +77,23 @@ def aggregate(x: Tensor, weight: Tensor, adjacency: Adjacency) -> Tensor:
 
 class _Aggregate(torch.autograd.Function):
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, adjacency: Adjacency) -> Tensor:
+    def forward(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
         offsets, columns, edge = adjacency.by_target
         if columns.numel() == 0 or x.size(1) == 0:
             return x.new_zeros(offsets.numel() - 1, x.size(1))
         # On a CPU sums of half-precision rows are ten times slower than those of their float32 copies, and rounder.
         exact = x if x.is_cuda else x.to(torch.promote_types(x.dtype, torch.float32))
-        weight = weight.index_select(0, edge).to(exact.dtype)
-        summed = torch.embedding_bag(exact.contiguous(), columns, offsets, False, 0, False, weight, True)[0]
+        if weight is not None:
+            ordered = weight.index_select(0, edge)
+        else:
+            assert adjacency.weights is not None
+            ordered = adjacency.weights[0]
+        ordered = ordered.to(exact.dtype)
+        summed = torch.embedding_bag(exact.contiguous(), columns, offsets, False, 0, False, ordered, True)[0]
         return summed.to(x.dtype)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Adjacency], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor | None, Adjacency], output: Tensor) -> None:
         x, weight, ctx.adjacency = inputs
         ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
 
@@ -97,10 +109,10 @@ class _Aggregate(torch.autograd.Function):
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[int | None, int | None, None], x: Tensor, weight: Tensor, adjacency: Adjacency
+        info: Any, in_dims: tuple[int | None, int | None, None], x: Tensor, weight: Tensor | None, adjacency: Adjacency
     ) -> tuple[Tensor, int]:
         x_dim, weight_dim, _ = in_dims
-        if weight_dim is not None:  # weights of its own for each entry
+        if weight is not None and weight_dim is not None:  # weights of its own for each entry
             entries = x.expand(info.batch_size, *x.shape) if x_dim is None else x.movedim(x_dim, 0)
             weights = weight.movedim(weight_dim, 0)
             return torch.stack([aggregate(*entry, adjacency) for entry in zip(entries, weights, strict=True)]), 0

@@ -72,7 +72,7 @@ class GCN(MessagePassing):
         self.lin = nn.Linear(in_channels, out_channels, bias=False)
         self.register_parameter("bias", nn.Parameter(torch.empty(out_channels)) if bias else None)
         self._adjacency: Memo[Adjacency] = Memo()
-        self._weights: Memo[Tensor] = Memo()
+        self._weighted: Memo[Adjacency] = Memo()
         self._features: Memo[Adjacency] = Memo()
         self.reset_parameters()
 
@@ -108,16 +108,22 @@ class GCN(MessagePassing):
             x = self.lin(self._aggregate(x, edge_index, edge_weight))
         return x if self.bias is None else x.add_(self.bias)
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # it cannot trace sparse tensors
     def _multiply_sparse(self, x: Tensor) -> Tensor:
         """The product of sparse features with the kernel: each node sums the kernel's columns of its features."""
-        x = (x if x.layout == torch.sparse_coo else x.to_sparse_coo()).coalesce()
-        if torch.compiler.is_compiling():
-            product: Tensor = torch.sparse.mm(x, self.lin.weight.t())
-            return product
-        node, feature = x.indices()
-        entries = torch.stack([feature, node])
-        adjacency = self._features.get((entries,), x.shape, lambda: Adjacency.of(entries, x.size(0), self.in_channels))
-        return aggregate(self.lin.weight.t(), x.values(), adjacency)
+        if x.layout == torch.sparse_csr:
+            parts = x.crow_indices(), x.col_indices(), x.values()
+        else:
+            x = x.to_sparse_coo().coalesce()
+            parts = x.indices()[0], x.indices()[1], x.values()
+
+        def compress() -> Adjacency:
+            row, feature, value = parts
+            if x.layout == torch.sparse_csr:
+                row = torch.repeat_interleave(torch.arange(x.size(0), device=row.device), row.diff())
+            return Adjacency.of(torch.stack([feature, row]), x.size(0), self.in_channels).weighted(value)
+
+        return aggregate(self.lin.weight.t(), None, self._features.get(parts, (x.layout, x.shape), compress))
 
     def message(self, x_j: Tensor, edge_weight: Tensor) -> Tensor:
         """The weighted features of the source. [..., e, F]"""
@@ -139,9 +145,9 @@ class GCN(MessagePassing):
     def _aggregate(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
         num_nodes = x.size(-2)
         if torch.compiler.is_compiling() or is_watched(self):
-            edges, weight = self._weigh(*as_edge_index(edge_index, num_nodes, edge_weight), num_nodes)
-            weight = weight.to(x.dtype)
-            summed: Tensor = self.propagate(edges, size=(num_nodes, num_nodes), x=x, edge_weight=weight)
+            edges, each = self._weigh(*as_edge_index(edge_index, num_nodes, edge_weight), num_nodes)
+            each = each.to(x.dtype)
+            summed: Tensor = self.propagate(edges, size=(num_nodes, num_nodes), x=x, edge_weight=each)
             return summed
         adjacency, weight = self._prepare(edge_index, edge_weight, num_nodes)
         if x.dim() == 2:
@@ -149,8 +155,8 @@ class GCN(MessagePassing):
         wide = x.movedim(-2, 0)  # [N, ..., F]: one aggregation for all
         return aggregate(wide.flatten(1), weight, adjacency).view(wide.shape).movedim(0, -2)
 
-    def _prepare(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Adjacency, Tensor]:
-        """The compressed edges and their weights, remembered as far as they are the same numbers as last time."""
+    def _prepare(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Adjacency, Tensor | None]:
+        """The compressed edges, remembered where they are the same numbers as last time, and weights to learn."""
         plain = all(isinstance(given, Tensor) for given in (graph, edge_weight)) and not is_torch_sparse_tensor(graph)
         if not plain:
             graph, edge_weight = as_edge_index(graph, num_nodes, edge_weight)
@@ -171,7 +177,7 @@ class GCN(MessagePassing):
             learnable = edge_weight.requires_grad and torch.is_grad_enabled()
             if learnable or forward_ad.unpack_dual(edge_weight).tangent is not None:
                 return adjacency, weigh()
-        return adjacency, self._weights.get((edge_weight,), adjacency, weigh)
+        return self._weighted.get((edge_weight,), adjacency, lambda: adjacency.weighted(weigh())), None
 
     def _weigh(self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:
         """The edges and weights to sum over, self-loops included."""
@@ -190,8 +196,12 @@ class GCN(MessagePassing):
         check_type(x, weight)
         if x.dim() < 2 or x.size(-1) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [..., N, {self.in_channels}]")
-        if is_torch_sparse_tensor(x) and x.requires_grad:
-            raise ValueError("x is sparse and requires grad, and sparse features get none; use x.to_dense()")
+        if is_torch_sparse_tensor(x):
+            if x.requires_grad:
+                raise ValueError("x is sparse and requires grad, and sparse features get none; use x.to_dense()")
+            if x.dim() != 2 or x.dense_dim() != 0:
+                raise ValueError(f"x is sparse, of shape {list(x.shape)} with {x.dense_dim()} dense dimensions; "
+                                 f"expected a matrix [N, {self.in_channels}] with none: give x.to_dense()")  # fmt: skip
         check_one_device(x=x, edge_index=edge_index, parameters=weight)
 
     def __repr__(self) -> str:
