@@ -4,7 +4,7 @@ Fixed, because matplotlib's constrained layout moves panels by a millionth from 
 is rebuilt from the same numbers should be the same file.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,21 +14,31 @@ LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.25, 1.4, 1.25
 GAP = (0.35, 0.55)  # between columns, between rows
 
 
-def panels(rows: int, columns: int, title: str, footnote: str) -> tuple[Figure, np.ndarray]:
-    """Make the figure and its axes [rows, columns], which share x, and y within a row."""
+def panels(
+    rows: int,
+    columns: int,
+    title: str,
+    footnote: str,
+    tall: float = HEIGHT,
+    right: float = RIGHT,
+    gap: tuple[float, float] = GAP,
+    sharex: bool | Literal["row", "col"] = True,
+    sharey: bool | Literal["row", "col"] = "row",
+) -> tuple[Figure, np.ndarray]:
+    """Make the figure and its axes [rows, columns], which share x, and y within a row, unless told otherwise."""
     panel = max(4.0, 11.0 / columns)
-    width = LEFT + columns * panel + (columns - 1) * GAP[0] + RIGHT
-    height = TOP + rows * HEIGHT + (rows - 1) * GAP[1] + BOTTOM
+    width = LEFT + columns * panel + (columns - 1) * gap[0] + right
+    height = TOP + rows * tall + (rows - 1) * gap[1] + BOTTOM
     figure = Figure(figsize=(width, height), layout="none")
     place = {
         "left": LEFT / width,
-        "right": 1 - RIGHT / width,
+        "right": 1 - right / width,
         "top": 1 - TOP / height,
         "bottom": BOTTOM / height,
-        "wspace": GAP[0] / panel,
-        "hspace": GAP[1] / HEIGHT,
+        "wspace": gap[0] / panel,
+        "hspace": gap[1] / tall,
     }
-    axes = figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False, gridspec_kw=place)
+    axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False, gridspec_kw=place)
     figure.text(0.2 / width, 1 - 0.2 / height, title, ha="left", va="top", fontsize="x-large")
     figure.text(0.2 / width, 0.15 / height, footnote, ha="left", va="bottom", fontsize="small")
     return figure, axes
