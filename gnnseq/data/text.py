@@ -1,0 +1,252 @@
+"""Text as characters: read, split by position, numbered, and cut into windows for training.
+
+Letters: N characters of a text, V characters of the vocabulary, B windows of a batch, T steps of a window.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnnseq.checks import check_whole
+
+__all__ = ["CORPORA", "Corpus", "Vocabulary", "Window", "Windows", "load_corpus", "read_text"]
+
+CORPORA = ("pydoc", "tinyshakespeare", "southpark")
+UNKNOWN = "\ufffd"  # what Unicode writes for a character that cannot be told
+SHARES = (0.9, 0.05, 0.05)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The characters that a model knows; each is an index, its place.
+
+    Whatever is not among them is read as the first, the replacement character U+FFFD.
+
+    Attributes:
+        characters: All of them. [V]
+    """
+
+    characters: str
+
+    def __post_init__(self) -> None:
+        if self.characters[:1] != UNKNOWN or len(set(self.characters)) < len(self.characters):
+            raise ValueError(f"characters={self.characters[:40]!r}; expected U+FFFD first and no character twice, as "
+                             "Vocabulary.of(text) makes them")  # fmt: skip
+
+    @classmethod
+    def of(cls, text: str) -> "Vocabulary":
+        r"""The characters that occur at least twice in a text, in Unicode's order.
+
+        One that occurs once is counted as unknown, so that a model sees what it is to meet something new.
+
+        Example:
+            >>> Vocabulary.of("noon, no").characters
+            '\ufffdno'
+        """
+        known = {character for character, count in Counter(text).items() if count > 1} - {UNKNOWN}
+        return cls(UNKNOWN + "".join(sorted(known)))
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def encode(self, text: str) -> Tensor:
+        """Indices of a text's characters. int64 [N]
+
+        Example:
+            >>> Vocabulary.of("noon").encode("on!").tolist()
+            [2, 1, 0]
+        """
+        known = {character: index for index, character in enumerate(self.characters)}
+        return torch.tensor([known.get(character, 0) for character in text], dtype=torch.int64)
+
+    def decode(self, indices: Sequence[int] | Tensor) -> str:
+        """The text of indices."""
+        return "".join(self.characters[index] for index in indices)
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A text in three stretches, the first for training, as indices of one vocabulary.
+
+    Attributes:
+        name: What was read.
+        vocabulary: Of the training part alone.
+        training: int64 [N]
+        validation: int64 [N']
+        test: int64 [N'']
+    """
+
+    name: str
+    vocabulary: Vocabulary
+    training: Tensor
+    validation: Tensor
+    test: Tensor
+
+    @classmethod
+    def of(cls, text: str, name: str = "text", shares: Sequence[float] = SHARES) -> "Corpus":
+        """Splits a text by position: what comes first is for training, what comes last for the test.
+
+        Args:
+            text: At least two characters for each part.
+            name: What to call it.
+            shares: Of the characters, for training, validation and test.
+
+        Raises:
+            ValueError: If the shares are not three positive ones that sum to 1, or the text is too short for them.
+
+        Example:
+            >>> corpus = Corpus.of("To be, or not to be, that is the question. " * 3)
+            >>> [len(part) for part in (corpus.training, corpus.validation, corpus.test)]
+            [116, 6, 7]
+        """
+        if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
+            raise ValueError(f"shares={tuple(shares)}; expected three positive numbers that sum to 1: training, "
+                             "validation, test")  # fmt: skip
+        first, second = int(shares[0] * len(text)), int((shares[0] + shares[1]) * len(text))
+        parts = text[:first], text[first:second], text[second:]
+        if min(map(len, parts)) < 2:
+            raise ValueError(f"text has {len(text)} characters, its parts {[len(part) for part in parts]}; expected at "
+                             "least 2 in each: take a longer text")  # fmt: skip
+        vocabulary = Vocabulary.of(parts[0])
+        return cls(name, vocabulary, *(vocabulary.encode(part) for part in parts))
+
+
+def load_corpus(source: str | Path, shares: Sequence[float] = SHARES) -> Corpus:
+    """What :func:`read_text` reads, split and numbered; called by the built-in's or the file's own name."""
+    name = str(source) if str(source) in CORPORA else Path(source).resolve().name
+    return Corpus.of(read_text(source), name, shares)
+
+
+def read_text(source: str | Path) -> str:
+    r"""The text of a built-in corpus, of a file, or of all files of a folder.
+
+    Built-in are ``"pydoc"``, the help topics that ship with Python, which need no network; ``"tinyshakespeare"``
+    (Karpathy's char-rnn); and ``"southpark"``, every line of 19 seasons, without who speaks, in lower case and one to a
+    line of text (BobAdamsEE/SouthParkData, CC BY-SA 3.0). The last two are downloaded once and checked,
+    see :mod:`gnnseq.data.cache`.
+
+    Args:
+        source: A name above, or a path. Of a folder, all files in it and below are read in the order of their paths,
+            one after another; hidden ones are left out. Line ends become "\\n".
+
+    Raises:
+        FileNotFoundError: If there is nothing at the path, or no file in the folder.
+        ValueError: If a file is not UTF-8; the message names it and the place.
+        ConnectionError: If a built-in corpus is neither cached nor to be had.
+
+    Example:
+        >>> "assert" in read_text("pydoc")
+        True
+    """
+    if source == "pydoc":
+        from pydoc_data.topics import topics
+
+        return "\n".join(topics[name] for name in sorted(topics))
+    if source in CORPORA:
+        from gnnseq.data.cache import fetch, names
+
+        if source == "tinyshakespeare":
+            return _decoded(fetch("text/tinyshakespeare.txt"))
+        return "".join(_spoken(fetch(name)) for name in names("text/southpark/"))
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"source={str(source)!r}: no such file or folder; expected one, or the name of a "
+                                f"built-in text: {', '.join(CORPORA)}")  # fmt: skip
+    if not path.is_dir():
+        return _decoded(path)
+    files = [
+        each
+        for each in sorted(path.rglob("*"))
+        if each.is_file() and not any(part.startswith(".") for part in each.relative_to(path).parts)
+    ]
+    if not files:
+        raise FileNotFoundError(f"source={str(source)!r}: a folder without files; expected text files in it")
+    return "".join(map(_decoded, files))
+
+
+class Window(NamedTuple):
+    """A batch of stretches of text, and the characters that come next.
+
+    Attributes:
+        x: Characters, time-major. [T, B]
+        y: The character after each. [T, B]
+        fresh: Whether these begin anew, or go on where the window before ended.
+    """
+
+    x: Tensor
+    y: Tensor
+    fresh: bool
+
+
+class Windows:
+    """Windows of a text, any of which is known by its number: training can go on from any step.
+
+    Contiguous streams cut the text into B equal stretches and read all of them side by side, T characters at a time, so
+    that state can be carried from window to window; at their end they begin anew. The rest that does not fill a window
+    is left out. Random windows begin wherever ``seed`` and the number say, and each begins anew.
+
+    Args:
+        text: Indices of characters. [N]
+        batch: B.
+        length: T.
+        random: Whether windows are random.
+        seed: Of random windows.
+
+    Raises:
+        ValueError: If the text is too short for one window.
+
+    Example:
+        >>> first, second, third = [Windows(torch.arange(11), batch=2, length=2)[step] for step in range(3)]
+        >>> first.x.tolist(), second.x.tolist(), second.y.tolist()
+        ([[0, 5], [1, 6]], [[2, 7], [3, 8]], [[3, 8], [4, 9]])
+        >>> first.fresh, second.fresh, third.fresh
+        (True, False, True)
+    """
+
+    def __init__(self, text: Tensor, batch: int, length: int, random: bool = False, seed: int = 0) -> None:
+        check_whole(1, batch=batch, length=length)
+        self.stretch = (len(text) - 1) // batch
+        least = length if random else batch * length
+        if len(text) <= least:
+            raise ValueError(f"text has {len(text)} characters; expected more than {least}, for a batch of windows: "
+                             "take a longer text, fewer or shorter windows")  # fmt: skip
+        self.text, self.batch, self.length, self.random, self.seed = text, batch, length, random, seed
+
+    def __getitem__(self, number: int) -> Window:
+        fresh = True
+        if self.random:
+            generator = np.random.default_rng([self.seed, number])
+            begin = torch.from_numpy(generator.integers(len(self.text) - self.length, size=self.batch))
+        else:
+            place = number % (self.stretch // self.length)
+            fresh = place == 0
+            begin = torch.arange(self.batch) * self.stretch + place * self.length
+        at = begin + torch.arange(self.length).unsqueeze(1)  # [T, B]
+        return Window(self.text[at], self.text[at + 1], fresh)
+
+
+def _decoded(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: byte {error.start} is not UTF-8 ({error.reason}); convert the file, or move it out "
+                         "of the folder") from None  # fmt: skip
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _spoken(path: Path) -> str:
+    """The lines of one season."""
+    rows: Iterator[list[str]] = csv.reader(_decoded(path).splitlines(keepends=True))
+    header = next(rows, [])
+    if header != ["Season", "Episode", "Character", "Line"]:
+        raise ValueError(f"{path}: its header is {header}; expected Season, Episode, Character, Line")
+    spoken = (" ".join(row[3].lower().split()) for row in rows)
+    return "".join(line + "\n" for line in spoken if line)
