@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-__all__ = ["fit"]
+__all__ = ["fit", "quiet"]
 
 METRIC = "validation"
 
@@ -94,7 +94,7 @@ def fit(
         # Where it looks at the end of a training epoch, it comes after the callback that needs its verdict.
         stopping = EarlyStopping(METRIC, patience=patience or max_epochs, mode=mode, check_on_train_epoch_end=False)
     memory = _Memory(stopping)
-    with torch.random.fork_rng(devices=[]), _quiet():
+    with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(seed)
         trainer = pl.Trainer(
             accelerator="cpu",
@@ -195,7 +195,7 @@ def _run(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Lightning without its remarks on devices and its tips."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
