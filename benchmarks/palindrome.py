@@ -24,7 +24,7 @@ from palindrome_report import checks, compact, figures, print_report
 from rich.console import Console
 
 from gnnseq.experiments import UnreadableResultError, one_thread, provenance, read_json, run_sweep, write_json
-from gnnseq.fit import Run, fit
+from gnnseq.fit import Optimizer, Run, fit
 
 ROOT = Path(__file__).resolve().parent
 
@@ -141,8 +141,8 @@ class Settings:
     """Longest dependency that chrono assumes, as a multiple of L."""
     input_gain: float | None = None
     """Factor on the initial input kernel of recurrent layers."""
-    optimizer: Literal["rmsprop", "adam"] | None = None
-    """With torch's defaults."""
+    optimizer: Optimizer | None = None
+    """torch's, with its defaults; momentum is SGD with a momentum of 0.9."""
     learning_rate: float | None = None
     """Of the optimizer."""
     clip: float | None = None

@@ -4,7 +4,9 @@ A plain loop on purpose: what is compared here is layers, so everything around t
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -14,9 +16,18 @@ from torch.nn.functional import cross_entropy
 from gnnseq.data.palindromes import DIGITS, Encoding, Palindromes
 from gnnseq.models import GraphClassifier, SequenceClassifier
 
-__all__ = ["Run", "accuracy", "fit", "make_model"]
+__all__ = ["OPTIMIZERS", "Optimizer", "Run", "accuracy", "fit", "make_model"]
 
 Model = Literal["RNN", "LSTM", "GRU", "GCN"]
+Optimizer = Literal["sgd", "momentum", "rmsprop", "adam"]
+
+# torch's own, called with parameters and lr; what else they take is torch's default, but for the momentum.
+OPTIMIZERS: dict[Optimizer, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "momentum": partial(torch.optim.SGD, momentum=0.9),
+    "rmsprop": torch.optim.RMSprop,
+    "adam": torch.optim.Adam,
+}
 
 EVALUATION_BATCH = 500  # sequences in one forward pass: bounds memory, changes no number
 
@@ -36,7 +47,7 @@ class Run:
         time_scale: For ``init="chrono"``: the longest dependency, as a multiple of L.
         input_gain: Factor on the initial input kernel of a recurrent layer. Small inputs keep tanh nearly linear, so
             that an RNN with orthogonal recurrent kernels passes them on almost unchanged.
-        optimizer: ``"rmsprop"`` or ``"adam"``, both with torch's defaults.
+        optimizer: One of ``OPTIMIZERS``.
         learning_rate: Its step size.
         clip: Largest norm of the gradient of all weights together; a longer one is scaled down.
         batch: Palindromes a step.
@@ -58,7 +69,7 @@ class Run:
     init: str = "he"
     time_scale: float = 1.0
     input_gain: float = 1.0
-    optimizer: Literal["rmsprop", "adam"] = "rmsprop"
+    optimizer: Optimizer = "rmsprop"
     learning_rate: float = 1e-3
     clip: float = 10.0
     batch: int = 128
@@ -121,8 +132,7 @@ def fit(run: Run, model: nn.Module | None = None) -> dict[str, Any]:
     model = make_model(run) if model is None else model
     train = Palindromes(run.length, run.encoding, run.seed, "train")
     test = Palindromes(run.length, run.encoding, run.seed, "test")
-    optimizer_class = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam}[run.optimizer]
-    optimizer = optimizer_class(model.parameters(), lr=run.learning_rate)
+    optimizer = OPTIMIZERS[run.optimizer](model.parameters(), lr=run.learning_rate)
 
     losses: list[float] = []
     accuracies: list[float] = []
