@@ -31,7 +31,7 @@ def sweep_in_chunks(
 
     Args:
         layer: An RNN, LSTM or GRU of one direction: going backwards a layer needs the end before the beginning.
-        x: Inputs of the nodes. [N, F]
+        x: Inputs of the nodes, [N, F], or one-hot indices [N].
         schedule: A schedule of paths, from :func:`gnnseq.pack_paths` or :func:`gnnseq.topological`.
         state: Initial state, as the layer takes it.
         chunks: Number of parts; the root of T where None.
@@ -63,7 +63,8 @@ def sweep_in_chunks(
     lengths = [schedule.lengths[row] for row in rows.tolist()]
     nodes = x if schedule.order is None else x.index_select(0, schedule.order)
     shape = (layer.num_layers, len(schedule.lengths), layer.hidden_channels)
-    whole = tuple(x.new_zeros(shape) for _ in range(layer.states)) if state is None else state
+    zeros = layer.weights("l0").weight_hh.new_zeros(shape)
+    whole = (zeros,) * layer.states if state is None else state
     parts = whole if isinstance(whole, tuple) else (whole,)
     carried = tuple(part.index_select(1, rows) for part in parts)
     outputs = []

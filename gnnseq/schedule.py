@@ -311,10 +311,10 @@ def pack_paths(sequences: Sequence[Tensor]) -> tuple[Tensor, Schedule]:
     """Sequences of any lengths as one set of nodes in firing order, and the schedule that sweeps them.
 
     Args:
-        sequences: B tensors [T_b, F], lengths in any order, empty ones included.
+        sequences: B tensors [T_b, F], or [T_b] of one-hot indices, lengths in any order, empty ones included.
 
     Returns:
-        x [N, F] with N the sum of the lengths, and the schedule of :func:`packed_paths`.
+        x [N, F] or [N] with N the sum of the lengths, and the schedule of :func:`packed_paths`.
 
     Raises:
         ValueError: If there are no sequences, or they differ in width, type or device.
@@ -330,9 +330,9 @@ def pack_paths(sequences: Sequence[Tensor]) -> tuple[Tensor, Schedule]:
         raise ValueError("sequences is empty; expected at least one tensor [T, F], whose width tells F")
     first = sequences[0]
     for number, sequence in enumerate(sequences):
-        if sequence.dim() != 2:
-            raise ValueError(f"sequences[{number}] has shape {list(sequence.shape)}; expected [T, F]")
-        if (sequence.size(1), sequence.dtype, sequence.device) != (first.size(1), first.dtype, first.device):
+        if sequence.dim() not in ((2,) if sequence.is_floating_point() else (1, 2)):
+            raise ValueError(f"sequences[{number}] has shape {list(sequence.shape)}; expected [T, F], or indices [T]")
+        if (sequence.shape[1:], sequence.dtype, sequence.device) != (first.shape[1:], first.dtype, first.device):
             raise ValueError(
                 f"sequences[{number}] is {list(sequence.shape)} of {sequence.dtype} on {sequence.device}; "
                 f"sequences[0] is {list(first.shape)} of {first.dtype} on {first.device}: make them alike"

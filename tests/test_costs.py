@@ -66,6 +66,16 @@ def test_an_lstm_runs_equal_paths_in_one_call():
     assert short == long
 
 
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+def test_indices_are_looked_up(layer_type):
+    """No one-hot rows and no product with the input kernel, whose gradient alone is as wide."""
+    channels, schedule = 300, packed_paths([20] * BATCH)
+    layer, x = layer_type(channels, H), torch.randint(channels, (schedule.num_nodes,))
+    with Meter() as meter:
+        train(layer, x, schedule)
+    assert meter.largest <= channels * layer.gates * H < channels * schedule.num_nodes
+
+
 @pytest.mark.parametrize(("layer_type", "most"), [(RNN, 10), (LSTM, 42), (GRU, 23)])
 def test_operations_of_a_level_of_a_tree(layer_type, most):
     def balanced(depth):

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
 from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
+from gnnseq.kernels.frontier_path_lstm import path_lstm_backward, path_lstm_forward
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
 from gnnseq.kernels.fronts import CellGradients, Fronts
+from gnnseq.kernels.inputs import input_kernel_gradient, input_term
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def frontier_sweep(
     if rows.numel() == schedule.starts.numel():
         return h, states.index_select(0, schedule.ends)
     # An empty path's state passes through.
-    everything = x.new_zeros(schedule.starts.numel(), states.size(1)) if initial is None else initial
+    everything = states.new_zeros(schedule.starts.numel(), states.size(1)) if initial is None else initial
     return h, everything.index_copy(0, rows, states.index_select(0, schedule.ends[rows]))
 
 
@@ -61,9 +62,9 @@ class _Sweep(torch.autograd.Function):
         bias_ih: Tensor | None,
         bias_hh: Tensor | None,
     ) -> Tensor:
-        weight = None if edge_weight is None else edge_weight.to(x.dtype)
+        weight = None if edge_weight is None else edge_weight.to(weight_hh.dtype)
         fronts = Fronts.of(schedule, weight, entering is not None, learns_weights=ctx.needs_input_grad[4])
-        first = x.new_zeros(0, layer.state_channels) if entering is None else entering
+        first = weight_hh.new_zeros(0, layer.state_channels) if entering is None else entering
         hidden = layer.hidden_channels
         bias, inner_bias = bias_ih, weight_hh.new_zeros(hidden)
         if bias_ih is not None and bias_hh is not None:
@@ -71,9 +72,10 @@ class _Sweep(torch.autograd.Function):
             if layer.kind == "gru":  # n's b_hh stays inside the reset gate's product
                 bias[2 * hidden :], inner_bias = bias_ih[2 * hidden :], bias_hh[2 * hidden :]
         in_order = _gate_order(layer.kind)
-        term = functional.linear(x, in_order(weight_ih), None if bias is None else in_order(bias))
+        term = input_term(x, in_order(weight_ih), None if bias is None else in_order(bias))
         if layer.kind == "lstm":
-            kept = lstm_forward(term, in_order(weight_hh), first, fronts)
+            run = lstm_forward if fronts.sources is None else path_lstm_forward
+            kept = run(term, in_order(weight_hh), first, fronts)
             states = torch.cat(kept[:2], dim=1)
         elif layer.kind == "gru":
             kept = gru_forward(term, weight_hh, inner_bias, first, fronts)
@@ -103,7 +105,8 @@ class _Sweep(torch.autograd.Function):
         first = grad.new_zeros(0, grad.size(1)) if entering is None else entering
         found: CellGradients
         if kind == "lstm":
-            found = lstm_backward(grad, kept, weight_hh, first, fronts)
+            run = lstm_backward if fronts.sources is None else path_lstm_backward
+            found = run(grad, kept, weight_hh, first, fronts)
         elif kind == "gru":
             found = gru_backward(grad, kept, weight_hh, first, fronts)
         else:
@@ -118,7 +121,7 @@ class _Sweep(torch.autograd.Function):
             found.term @ weight_ih if needs[0] else None,
             None if entering is None else found.entering,
             d_edge,
-            in_order(found.term.t() @ x) if needs[3] else None,
+            in_order(input_kernel_gradient(found.term, x, weight_ih.size(1))) if needs[3] else None,
             in_order(found.weight_hh),
             None if bias_ih is None else in_order(found.term.sum(0)),
             None if bias_ih is None else in_order(found.bias_hh),
@@ -138,7 +141,7 @@ def _differentiably(ctx: Any, inputs: tuple[Tensor | None, ...], grad: Tensor) -
     x, entering, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = inputs
     first = torch.arange(schedule.rows.numel(), device=grad.device)
     schedule = replace(schedule, edge_weight=edge_weight, starts=first)
-    term = functional.linear(x, weight_ih, bias_ih)  # type: ignore[arg-type]
+    term = input_term(x, weight_ih, bias_ih)  # type: ignore[arg-type]
     states = layer.run(term, schedule, entering, weight_hh=weight_hh, bias_hh=bias_hh)
     wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
     found = iter(torch.autograd.grad(states, wanted, grad, create_graph=True, allow_unused=True))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gnnseq.kernels.inputs import as_features
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def path_sweep(
     kind: str, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
 ) -> tuple[Tensor, Tensor]:
     """Sweeps paths whose nodes are numbered in firing order; arguments and results as :func:`gnnseq.kernels.sweep`."""
+    x = as_features(x, weights.weight_ih)  # torch's kernels multiply all input by a kernel
     hidden = weights.weight_hh.size(1)
     width = 2 * hidden if kind == "lstm" else hidden
     rows = schedule.rows

@@ -7,13 +7,19 @@ from torch import Tensor
 from torch.func import debug_unwrap
 
 from gnnseq.kernels.frontier import frontier_sweep
+from gnnseq.kernels.inputs import is_index
 from gnnseq.kernels.path import path_sweep
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
     from gnnseq.layers.recurrent import CellWeights, Recurrent
 
-__all__ = ["sweep"]
+__all__ = ["is_traced", "sweep"]
+
+
+def is_traced(*tensors: Tensor) -> bool:
+    """Whether torch.compile, torch.export or a transform of torch.func looks on: no number may then be read."""
+    return torch.compiler.is_compiling() or any(debug_unwrap(tensor) is not tensor for tensor in tensors)
 
 
 def sweep(
@@ -26,7 +32,7 @@ def sweep(
 
     Args:
         layer: Whose rule is swept.
-        x: Inputs of the nodes. [N, F]
+        x: Inputs of the nodes. [N, F], or one-hot indices [N]
         schedule: A topological schedule.
         initial: Rows of initial state; zeros where None. [B, S]
         weights: Parameters of one layer in one direction.
@@ -38,13 +44,14 @@ def sweep(
         h, final = sweep(layer, x.index_select(0, schedule.order), schedule.in_order, initial, weights)
         return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
     inputs = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
-    # Tracers and transforms refuse to write into preallocated tensors.
-    traced = torch.compiler.is_compiling() or any(debug_unwrap(tensor) is not tensor for tensor in inputs)
+    traced = is_traced(*inputs)  # then nothing may be written into preallocated tensors
     if schedule.lengths is not None and schedule.edge_weight is None:
-        # On a CPU torch's kernels win for the LSTM, and for equal lengths without gradients; elsewhere one buffer does.
+        # On a CPU torch's kernels win for the LSTM, and for equal lengths without gradients; elsewhere one buffer does,
+        # and for one-hot indices of more channels than H, which torch's kernels would multiply by as by any features.
         equal = schedule.step_sizes[:1] == schedule.step_sizes[-1:]
         learns = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
-        if traced or x.is_cuda or layer.kind == "lstm" or (equal and not learns):
+        narrow = not is_index(x) or layer.in_channels <= layer.hidden_channels
+        if traced or x.is_cuda or (narrow and (layer.kind == "lstm" or (equal and not learns))):
             return path_sweep(layer.kind, x, schedule, initial, weights)
     elif traced:
         return layer.run_reference(x, schedule, initial, weights)

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.dependence import dependence
-from gnnseq.kernels import sweep
+from gnnseq.kernels import is_traced, sweep
+from gnnseq.kernels.inputs import input_term, is_index
 from gnnseq.layers.initialization import check_init, init_kernels
 from gnnseq.message_passing import ScheduledMessagePassing, is_watched
 from gnnseq.schedule import Schedule, topological
@@ -122,7 +123,8 @@ class Recurrent(ScheduledMessagePassing):
         """Runs all layers over the graph.
 
         Args:
-            x: Inputs of the nodes. [N, F]
+            x: Inputs of the nodes. [N, F], or integers [N] of 0 to F - 1, each standing for the one-hot row that is 1
+                there: the same numbers and gradients, by a look-up in W_ih in place of the product with it.
             graph: A schedule, or ``edge_index`` [2, E] of a directed acyclic graph, which is swept topologically;
                 making the schedule once saves its cost on every later call.
             state: Initial state, as torch.nn has it, rows in the order of ``schedule.starts``; zeros where None.
@@ -186,7 +188,7 @@ class Recurrent(ScheduledMessagePassing):
         if torch.amp.autocast_mode.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
             # Rounding adds up over steps, so that mixed precision leaves recurrences in the parameters' own.
             with torch.autocast(x.device.type, enabled=False):
-                return self._sweep(x.to(weights.weight_hh.dtype), schedule, initial, weights)
+                return self._sweep(x if is_index(x) else x.to(weights.weight_hh.dtype), schedule, initial, weights)
         if is_watched(self) or schedule.rounds is not None:
             return self.run_reference(x, schedule, initial, weights)
         return sweep(self, x, schedule, initial, weights)
@@ -195,7 +197,7 @@ class Recurrent(ScheduledMessagePassing):
         self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
     ) -> tuple[Tensor, Tensor]:
         """One layer in one direction by the step-by-step loop: h [N, H] and the final state [B', S]."""
-        term = functional.linear(x, weights.weight_ih, weights.bias_ih)
+        term = input_term(x, weights.weight_ih, weights.bias_ih)
         states = self.run(term, schedule, initial, weight_hh=weights.weight_hh, bias_hh=weights.bias_hh)
         if initial is None:
             initial = states.new_zeros(schedule.starts.numel(), self.state_channels)
@@ -209,9 +211,11 @@ class Recurrent(ScheduledMessagePassing):
     def _check(self, x: Tensor, graph: Schedule | Tensor) -> Schedule:
         weight = self.weight_ih_l0
         assert isinstance(weight, Tensor)
-        check_type(x, weight)
-        if x.dim() != 2 or x.size(1) != self.in_channels:
-            raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}], one row a node")
+        if not _check_index(x, self.in_channels):
+            check_type(x, weight)
+            if x.dim() != 2 or x.size(1) != self.in_channels:
+                raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}], one row a node, or "
+                                 "integers [N], the input channel that is 1 at each")  # fmt: skip
         if not isinstance(graph, Schedule | Tensor):
             raise ValueError(f"graph is a {type(graph).__name__}; expected a Schedule or an edge_index [2, E]: take a "
                              "Data's edge_index, or make x and a schedule of sequences with pack_paths")  # fmt: skip
@@ -257,3 +261,16 @@ class Recurrent(ScheduledMessagePassing):
         options = {"num_layers": 1, "bias": True, "dropout": 0.0, "bidirectional": False, "nonlinearity": "tanh"}
         named = [f", {k}={getattr(self, k)!r}" for k, usual in options.items() if getattr(self, k, usual) != usual]
         return f"{type(self).__name__}({self.in_channels}, {self.hidden_channels}{''.join(named)})"
+
+
+def _check_index(x: object, channels: int) -> bool:
+    """Whether x is one-hot indices; then they are in range, as far as tracers let them be read."""
+    if not isinstance(x, Tensor) or x.dim() != 1 or x.dtype not in (torch.int64, torch.int32):
+        return False
+    if is_traced(x) or x.numel() == 0:
+        return True
+    low, high = (int(bound) for bound in x.aminmax())
+    if low < 0 or high >= channels:
+        raise ValueError(f"x has the index {low if low < 0 else high}; expected 0 to {channels - 1}, one a node, each "
+                         "the input channel that is 1 there")  # fmt: skip
+    return True

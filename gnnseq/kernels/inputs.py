@@ -1,0 +1,38 @@
+"""What nodes' own inputs contribute to their gates, from features or from one-hot indices.
+
+Letters: N nodes, F input channels, G gates, H hidden channels.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["as_features", "input_kernel_gradient", "input_term", "is_index"]
+
+
+def is_index(x: Tensor) -> bool:
+    """Whether x numbers the one input that is 1 at each node, [N], in place of features [N, F]."""
+    return x.dim() == 1
+
+
+def input_term(x: Tensor, weight_ih: Tensor, bias: Tensor | None) -> Tensor:
+    """W_ih x_i + b; of an index the column of W_ih that it names. [N, G * H]"""
+    if is_index(x):
+        return functional.embedding(x, weight_ih.t().contiguous() if bias is None else weight_ih.t() + bias)
+    return functional.linear(x, weight_ih, bias)
+
+
+def as_features(x: Tensor, weight_ih: Tensor) -> Tensor:
+    """The one-hot rows that indices stand for; features as they are. [N, F]"""
+    if not is_index(x):
+        return x
+    channels = torch.arange(weight_ih.size(1), device=x.device)  # functional.one_hot reads numbers, which vmap forbids
+    return (x.unsqueeze(1) == channels).to(weight_ih.dtype)
+
+
+def input_kernel_gradient(d_term: Tensor, x: Tensor, channels: int) -> Tensor:
+    """The gradient of W_ih from that of the input term. [G * H, F]"""
+    if is_index(x):
+        found: Tensor = torch.ops.aten.embedding_dense_backward(d_term, x, channels, -1, False)
+        return found.t()
+    return d_term.t() @ x
