@@ -49,8 +49,31 @@ def test_what_cannot_be_had_is_named(published, tmp_path):
         cache.fetch("elsewhere.csv")
 
 
+def test_a_cut_off_file_that_cannot_be_had_anew_is_named(published, tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "gone.csv").write_bytes(published[:2])
+    with pytest.raises(ConnectionError, match=r"another SHA-256 in .*cache, so cut off or changed, and gone cannot be"):
+        cache.fetch("gone.csv")
+
+
+def test_a_folder_that_is_none_or_cannot_be_written_is_named(published, tmp_path, monkeypatch):
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(ValueError, match=r"GNNSEQ_DATA=.*cache: a file; expected a folder"):
+        cache.fetch("here.csv")
+    monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path / "cache" / "inside"))
+    with pytest.raises(
+        ValueError, match=r"here\.csv: not in .*inside, and nothing can be written there \(.*GNNSEQ_DATA"
+    ):
+        cache.fetch("here.csv")
+
+
+def test_home_is_found(monkeypatch):
+    monkeypatch.setenv("GNNSEQ_DATA", "~/data")
+    assert cache.folder() == Path.home() / "data"
+
+
 def test_a_download_that_is_cut_off_leaves_nothing(published, tmp_path):
-    with pytest.raises(ValueError, match=r"cut\.csv"):
+    with pytest.raises(ValueError, match=r"cut\.csv: cut has another SHA-256 than the file had .* Try again"):
         cache.fetch("cut.csv")
     assert list((tmp_path / "cache").rglob("*.csv")) == []
 

@@ -48,7 +48,7 @@ def test_published_files_become_panels_on_graphs():
 
 def test_parts_are_those_of_the_published_protocol():
     # 521 weeks give 517 windows of 4; the first int(0.8 * 517) = 413 train, so the first test target is week 417.
-    assert Epidemic(np.zeros((521, 1)), ("a",), planted().graphs, "week", lags=4).starts == (334, 417, 521)
+    assert Epidemic(np.zeros((521, 1)), ("a",), planted(1, 5).graphs, "week", lags=4).starts == (334, 417, 521)
 
 
 def test_statistics_of_the_training_part_do_not_see_the_test_part():
@@ -83,9 +83,40 @@ def test_windows_end_at_their_origin_and_targets_are_of_the_part_asked_for():
     assert by_step[..., 0].tolist() == [[step] * 3 for step in range(20, 26)]
 
 
-def test_too_long_a_history_is_named():
-    with pytest.raises(ValueError, match="lags: got 30, which leaves no window with a target among the steps"):
-        Windows.of(np.zeros((40, 1)), 30, (1, 2), 0, 20)
+def test_the_longest_history_and_horizon_that_fit_leave_one_window():
+    assert Windows.of(np.zeros((40, 1)), 18, (1, 2), 0, 20).y[-2:].shape == (2, 2, 1)
+    assert not np.isnan(Windows.of(np.zeros((40, 1)), 18, (2,), 0, 20).y).any()
+
+
+@pytest.mark.parametrize(
+    ("lags", "horizons", "message"),
+    [
+        (19, (1, 2), r"got 19 and \(1, 2\); a history and its farthest target take 21 steps, and only 20 of 40"),
+        (4, (1, 600), r"got 4 and \(1, 600\); .* take 604 steps"),
+        (0, (1,), r"got 0 and \(1,\); expected numbers of at least 1"),
+        (4, (0, 1), r"got 4 and \(0, 1\); expected numbers of at least 1"),
+    ],
+)
+def test_what_does_not_fit_is_named(lags, horizons, message):
+    with pytest.raises(ValueError, match=f"lags, horizons: {message}"):
+        Windows.of(np.zeros((40, 1)), lags, horizons, 0, 20)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"values": np.zeros((9, 3))}, r"values: got shape \[9, 3\]; expected \[T, N\] for 2 nodes"),
+        ({"values": np.where(np.arange(18).reshape(9, 2) > 14, np.nan, 0)},
+         "values: 3 are NaN or infinite, the first at week 7 of 'b'; fill them in"),
+        ({"graphs": planted(2, 5).graphs * 3}, "graphs: got 3; expected one, or one a step: 9"),
+        ({"graphs": ((torch.tensor([[0], [7]]), None),)}, "edge_index"),
+    ],
+)  # fmt: skip
+def test_an_epidemic_that_is_not_whole_is_named(changes, message):
+    whole = {"values": np.zeros((9, 2)), "nodes": ("a", "b"), "graphs": planted(2, 5).graphs, "step": "week", "lags": 4}
+    Epidemic(**whole)
+    with pytest.raises(ValueError, match=message):
+        Epidemic(**{**whole, **changes})
 
 
 def test_neighbours_are_what_a_graph_convolution_gives():

@@ -18,7 +18,7 @@ __all__ = ["fetch", "folder", "names"]
 
 def folder() -> Path:
     """Where the files are: ``GNNSEQ_DATA``, or ``gnnseq`` among the system's caches."""
-    return Path(os.environ.get("GNNSEQ_DATA") or pooch.os_cache("gnnseq"))
+    return Path(os.environ.get("GNNSEQ_DATA") or pooch.os_cache("gnnseq")).expanduser()
 
 
 @cache
@@ -46,17 +46,32 @@ def fetch(name: str) -> Path:
         name: One of :func:`names`.
 
     Raises:
-        ValueError: The name is unknown, or what was downloaded has another SHA-256 than the file had.
-        ConnectionError: The file is not in the folder and its address cannot be reached.
+        ValueError: The name is unknown; the folder is none, or the file has to be downloaded and the folder cannot be
+            written; or what was downloaded has another SHA-256 than the file had.
+        ConnectionError: The file is not in the folder, or is another one there, and its address cannot be reached.
     """
-    registry = _registry()
-    registry.path = folder()
+    registry, where = _registry(), folder()
+    registry.path = where
     if name not in registry.registry:
         raise ValueError(f"name={name!r}; expected one of {', '.join(registry.registry)}")
+    if where.exists() and not where.is_dir():
+        raise ValueError(f"GNNSEQ_DATA={where}: a file; expected a folder, which is made where it is missing")
+    held = f"another SHA-256 in {where}, so cut off or changed" if (where / name).exists() else f"not in {where}"
     try:
         return Path(registry.fetch(name))
-    except OSError as error:  # requests' errors are OSErrors too
+    except OSError as error:
+        # Errors of the network are OSErrors too; those of a folder name a file, or are pooch's word for them.
+        if error.filename is not None or isinstance(error, PermissionError):
+            raise ValueError(
+                f"{name}: {held}, and nothing can be written there ({error}). Set GNNSEQ_DATA to a folder that can be "
+                "written, or that has the file."
+            ) from error
         raise ConnectionError(
-            f"{name}: not in {folder()}, and {registry.get_url(name)} cannot be had ({error}). Put the file there, or "
-            "set GNNSEQ_DATA to a folder that has it."
+            f"{name}: {held}, and {registry.get_url(name)} cannot be had ({error}). Put the file there, or set "
+            "GNNSEQ_DATA to a folder that has it."
+        ) from error
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: {registry.get_url(name)} has another SHA-256 than the file had ({error}). Try again; where it "
+            f"stays so, the file was changed at its source: put the original into {where}."
         ) from error

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gnnseq.data.cache import fetch
 from gnnseq.experiments import read_json
-from gnnseq.graphs import gcn_normalize
+from gnnseq.graphs import as_edge_index, gcn_normalize
 
 __all__ = ["EPIDEMICS", "Epidemic", "Windows", "chickenpox", "england_covid", "planted"]
 
@@ -37,6 +37,9 @@ class Epidemic:
         graphs: edge_index [2, E], source above target, and edge_weight [E] or None: one for all steps, or T of them.
         step: What a step is called.
         lags: L, steps of history in the published protocol, which decides where its test part begins.
+
+    Raises:
+        ValueError: Values are missing or not as many as there are nodes, or graphs not as many as there are steps.
     """
 
     values: Values
@@ -44,6 +47,23 @@ class Epidemic:
     graphs: tuple[tuple[Tensor, Tensor | None], ...]
     step: str
     lags: int
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.shape[1] != len(self.nodes):
+            raise ValueError(
+                f"values: got shape {list(self.values.shape)}; expected [T, N] for {len(self.nodes)} nodes"
+            )
+        missing = np.argwhere(~np.isfinite(self.values))
+        if len(missing):
+            step, node = missing[0]
+            raise ValueError(
+                f"values: {len(missing)} are NaN or infinite, the first at {self.step} {step} of {self.nodes[node]!r}; "
+                "fill them in, or leave out the node"
+            )
+        if len(self.graphs) not in (1, len(self.values)):
+            raise ValueError(f"graphs: got {len(self.graphs)}; expected one, or one a step: {len(self.values)}")
+        for edge_index, edge_weight in self.graphs:
+            as_edge_index(edge_index, len(self.nodes), edge_weight)
 
     @property
     def starts(self) -> tuple[int, int, int]:
@@ -108,19 +128,22 @@ class Windows:
             stop: The step after its last.
 
         Raises:
-            ValueError: There is no such window.
+            ValueError: A horizon is below 1, or there is no window of the farthest.
 
         Example:
             >>> windows = Windows.of(np.arange(6.0)[:, None], lags=2, horizons=(1, 2), start=3, stop=6)
             >>> [(x.ravel().tolist(), y.ravel().tolist()) for x, y in zip(windows.x, windows.y)]
             [([0.0, 1.0], [nan, 3.0]), ([1.0, 2.0], [3.0, 4.0]), ([2.0, 3.0], [4.0, 5.0]), ([3.0, 4.0], [5.0, nan])]
         """
-        origins = np.arange(max(lags - 1, start - horizons[-1]), stop - horizons[0])
-        if not len(origins):
+        if lags < 1 or horizons[0] < 1:
+            raise ValueError(f"lags, horizons: got {lags} and {tuple(horizons)}; expected numbers of at least 1")
+        if lags + horizons[-1] > stop:
             raise ValueError(
-                f"lags: got {lags}, which leaves no window with a target among the steps {start} to {stop - 1} of "
-                f"{len(values)}; take fewer"
+                f"lags, horizons: got {lags} and {tuple(horizons)}; a history and its farthest target take "
+                f"{lags + horizons[-1]} steps, and only {stop} of {len(values)} are before the end of this part: take "
+                "fewer lags or a shorter horizon"
             )
+        origins = np.arange(max(lags - 1, start - horizons[-1]), stop - horizons[0])
         targets = origins[:, None] + np.asarray(horizons)
         inside = (targets >= start) & (targets < stop)
         y = np.where(inside[:, :, None], values[np.minimum(targets, len(values) - 1)], np.nan)
