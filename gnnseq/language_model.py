@@ -1,0 +1,155 @@
+r"""A recurrent language model over characters.
+
+.. math:: p(s_{t+1} | s_1 ... s_t) = \mathrm{softmax}(W h_t + b), \qquad h_t = \mathrm{layers}(s_1 ... s_t)
+
+Letters: T steps, B paths, N = T B nodes, E embedding channels, H hidden channels, L layers, V characters of the
+vocabulary.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gnnseq.checks import check_whole
+from gnnseq.layers import GRU, LSTM, RNN
+from gnnseq.layers.recurrent import Recurrent
+from gnnseq.sampling import Beam, beam_search, sample
+from gnnseq.schedule import Schedule, packed_paths
+
+__all__ = ["LanguageModel", "Score", "State", "score"]
+
+Kind = Literal["RNN", "LSTM", "GRU"]
+State = Tensor | tuple[Tensor, ...] | None
+
+_LAYERS: dict[str, type[Recurrent]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
+
+
+class LanguageModel(nn.Module):
+    """Recurrent layers over characters, dropout after each of them, and a linear readout.
+
+    Args:
+        vocabulary: V.
+        hidden: H.
+        kind: ``"LSTM"``, ``"GRU"`` or ``"RNN"``.
+        layers: L.
+        embedding: E of a learnt embedding; 0 for one-hot characters, which are looked up in the first layer's kernel
+            and never made dense.
+        dropout: Probability with which outputs of every layer are dropped in training.
+        init: Of the layers, see :meth:`gnnseq.layers.recurrent.Recurrent.reset_parameters`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> model = LanguageModel(vocabulary=5, hidden=16)
+        >>> logits, state = model(torch.tensor([[0, 1], [2, 3], [4, 4]]))
+        >>> logits.shape
+        torch.Size([3, 2, 5])
+        >>> further, state = model(torch.tensor([[1, 1]]), state)
+        >>> len(list(model.sample(20, prompt=[0, 2, 4])))
+        20
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        hidden: int,
+        kind: Kind = "LSTM",
+        layers: int = 1,
+        embedding: int = 0,
+        dropout: float = 0.0,
+        init: str = "torch",
+    ) -> None:
+        super().__init__()
+        check_whole(1, vocabulary=vocabulary)
+        check_whole(0, embedding=embedding)
+        if kind not in _LAYERS:
+            raise ValueError(f"kind={kind!r}; expected one of {', '.join(_LAYERS)}")
+        self.embedding = nn.Embedding(vocabulary, embedding) if embedding > 0 else None
+        self.layer = _LAYERS[kind](embedding or vocabulary, hidden, layers, dropout=dropout, init=init)
+        self.dropout = nn.Dropout(dropout)
+        self.readout = nn.Linear(hidden, vocabulary)
+
+    def forward(self, characters: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """Logits of what comes after each character.
+
+        Args:
+            characters: Indices, time-major. [T, B]
+            state: What the paths go on from, as the layers give it; zeros where None.
+
+        Returns:
+            Logits [T, B, V], and the state after the last step.
+        """
+        steps, batch = characters.shape
+        x = characters.flatten() if self.embedding is None else self.embedding(characters.flatten())  # [N] or [N, E]
+        h, last = self.layer(x, _paths(steps, batch, characters.device), state)  # [N, H]
+        return self.readout(self.dropout(h)).view(steps, batch, -1), last
+
+    def sample(self, length: int, **choice: Any) -> Iterator[int]:
+        """Draws characters, see :func:`gnnseq.sampling.sample` for the choices."""
+        return sample(self.layer, self.readout, length, embedding=self.embedding, **choice)
+
+    def beam_search(self, length: int, prompt: Sequence[int] | Tensor, beams: int = 8) -> list[Beam]:
+        """Looks for the likeliest continuations, see :func:`gnnseq.sampling.beam_search`."""
+        return beam_search(self.layer, self.readout, length, prompt=prompt, beams=beams, embedding=self.embedding)
+
+
+class Score(NamedTuple):
+    """How well characters were foretold.
+
+    Attributes:
+        loss: Mean of -log p, in nats a character.
+        accuracy: Share of characters that were the likeliest.
+    """
+
+    loss: float
+    accuracy: float
+
+
+@torch.no_grad()
+def score(model: LanguageModel, text: Tensor, batch: int = 64, length: int = 128) -> Score:
+    """How well a model foretells a text, without dropout.
+
+    The text is cut into B stretches that are read side by side, each from a zero state that is carried on to its end.
+    So all characters but the first are foretold once, except the fewer than B ones that are left over at the end.
+
+    Args:
+        model: Its training mode is put back.
+        text: Indices, at least two. [N]
+        batch: B; fewer where the text is short.
+        length: Characters read at once, which does not change the result.
+
+    Raises:
+        ValueError: If the text has fewer than two characters.
+
+    Example:
+        >>> found = score(LanguageModel(vocabulary=5, hidden=8), torch.randint(5, (1000,)))
+        >>> 1.2 < found.loss < 2.2, 0 <= found.accuracy <= 1
+        (True, True)
+    """
+    if len(text) < 2:
+        raise ValueError(f"text has {len(text)} characters; expected at least 2, one to foretell from the other")
+    batch = min(batch, len(text) - 1)
+    training = model.training
+    model.eval()
+    stretch = (len(text) - 1) // batch
+    loss, right = 0.0, 0
+    state: State = None
+    device = model.readout.weight.device
+    for begin in range(0, stretch, length):
+        at = torch.arange(batch) * stretch + torch.arange(begin, min(begin + length, stretch)).unsqueeze(1)  # [T, B]
+        logits, state = model(text[at].to(device), state)
+        y = text[at + 1].to(device).flatten()
+        loss += functional.cross_entropy(logits.flatten(0, 1), y, reduction="sum").item()
+        right += int((logits.flatten(0, 1).argmax(1) == y).sum())
+    model.train(training)
+    return Score(loss / (stretch * batch), right / (stretch * batch))
+
+
+@lru_cache(maxsize=16)
+def _paths(steps: int, batch: int, device: torch.device) -> Schedule:
+    return packed_paths([steps] * batch).to(device)
