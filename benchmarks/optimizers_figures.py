@@ -62,6 +62,7 @@ def paths(result: dict[str, Any]) -> Figure:
         _logarithmic(below)
         below.axhline(result["arrived"], color=COLORS["ink"], lw=1, ls="--", zorder=1)
         below.set(xlim=(0, steps), xlabel="step")
+        below.tick_params(labelleft=column == 0)
     axes[0, 0].set_ylabel("y")
     axes[1, 0].set_ylabel("height")
     legend(figure, handles=_handles(), ncols=4)
@@ -150,6 +151,8 @@ def rates(result: dict[str, Any]) -> Figure:
     error.set_title(f"Error at the best settings, κ = {middle:g}")
     error.yaxis.set_major_locator(LogLocator(base=1e3))
     by_kappa.set(xscale="log", yscale="log", xlabel="κ")
+    by_kappa.yaxis.set_minor_formatter(NullFormatter())
+    by_kappa.xaxis.set_minor_formatter(NullFormatter())
     by_kappa.set_title("1 - the best rate, by κ")
     for record, color in zip((r for r in records if r not in single), ("blue", "orange", "purple"), strict=True):
         settings, found = record["settings"], record["result"]
@@ -238,6 +241,8 @@ def palindromes(result: dict[str, Any]) -> Figure:
     for row, level in enumerate((100 * CHANCE, np.log(10))):
         for axis in axes[row]:
             axis.axhline(level, color=COLORS["ink"], lw=1, ls="--", zorder=1)
+    axes[0, 0].set_title("At the best learning rate")
+    axes[0, 1].set_title("At every learning rate")
     axes[0, 0].set(ylabel="accuracy, %", ylim=(0, 103))
     axes[1, 0].set(ylabel="loss, nats", ylim=(0, 2.75), xlabel="training step", xlim=(0, steps))
     axes[1, 1].set(xlabel="learning rate", xscale="log")

@@ -72,7 +72,7 @@ class Plan:
             ]
         middle = self.kappas[len(self.kappas) // 2]
         enough = _long_enough(middle)
-        for momentum, steps in ((0.0, enough), (best_heavy_ball(middle)[1], enough), (0.9, 3000)):
+        for momentum, steps in ((0.0, enough), (best_heavy_ball(middle)[1], enough), (0.9, 1500)):
             rates = significant(np.geomspace(0.02, 1.02 * 2 * (1 + momentum), 31))  # to a little past the stable ones
             found.append(Quadratic(middle, momentum, rates, steps))
         return found
@@ -91,15 +91,15 @@ def _long_enough(kappa: int) -> int:
     return 300 + round(100 * kappa**0.5)
 
 
-LSTM = {"model": "LSTM", "length": 11, "hidden": 32, "batch": 64, "steps": 800, "evaluate_every": 50, "goal": 0.995}
+LSTM = {"model": "LSTM", "length": 11, "hidden": 32, "batch": 64, "steps": 600, "evaluate_every": 50, "goal": 0.995}
 PLANS = {
     "optimizers": Plan(
         rates=significant(10 ** (np.arange(-24, 7) / 6)),
         steps=2000,
         kappas=(3, 10, 30, 100, 300, 1000),
         run=LSTM,
-        run_rates=significant(10 ** (np.arange(-6, 3) / 2)),
-        validation_seeds=3,
+        run_rates=significant(10 ** (np.arange(-6, 2) / 2)),
+        validation_seeds=2,
         seeds=10,
     ),
     "quick": Plan(
@@ -131,19 +131,20 @@ def descents(settings: Descents) -> dict[str, Any]:
     """
     surface = SURFACES[settings.surface]
     paths = descend(surface, settings.optimizer, settings.rates, settings.steps, starts(surface, settings.starts))
-    found = heights(surface, paths)
-    found = np.where(found.max(0) < RISE * found[0], found, np.inf)
+    raw = heights(surface, paths)
+    found = np.where(raw.max(0) < RISE * raw[0], raw, np.inf)
     ends = found[-(settings.steps // 10) :].max(0)
     late = found >= ARRIVED
     steps = np.where(late.any(0), len(found) - late[::-1].argmax(0), 0)  # one after the last that is too high
     choosing = slice(1 + settings.starts // 2)
     best = min(range(len(settings.rates)), key=lambda r: (steps[r, choosing].max(), ends[r, choosing].max()))
+    kept = int(np.isfinite(raw[:, best, 0]).sum())  # all but where every rate is too large
     return {
         "steps": [[int(count) if count <= settings.steps else None for count in row] for row in steps],
         "end": [[float(f"{end:.3g}") if np.isfinite(end) else None for end in row] for row in ends],
         "best": settings.rates[best],
-        "path": [significant(point, 5) for point in paths[:, best, 0]],
-        "heights": significant(found[:, best, 0], 4),
+        "path": [significant(point, 5) for point in paths[:kept, best, 0]],
+        "heights": significant(raw[:kept, best, 0], 4),
     }
 
 
