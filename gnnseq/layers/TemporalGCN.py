@@ -1,21 +1,26 @@
 """Graphs in time: a recurrence over time and a graph convolution over relations, in three orders.
 
-Letters: T time steps, N nodes, F input channels, H hidden channels, L layers, E edges of a snapshot.
+Letters: T time steps, N nodes, F input channels, H hidden channels, L layers, E edges of one step's graph.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from gnnseq.checks import check_type, check_whole
+from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.graphs import as_edge_index, gcn_normalize
+from gnnseq.kernels import Adjacency
+from gnnseq.kernels.gated import GatedEdges
+from gnnseq.kernels.space_time import space_time_sweep
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.GRU import GRU
 from gnnseq.layers.LSTM import LSTM
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.layers.RNN import RNN
-from gnnseq.schedule import packed_paths, synchronous
+from gnnseq.memo import Memo
+from gnnseq.schedule import packed_paths
 
 __all__ = ["TemporalGCN"]
 
@@ -23,10 +28,36 @@ ORDERS = ("time_then_space", "space_then_time", "space_time")
 RECURRENT: dict[str, type[Recurrent]] = {"LSTM": LSTM, "RNN": RNN, "GRU": GRU}
 
 State = Tensor | tuple[Tensor, ...]
+Graph = tuple[Tensor, Tensor | None]  # edge_index [2, E] and edge_weight [E]
 
 
 class TemporalGCN(nn.Module):
-    """A recurrence over time and a graph convolution over relations.
+    r"""A recurrence over time and a graph convolution over relations, in one of three orders.
+
+    With :math:`\hat w^t_{ji}` the normalised adjacency of step t's graph, self-loops included
+    (:func:`gnnseq.graphs.gcn_normalize`), and Cell an LSTM's, RNN's or GRU's step:
+
+    .. math::
+        \text{time\_then\_space:} \quad & h_{t,i} = \mathrm{Cell}(x_{t,i}, h_{t-1,i}), \qquad
+            y_{t,i} = W \sum_j \hat w^t_{ji} h_{t,j} + b \\
+        \text{space\_then\_time:} \quad & z_{t,i} = \mathrm{relu}\Big(V \sum_j \hat w^t_{ji} x_{t,j} + a\Big), \qquad
+            h_{t,i} = \mathrm{Cell}(z_{t,i}, h_{t-1,i}), \qquad y_{t,i} = W h_{t,i} + b \\
+        \text{space\_time:} \quad & h_{t,i} = \mathrm{Cell}\big(x_{t,i}, \{(\hat w^t_{ji}, h_{t-1,j})\}_j\big), \qquad
+            y_{t,i} = W h_{t,i} + b
+
+    The first is the usual LSTM+GCN, the second the usual evolving graph; in both every node's steps are a path. The
+    third is the layer of :mod:`gnnseq.layers` itself on :func:`gnnseq.graphs.space_time_graph`, swept topologically:
+    its sum over predecessors is over the graph's edges, and an LSTM has a forget gate for each of them. Without edges
+    all three are the recurrence alone, but for a relu or a linear map.
+
+    **Reach.** The output at (i, t) depends on exactly these inputs (j, s), s <= t:
+
+    - ``time_then_space``: j is i, or has an edge to i in the graph of step t: one hop now, whatever the past.
+    - ``space_then_time``: j is i, or has an edge to i in the graph of step s: one hop then.
+    - ``space_time``: in t - s steps or fewer, edge after edge of the graphs of steps s + 1 to t, j reaches i: a cone
+      that widens by one hop with every step back. Today's neighbours are not in it; yesterday's are.
+
+    More layers of the recurrence change none of this.
 
     Args:
         in_channels: Width F of the inputs.
@@ -34,10 +65,24 @@ class TemporalGCN(nn.Module):
         out_channels: Width of the outputs.
         order: ``"time_then_space"``, ``"space_then_time"`` or ``"space_time"``.
         recurrent: ``"LSTM"``, ``"RNN"`` or ``"GRU"``.
-        num_layers: Layers of the recurrence, stacked.
+        num_layers: Layers L of the recurrence, stacked.
 
     Raises:
         ValueError: If an argument is out of its range.
+
+    Sources: time, then space: Feng et al. 2019, https://arxiv.org/abs/1809.09441; space, then time: Zhao et al. 2019
+    (T-GCN), https://arxiv.org/abs/1811.05320; states over edges: Seo et al. 2018, https://arxiv.org/abs/1612.07659,
+    with Tai et al. 2015's gate for every edge, https://arxiv.org/abs/1503.00075.
+
+    Example:
+        >>> from gnnseq.graphs import path_graph
+        >>> layer, x = TemporalGCN(3, 8, 2, order="space_time"), torch.randn(6, 5, 3)
+        >>> edges = path_graph(5, undirected=True).edge_index
+        >>> y, state = layer(x, edges)
+        >>> first, half = layer(x[:4], edges)
+        >>> last, _ = layer(x[4:], edges, state=half)  # a stream goes on where it was
+        >>> y.shape, torch.allclose(torch.cat([first, last]), y, atol=1e-6)
+        (torch.Size([6, 5, 2]), True)
     """
 
     def __init__(
@@ -67,90 +112,195 @@ class TemporalGCN(nn.Module):
             if order == "space_then_time":
                 self.gcn = GCN(in_channels, hidden_channels)
             self.lin = nn.Linear(hidden_channels, out_channels)
+        self._edges: Memo[list[GatedEdges]] = Memo()
+        self._weighted: Memo[list[GatedEdges]] = Memo()
+
+    def reset_parameters(self) -> None:
+        """Draws all parameters anew, each part in its own way."""
+        for part in self.children():
+            part.reset_parameters()  # type: ignore[operator]
 
     def forward(
         self,
         x: Tensor,
         edge_index: Tensor | Sequence[Tensor],
-        edge_weight: Tensor | Sequence[Tensor] | None = None,
+        edge_weight: Tensor | Sequence[Tensor | None] | None = None,
         state: State | None = None,
         mask: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """The outputs of all steps [T, N, out_channels] and the last state.
+        """The outputs of all steps and the last state; T steps are T calls of one step, each given the state before.
 
         Args:
             x: Inputs. [T, N, F]
-            edge_index: The graph of all steps, or a list of T graphs.
-            edge_weight: Weights of its edges [E], or a list of T such.
+            edge_index: The graph of all steps, or a list of T graphs, each in any form of
+                :func:`gnnseq.graphs.as_edge_index`. [2, E]
+            edge_weight: Weights of its edges [E], or a list of T such, None for a step where all are 1.
             state: Initial state, zeros where None. [L, N, H], a pair of these for an LSTM.
             mask: Which nodes are there. A node that is not sends and receives nothing, its input is not read, its
                 output is 0, and its state is kept until it comes back. Boolean [T, N].
+
+        Returns:
+            The outputs [T, N, out_channels] and the state, as it can be given.
+
+        Raises:
+            ValueError: If x, a graph, the state or the mask has a wrong shape, type, length or device.
         """
-        check_type(x, self.recurrence.weights("l0").weight_hh)
-        if x.dim() != 3 or x.size(2) != self.in_channels:
-            raise ValueError(f"x has shape {list(x.shape)}; expected [T, N, {self.in_channels}]")
-        steps, nodes, _ = x.shape
+        self._check(x, state, mask)
         if mask is not None:
             x = x.masked_fill(~mask.unsqueeze(2), 0.0)
-        graphs = self._snapshots(x, edge_index, edge_weight, mask)
+        graphs = _graphs(x, edge_index, edge_weight, mask)
         if self.order == "time_then_space":
             h, state = self._along_paths(x, state, mask)
-            h = torch.stack([self.gcn(h[t], *graphs[t]) for t in range(steps)]) if steps else x.new_zeros(
-                0, nodes, self.out_channels)
+            y = self._convolve(h, graphs)
         elif self.order == "space_then_time":
-            h = torch.stack([self.gcn(x[t], *graphs[t]) for t in range(steps)]) if steps else x.new_zeros(
-                0, nodes, self.hidden_channels)
-            h, state = self._along_paths(torch.relu(h), state, mask)
-            h = self.lin(h)
+            h, state = self._along_paths(torch.relu(self._convolve(x, graphs)), state, mask)
+            y = self.lin(h)
         else:
             h, state = self._through_space_time(x, graphs, state, mask)
-            h = self.lin(h)
-        return h if mask is None else h.masked_fill(~mask.unsqueeze(2), 0.0), state
+            y = self.lin(h)
+        return y if mask is None else y.masked_fill(~mask.unsqueeze(2), 0.0), state
 
-    def _snapshots(self, x, edge_index, edge_weight, mask):
-        steps, nodes, _ = x.shape
-        graphs = []
-        for t in range(steps):
-            graph = edge_index if isinstance(edge_index, Tensor) else edge_index[t]
-            weight = edge_weight if edge_weight is None or isinstance(edge_weight, Tensor) else edge_weight[t]
-            graph, weight = as_edge_index(graph, nodes, weight)
-            if mask is not None:
-                kept = mask[t][graph].all(0)
-                graph, weight = graph[:, kept], None if weight is None else weight[kept]
-            graphs.append((graph, weight))
-        return graphs
-
-    def _along_paths(self, x, state, mask):
+    def _convolve(self, x: Tensor, graphs: list[Graph]) -> Tensor:
+        """One convolution for all steps: of rows T times as wide, or on the steps' graphs side by side."""
         steps, nodes, channels = x.shape
-        if mask is None:
-            h, state = self.recurrence(x.reshape(steps * nodes, channels), packed_paths([steps] * nodes), state)
-            return h.view(steps, nodes, self.hidden_channels), state
-        schedule = packed_paths(mask.sum(0).tolist())
-        step = mask.cumsum(0) - 1
-        place = torch.tensor([*schedule.node_offsets, 0], device=x.device)[step] + schedule.starts
-        place = place[mask]
-        there = mask.view(-1).nonzero().view(-1)
-        order = torch.empty_like(there).index_copy(0, place, there)
-        h, state = self.recurrence(x.reshape(steps * nodes, channels).index_select(0, order), schedule, state)
-        h = h.new_zeros(steps * nodes, self.hidden_channels).index_copy(0, order, h)
-        return h.view(steps, nodes, self.hidden_channels), state
+        convolved: Tensor
+        if len(graphs) == 1:
+            convolved = self.gcn(x, *graphs[0])
+            return convolved
+        beside = torch.cat([edges + t * nodes for t, (edges, _) in enumerate(graphs)], dim=1)
+        weight = None
+        if any(own is not None for _, own in graphs):
+            weight = torch.cat([x.new_ones(edges.size(1)) if own is None else own for edges, own in graphs])
+        convolved = self.gcn(x.reshape(steps * nodes, channels), beside, weight)
+        return convolved.view(steps, nodes, self.gcn.out_channels)
 
-    def _through_space_time(self, x, graphs, state, mask):
+    def _along_paths(self, x: Tensor, state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
+        """The recurrence along each node's own steps: h [T, N, H], unspecified where masked."""
+        steps, nodes, channels = x.shape
+        flat = x.reshape(steps * nodes, channels)
+        if mask is None:
+            h, state = self.recurrence(flat, packed_paths([steps] * nodes).to(x.device), state)
+            return h.view(steps, nodes, h.size(1)), state
+        schedule = packed_paths(mask.sum(0).tolist()).to(x.device)
+        # Row b of a step is the path that is b-th longest; a node's own count of steps tells which step it is at.
+        offsets = torch.tensor([*schedule.node_offsets, 0], device=x.device)
+        place = (offsets[mask.cumsum(0) - 1] + schedule.starts)[mask]
+        order = torch.empty_like(place).index_copy(0, place, mask.view(-1).nonzero().view(-1))
+        h, state = self.recurrence(flat.index_select(0, order), schedule, state)
+        h = h.new_zeros(steps * nodes, h.size(1)).index_copy(0, order, h)
+        return h.view(steps, nodes, h.size(1)), state
+
+    def _through_space_time(
+        self, x: Tensor, graphs: list[Graph], state: State | None, mask: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """The recurrence whose states go over the edges of each step."""
+        layer = self.recurrence
+        edges = self._prepare(x, graphs)
+        initial = None if state is None else torch.cat(state if isinstance(state, tuple) else (state,), dim=2)
+        finals = []
+        # Rounding adds up over steps, so that mixed precision leaves recurrences in the parameters' own.
+        with torch.autocast(x.device.type, enabled=False):
+            h = x.to(layer.weights("l0").weight_hh.dtype)
+            for number in range(layer.num_layers):
+                entering = None if initial is None else initial[number]
+                h, final = space_time_sweep(layer, h, edges, entering, layer.weights(f"l{number}"), mask)
+                finals.append(final)
+        parts: tuple[Tensor, ...] = torch.stack(finals).split(self.hidden_channels, dim=2)
+        return h, parts if len(parts) > 1 else parts[0]
+
+    def _prepare(self, x: Tensor, graphs: list[Graph]) -> list[tuple[GatedEdges, Tensor | None]]:
+        """The normalised edges of each graph, remembered where they are the same as last time; weights to learn."""
         nodes = x.size(1)
-        outputs = []
+        graphs = [as_edge_index(edges, nodes, weight) for edges, weight in graphs]
+        # Degrees are sums of many weights: half precision would lose them.
+        kind = torch.promote_types(x.dtype, torch.float32)
+
+        def weigh() -> list[Tensor]:
+            ones = [torch.ones(edges.size(1), dtype=kind, device=x.device) for edges, _ in graphs]
+            weights = [one if own is None else own.to(kind) for one, (_, own) in zip(ones, graphs, strict=True)]
+            return [gcn_normalize(edges, own, nodes)[1] for (edges, _), own in zip(graphs, weights, strict=True)]
+
+        def compress() -> list[GatedEdges]:
+            return [GatedEdges.of(Adjacency.of(gcn_normalize(edges, None, nodes)[0], nodes)) for edges, _ in graphs]
+
+        edges = self._edges.get(tuple(edges for edges, _ in graphs), nodes, compress)
+        weights = tuple(weight for _, weight in graphs)
+        if any(_is_learnt(weight) for weight in weights):
+            return list(zip(edges, weigh(), strict=True))
+
+        def attach() -> list[GatedEdges]:
+            weighted = zip(edges, weigh(), strict=True)
+            return [replace(own, adjacency=own.adjacency.weighted(weight)) for own, weight in weighted]
+
+        return [(own, None) for own in self._weighted.get(weights, (kind, edges), attach)]
+
+    def _check(self, x: Tensor, state: State | None, mask: object) -> None:
+        weight = self.recurrence.weights("l0").weight_hh
+        check_type(x, weight)
+        if x.dim() != 3 or x.size(2) != self.in_channels:
+            raise ValueError(f"x has shape {list(x.shape)}; expected [T, N, {self.in_channels}]")
+        if mask is not None and (not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != x.shape[:2]):
+            kind = f" and type {mask.dtype}" if isinstance(mask, Tensor) else ""
+            raise ValueError(f"mask has shape {shape_of(mask)}{kind}; expected {list(x.shape[:2])} of torch.bool, True "
+                             "where a node is there")  # fmt: skip
+        check_one_device(x=x, mask=x if mask is None else mask, parameters=weight)
         if state is None:
-            zeros = x.new_zeros(self.recurrence.num_layers, nodes, self.hidden_channels)
-            state = (zeros, zeros) if self.recurrence.states == 2 else zeros
-        for t, (graph, weight) in enumerate(graphs):
-            weight = x.new_ones(graph.size(1)) if weight is None else weight.to(x.dtype)
-            graph, weight = gcn_normalize(graph, weight, nodes)
-            h, after = self.recurrence(x[t], synchronous(graph, nodes, edge_weight=weight), state)
-            if mask is not None:
-                there = mask[t].unsqueeze(1)
-                if isinstance(after, tuple):
-                    after = tuple(torch.where(there, new, old) for new, old in zip(after, state))
-                else:
-                    after = torch.where(there, after, state)
-            state = after
-            outputs.append(h)
-        return torch.stack(outputs) if outputs else x.new_zeros(0, nodes, self.hidden_channels), state
+            return
+        parts = state if isinstance(state, tuple) else (state,)
+        shape = [self.recurrence.num_layers, x.size(1), self.hidden_channels]
+        if len(parts) != self.recurrence.states or any(shape_of(part) != str(shape) for part in parts):
+            form = f"a pair (h, c), each {shape}" if self.recurrence.states == 2 else str(shape)
+            raise ValueError(f"state has shape {', '.join(map(shape_of, parts))}; expected {form}: layers, nodes, "
+                             "hidden_channels")  # fmt: skip
+        for part in parts:
+            if part.dtype != weight.dtype or part.device != weight.device:
+                raise ValueError(f"state is {part.dtype} on {part.device}; expected {weight.dtype} on {weight.device}, "
+                                 "as the parameters are")  # fmt: skip
+
+    def __repr__(self) -> str:
+        sizes = f"{self.in_channels}, {self.hidden_channels}, {self.out_channels}"
+        layers = "" if self.recurrence.num_layers == 1 else f", num_layers={self.recurrence.num_layers}"
+        name = type(self.recurrence).__name__
+        return f"{type(self).__name__}({sizes}, order={self.order!r}, recurrent={name!r}{layers})"
+
+
+def _is_learnt(weight: Tensor | None) -> bool:
+    return weight is not None and weight.requires_grad and torch.is_grad_enabled()
+
+
+def _graphs(
+    x: Tensor,
+    edge_index: Tensor | Sequence[Tensor],
+    edge_weight: Tensor | Sequence[Tensor | None] | None,
+    mask: Tensor | None,
+) -> list[Graph]:
+    """The graphs of the steps, without edges of nodes that are not there, or the one graph of all steps alone."""
+    steps, nodes, _ = x.shape
+    if isinstance(edge_index, Tensor):
+        if edge_weight is not None and not isinstance(edge_weight, Tensor):
+            raise ValueError(f"edge_weight is a {type(edge_weight).__name__} and edge_index one graph; expected one "
+                             "tensor [E], or a list of graphs too")  # fmt: skip
+        if mask is None or steps == 0:
+            return [(edge_index, edge_weight)]
+        graphs = [as_edge_index(edge_index, nodes, edge_weight)] * steps
+    else:
+        weights = [None] * steps if edge_weight is None else edge_weight
+        for name, given in (("edge_index", edge_index), ("edge_weight", weights)):
+            if not isinstance(given, Sequence) or len(given) != steps:
+                came = f"{len(given)} entries" if isinstance(given, Sequence) else f"type {type(given).__name__}"
+                raise ValueError(f"{name} has {came} and x {steps} steps; expected a list of one a step")
+        if steps == 0:
+            return [(torch.empty(2, 0, dtype=torch.int64, device=x.device), None)]
+        graphs = []
+        for t, (edges, weight) in enumerate(zip(edge_index, weights, strict=True)):
+            try:
+                graphs.append(as_edge_index(edges, nodes, weight))
+            except ValueError as error:
+                raise ValueError(f"step {t}: {error}") from error
+    if mask is None:
+        return graphs
+    there = [present[edges].all(0) for present, (edges, _) in zip(mask, graphs, strict=True)]
+    return [
+        (edges[:, kept], None if weight is None else weight[kept])
+        for kept, (edges, weight) in zip(there, graphs, strict=True)
+    ]

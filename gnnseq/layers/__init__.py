@@ -4,7 +4,8 @@ from gnnseq.layers.GatedGraph import GatedGraph
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.GRU import GRU
 from gnnseq.layers.LSTM import LSTM
+from gnnseq.layers.RelationalGCN import RelationalGCN
 from gnnseq.layers.RNN import RNN
 from gnnseq.layers.TemporalGCN import TemporalGCN
 
-__all__ = ["GCN", "GRU", "LSTM", "RNN", "GatedGraph", "TemporalGCN"]
+__all__ = ["GCN", "GRU", "LSTM", "RNN", "GatedGraph", "RelationalGCN", "TemporalGCN"]
