@@ -3,18 +3,16 @@
     python benchmarks/forecasting.py            chickenpox and England Covid, ten seeds: 15 minutes on two cores
     python benchmarks/forecasting.py --quick    an epidemic made up on a ring, two seeds, no data needed: seconds
 
-Every protocol's test part is the last fifth, in time order. The width, and the number of epochs for each horizon, are
-chosen on the last fifth of what is before it; then the network is trained anew on all of that, as the autoregressions
-are, and forecasts the test part once. The data are downloaded once; GNNSEQ_DATA names a folder that has them.
+Every protocol's test part is the last fifth, in time order. The number of epochs for each horizon is chosen on the last
+fifth of what is before it; then the network is trained anew on all of that, as the autoregressions are, and forecasts
+the test part once. The data are downloaded once; GNNSEQ_DATA names a folder that has them.
 
 Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 2: the data cannot be had, or a setting
 is wrong.
 """
 
 import dataclasses
-import statistics
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +26,8 @@ from rich.console import Console
 from gnnseq.autoregression import autoregression, mean, persistence
 from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Statistics, Values
 from gnnseq.experiments import UnreadableResultError, provenance, read_json, run_sweep, write_json
-from gnnseq.forecasting import MODELS, Run, forecast, select
+from gnnseq.forecasting import MODELS, Run, forecast
 
-SELECTING = 1  # seeds that the width is chosen with
 HORIZONS = Run.horizons
 
 
@@ -42,7 +39,8 @@ class Protocol:
         lags: Steps that the networks read.
         paths: Steps that their linear path reads, one arm each; 0 for a network without one. Where a network knows the
             graph, so does its path.
-        orders: Of the pooled autoregressions; the first is what everything else is tested against.
+        orders: Of the pooled autoregressions; the first is what everything else is tested against, and whose histories
+            the other baselines read.
     """
 
     name: str
@@ -56,11 +54,9 @@ class Protocol:
 
 PROTOCOLS = (
     Protocol("published", "Chickenpox, 4 weeks of history, scaled by all weeks as published",
-             "chickenpox", "all", 4, (0, 4), (4, 8)),
+             "chickenpox", "all", 4, (0, 4), (4, 8, 52)),
     Protocol("training", "Chickenpox, 4 weeks of history, scaled by the training weeks",
-             "chickenpox", "training", 4, (0, 4), (4, 8)),
-    Protocol("year", "Chickenpox, a year of history: 52 weeks for linear paths, 4 for networks",
-             "chickenpox", "training", 4, (52,), (52, 4)),
+             "chickenpox", "training", 4, (4,), (4, 8, 52)),
     Protocol("covid", "England Covid, 8 days of history, scaled by the training days",
              "england_covid", "training", 8, (0, 8), (8, 4)),
 )  # fmt: skip
@@ -81,18 +77,16 @@ class Settings:
     """Processes, one thread each; -1 means every core."""
     seeds: int = 10
     """Networks of each kind."""
-    sizes: tuple[int, ...] = (8, 16)
-    """Hidden channels to choose from, on validation."""
+    hidden: int = Run.hidden
+    """Hidden channels of every network."""
     max_epochs: int = Run.max_epochs
     """Most epochs of a training."""
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise ValueError(f"--seeds: got {self.seeds}; expected at least 1")
-        if not self.sizes or min(self.sizes) < 1:
-            raise ValueError(f"--sizes: got {self.sizes}; expected widths of at least 1")
-        if self.max_epochs < 1:
-            raise ValueError(f"--max-epochs: got {self.max_epochs}; expected at least 1")
+        for name in ("seeds", "hidden", "max_epochs"):
+            if getattr(self, name) < 1:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option}: got {getattr(self, name)}; expected at least 1")
 
     @property
     def name(self) -> str:
@@ -104,26 +98,25 @@ class Settings:
         """With what --quick makes smaller."""
         if not self.quick:
             return self
-        small = {"seeds": min(self.seeds, 2), "sizes": self.sizes[:1], "max_epochs": min(self.max_epochs, 40)}
-        return dataclasses.replace(self, **small)
+        return dataclasses.replace(self, seeds=min(self.seeds, 2), max_epochs=min(self.max_epochs, 40))
 
 
 def arms(protocols: tuple[Protocol, ...], settings: Settings) -> list[tuple[Protocol, Run]]:
-    """Every kind of network, with seed 0 and no width yet."""
+    """Every kind of network, with seed 0."""
     return [
         (protocol, Run(protocol.epidemic, model, seed=0, statistics=protocol.statistics, lags=protocol.lags, path=path,
-                       neighbours=path > 0 and model != "LSTM", hidden=0, max_epochs=settings.max_epochs))
+                       neighbours=path > 0 and model != "LSTM", hidden=settings.hidden,
+                       max_epochs=settings.max_epochs))
         for protocol in protocols for path in protocol.paths for model in MODELS
     ]  # fmt: skip
 
 
 def baselines(epidemic: Epidemic, orders: tuple[int, ...]) -> dict[str, Values]:
     """Forecasts [W, K, N] by name, the first of which is the one to beat."""
-    first, second = orders
+    first = orders[0]
     return {
-        f"AR({first})": autoregression(epidemic, first, HORIZONS),
-        f"AR({second})": autoregression(epidemic, second, HORIZONS),
-        **({f"AR({first}), one a node": autoregression(epidemic, first, HORIZONS, pooled=False)} if first < 52 else {}),
+        **{f"AR({order})": autoregression(epidemic, order, HORIZONS) for order in orders},
+        f"AR({first}), one a node": autoregression(epidemic, first, HORIZONS, pooled=False),
         f"AR({first}) + neighbours": autoregression(epidemic, first, HORIZONS, neighbours=True),
         "mean": mean(epidemic, HORIZONS),
         "persistence": persistence(epidemic, HORIZONS),
@@ -146,29 +139,10 @@ def errors(epidemic: Epidemic, forecasts: list[Values]) -> dict[str, Any]:
 
 
 def study(protocols: tuple[Protocol, ...], settings: Settings, console: Console) -> list[dict[str, Any]]:
-    """Choose widths on validation, forecast with them, and hold everything against what happened."""
-    cache = settings.results / "cache"
+    """Forecast, and hold everything against what happened."""
     kinds = arms(protocols, settings)
-
-    def sweep(function: Callable[[Run], Any], runs: list[Run], folder: str) -> list[dict[str, Any]]:
-        return run_sweep(function, runs, cache / folder, settings.jobs, console=console)
-
-    tries = [
-        dataclasses.replace(run, hidden=hidden, seed=seed)
-        for _, run in kinds for hidden in settings.sizes for seed in range(min(SELECTING, settings.seeds))
-    ]  # fmt: skip
-    scores: dict[Run, list[float]] = {}
-    for run, record in zip(tries, sweep(select, tries, "widths"), strict=True):
-        scores.setdefault(dataclasses.replace(run, seed=0), []).append(record["result"]["validation"])
-    widths = [
-        {hidden: statistics.fmean(scores[dataclasses.replace(run, hidden=hidden)]) for hidden in settings.sizes}
-        for _, run in kinds
-    ]
-    chosen = [
-        dataclasses.replace(run, hidden=min(width, key=width.__getitem__), seed=seed)
-        for (_, run), width in zip(kinds, widths, strict=True) for seed in range(settings.seeds)
-    ]  # fmt: skip
-    records = iter(sweep(forecast, chosen, "forecasts"))
+    runs = [dataclasses.replace(run, seed=seed) for _, run in kinds for seed in range(settings.seeds)]
+    records = iter(run_sweep(forecast, runs, settings.results / "cache", settings.jobs, console=console))
 
     found: dict[str, dict[str, Any]] = {}
     for protocol in protocols:
@@ -182,17 +156,16 @@ def study(protocols: tuple[Protocol, ...], settings: Settings, console: Console)
             "baselines": {name: errors(epidemic, [values]) for name, values in of_nothing.items()},
             "networks": [],
         }
-    for (protocol, _), width in zip(kinds, widths, strict=True):
+    for protocol, _ in kinds:
         epidemic = EPIDEMICS[protocol.epidemic]().standardized(protocol.statistics)
-        runs = [next(records) for _ in range(settings.seeds)]
-        forecasts = [np.array(record["result"]["forecasts"]) for record in runs]
+        same = [next(records) for _ in range(settings.seeds)]
+        forecasts = [np.array(record["result"]["forecasts"]) for record in same]
         found[protocol.name]["networks"].append({
-            "settings": runs[0]["settings"],
-            "validation_by_width": {str(hidden): round(score, 5) for hidden, score in width.items()},
+            "settings": same[0]["settings"],
             "runs": [
                 {"seed": record["settings"]["seed"], "seconds": record["seconds"], "commit": record["commit"],
                  "validation": record["result"]["validation"], "epochs": record["result"]["epochs"]}
-                for record in runs
+                for record in same
             ],
             **errors(epidemic, forecasts),
             "together": errors(epidemic, [np.mean(forecasts, 0)]),

@@ -200,10 +200,10 @@ class Run:
     neighbours: bool = False
     hidden: int = 8
     horizons: tuple[int, ...] = (1, 2, 4, 8)
-    learning_rate: float = 3e-2
+    learning_rate: float = 5e-2
     weight_decay: float = 1.0
-    max_epochs: int = 150
-    patience: int = 25
+    max_epochs: int = 80
+    patience: int = 15
 
 
 def select(run: Run) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def test_data_that_cannot_be_had_are_missed_before_anything_is_trained(tmp_path,
     ("changes", "message"),
     [
         ({"seeds": 0}, "--seeds: got 0; expected at least 1"),
-        ({"sizes": ()}, r"--sizes: got \(\); expected widths of at least 1"),
+        ({"hidden": -8}, "--hidden: got -8; expected at least 1"),
         ({"max_epochs": 0}, "--max-epochs: got 0; expected at least 1"),
     ],
 )
