@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tyro
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts import their neighbours, as when run
@@ -17,7 +18,7 @@ import palindrome
 import palindrome_report
 
 from gnnseq.experiments import UnreadableResultError
-from gnnseq.fit import Run
+from gnnseq.fit import OPTIMIZERS, Run
 
 TINY = palindrome.Settings(quick=True, jobs=1, lengths=(3,), seeds=2, hidden=8, steps=20)
 
@@ -188,3 +189,10 @@ def test_a_study_without_runs_is_refused():
 def test_two_studies_at_once_are_refused():
     with pytest.raises(ValueError, match="--quick and --full: choose one"):
         palindrome.main(palindrome.Settings(quick=True, full=True))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_can_be_named_on_the_command_line(name):
+    settings = tyro.cli(palindrome.Settings, args=["--quick", "--optimizer", name])
+    assert {run.optimizer for run in settings.study().runs()} == {name}
+    assert settings.name == ("quick" if name == "adam" else "custom")
