@@ -124,8 +124,10 @@ def print_report(result: dict[str, Any], console: Console) -> None:
 def markdown(result: dict[str, Any]) -> str:
     """One table: every protocol's errors one step ahead, and the paired test."""
     protocols = result["protocols"]
-    lines = ["| one step ahead | " + " | ".join(protocol["name"] for protocol in protocols) + " |"]
-    lines.append("| --- |" + " ---: |" * len(protocols))
+    lines = [
+        ["mean squared error, one step ahead", *(protocol["name"] for protocol in protocols)],
+        ["---", *["---:"] * len(protocols)],
+    ]
     cells: dict[str, dict[str, str]] = {}
     for protocol in protocols:
         for name, errors in protocol["baselines"].items():
@@ -136,5 +138,5 @@ def markdown(result: dict[str, Any]) -> str:
             errors = mean_and_spread([row[0] for row in network["by_horizon"]])
             cells.setdefault(kind, {})[protocol["name"]] = f"{errors} ({change} %, p {p})"
     for name, by_protocol in cells.items():
-        lines.append(f"| {name} | " + " | ".join(by_protocol.get(p["name"], "") for p in protocols) + " |")
-    return "\n".join(lines)
+        lines.append([name, *(by_protocol.get(protocol["name"], "") for protocol in protocols)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -3,7 +3,8 @@
     python benchmarks/tables.py            writes them into README.md, between their markers
     python benchmarks/tables.py --check    writes nothing; exit code 1 if README.md says something else
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`. NAME is one of those below, or `FOLDER/STEM`: what
+FOLDER_report.py makes of results/FOLDER/STEM.json.
 """
 
 import re
@@ -12,9 +13,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
-import speed_report
 import tyro
 from palindrome_report import CHANCE, Group, groups
 
@@ -22,7 +23,7 @@ from gnnseq.experiments import read_json, write_text
 
 ROOT = Path(__file__).resolve().parent
 README = ROOT.parent / "README.md"
-MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end -->)", flags=re.DOTALL)
+MARKED = re.compile(r"(<!-- table: ([\w/-]+) -->\n)(.*?)(<!-- end -->)", flags=re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,10 @@ def claims() -> str:
     )
 
 
-def speed() -> str:
-    """Ours beside the peers, and beside the limit."""
-    return speed_report.markdown(read_json(ROOT / "results" / "speed" / "speed.json"))
+def reported(name: str) -> str:
+    """What a script's report module says of its result, named FOLDER/STEM."""
+    folder, _, _ = name.partition("/")
+    return import_module(f"{folder}_report").markdown(read_json(ROOT / "results" / f"{name}.json"))
 
 
 TABLES = {
@@ -94,13 +96,24 @@ TABLES = {
     "story": partial(accuracies, "story"),
     "long": long,
     "claims": claims,
-    "speed": speed,
+    "speed": partial(reported, "speed/speed"),
+    "forecasts": partial(reported, "forecasting/forecasting"),
+    "optimizers": partial(reported, "optimizers/optimizers"),
 }
+
+
+def table(name: str) -> str:
+    """A table by its name."""
+    if name in TABLES:
+        return TABLES[name]()
+    if "/" in name:
+        return reported(name)
+    raise ValueError(f"README.md: a table {name!r}; expected one of {', '.join(TABLES)}, or FOLDER/STEM of a result")
 
 
 def rewritten(text: str) -> str:
     """The text with every table made anew."""
-    return MARKED.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}{found[4]}", text)
+    return MARKED.sub(lambda found: f"{found[1]}{table(found[2])}{found[4]}", text)
 
 
 def main(settings: Settings) -> int:
