@@ -6,9 +6,10 @@
 
 Prices: a folder of Yahoo's CSVs, a table of closes (CSV, Parquet) or a packed panel. Relations: a sector table, a group
 JSON, a typed edge list; without any, the nearest neighbours in training-period correlation. A path that does not exist
-is looked for in the cache of published files, and downloaded if it is one. An LSTM alone and with relations, ten seeds
-each, beside the baselines that it has to beat. The leak-free protocol uses the past only; rsr and stockmixer are the
-published ones, with the leaks they have.
+is looked for in the cache of published files, and downloaded if it is one. An LSTM alone, with a
+GCN over the relations, and with the relational convolution of Feng et al. 2019, which learns how strong they are; ten
+seeds each, beside the baselines that they have to beat. The leak-free protocol uses the past only; rsr and stockmixer
+are the published ones, with the leaks they have.
 
 Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 0: all runs finished and every
 statement checked holds; 1: one does not; 2: an argument or a file is wrong; 130: interrupted.
@@ -25,7 +26,7 @@ import tyro
 from rich.console import Console
 from stocks_models import AUTOREGRESSION, HOLD, LEAK, LEARNED, LINEAR, ORACLE, RANDOM, YESTERDAY, Training
 from stocks_report import checks, figures, print_report
-from stocks_runs import Run, Source, Synthetic, describe, digest, edges_to_draw, measure, seconds
+from stocks_runs import Run, Source, Synthetic, describe, digest, edges_to_draw, measure, seconds, with_means
 
 from gnnseq.data import cache
 from gnnseq.experiments import UnreadableResultError, provenance, read_json, run_sweep, write_json
@@ -62,7 +63,7 @@ class Settings:
     """Processes, one thread each; -1 means every core."""
     seeds: int = 10
     """Networks of each kind."""
-    models: tuple[str, ...] = tuple(LEARNED)
+    models: tuple[str, ...] = LEARNED
     """Which networks."""
     cost: float = 0.001
     """Share of a trade's value that is lost, for returns after costs; 0.001 is ten basis points."""
@@ -165,7 +166,7 @@ def main(settings: Settings) -> int:
             "protocol": settings.protocol,
             "provenance": provenance(),
             "data": describe(runs[0], source),
-            "runs": records,
+            "runs": records if source is None else with_means(records, runs[0], source),
         }
         result["data"]["drawn"] = edges_to_draw(result, runs[0], source)
         write_json(path, result, indent=None)

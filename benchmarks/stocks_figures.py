@@ -12,8 +12,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from panels import legend, panels
-from stocks_models import HOLD, LEAK, LEARNED, LINEAR, ORACLE, RANDOM, YESTERDAY
-from stocks_results import daily, drawn_types, models, ordered_types, type_weights
+from stocks_models import ALIKE, ALONE, HOLD, LEAK, LEARNED, LINEAR, ORACLE, RANDOM, WEIGHED, YESTERDAY
+from stocks_results import daily, drawn_types, models, ordered_types, type_strengths
 
 from gnnseq.plots import COLORS
 
@@ -29,9 +29,9 @@ LOOKS = {
     YESTERDAY: (COLORS["purple"], ":"),
     LINEAR: (COLORS["orange"], "-"),
     LEAK: (COLORS["vermillion"], ":"),
-    "LSTM": (COLORS["sky"], "-"),
-    "LSTM+GCN": (COLORS["blue"], "-"),
-    "LSTM+typed GCN": (COLORS["green"], "-"),
+    ALONE: (COLORS["sky"], "-"),
+    ALIKE: (COLORS["blue"], "-"),
+    WEIGHED: (COLORS["green"], "-"),
     ORACLE: (COLORS["ink"], ":"),
 }
 
@@ -91,28 +91,28 @@ def draw_ic(result: dict[str, Any]) -> Figure:
 
 
 def draw_relations(result: dict[str, Any]) -> Figure | None:
-    """What relations weigh in a network that learns it: some types as graphs, and many as numbers."""
-    found = type_weights(result)
+    """How strong relations are in a network that learns it: some types as graphs, and many as numbers."""
+    found = type_strengths(result)
     if found is None:
         return None
-    model, weights = found
+    model, strengths = found
     listed, kinds = ordered_types(result, LISTED), drawn_types(result)
     columns = min(GRAPHS, len(kinds))
     rows = -(-len(kinds) // columns)
     height = max(4.6, 0.24 * len(listed) + 2.6, 2.1 * rows + 2.2)
     figure = Figure(figsize=(13, height), layout="none")
     figure.text(
-        0.015, 1 - 0.2 / height, f"What relations weigh in {model}: {_name(result)}", va="top", fontsize="x-large"
+        0.015, 1 - 0.2 / height, f"How strong relations are in {model}: {_name(result)}", va="top", fontsize="x-large"
     )
     more = f", of {len(result['data']['types'])}" if len(listed) < len(result["data"]["types"]) else ""
     figure.text(
         0.015, 0.15 / height,
-        "Weight of an edge beside the 1 that a stock's own state weighs; 1 is where training begins. Left: "
-        f"{len(kinds)} types, lines coloured by weight.\nRight: {len(listed)} types{more}, mean and range over "
-        f"{len(weights)} seeds; in brackets the number of directed edges.",
+        "How loud an edge is beside the mean of all that its stock hears, which is 1; mean of the test part's first "
+        f"days. Left: {len(kinds)} types, lines coloured by strength.\nRight: {len(listed)} types{more}, mean and "
+        f"range over {len(strengths)} seeds; in brackets the number of directed edges.",
         va="bottom", fontsize="small",
     )  # fmt: skip
-    mean = weights.mean(0)
+    mean = strengths.mean(0)
     norm = Normalize(min(mean.min(), 0.98), max(mean.max(), 1.02))
     bottom, top = 0.85 / height, 1 - 0.75 / height
     for place, kind in enumerate(kinds):
@@ -125,7 +125,7 @@ def draw_relations(result: dict[str, Any]) -> Figure | None:
     right = figure.add_axes((0.81, bottom + 0.35 / height, 0.175, top - bottom - 0.35 / height))
     for row, kind in enumerate(reversed(listed)):
         color = CMAP(norm(mean[kind]))
-        right.plot([weights[:, kind].min(), weights[:, kind].max()], [row, row], color=color, lw=4, alpha=0.5)
+        right.plot([strengths[:, kind].min(), strengths[:, kind].max()], [row, row], color=color, lw=4, alpha=0.5)
         right.plot([mean[kind]], [row], "o", color=color)
     labels = [
         f"{_short(*result['data']['types'][kind][:1], 24)} ({result['data']['types'][kind][1]})" for kind in listed
@@ -137,7 +137,7 @@ def draw_relations(result: dict[str, Any]) -> Figure | None:
     right.tick_params(axis="y", length=0)
     right.tick_params(axis="x", labelsize=10)
     right.xaxis.set_major_locator(MaxNLocator(4))
-    right.set_xlabel("weight", fontsize=11)
+    right.set_xlabel("strength", fontsize=11)
     return figure
 
 

@@ -16,15 +16,17 @@ from torch import Tensor, nn
 
 from gnnseq.data.relations import Relations
 from gnnseq.data.stocks import CLOSE, Samples
-from gnnseq.layers import GCN, LSTM
+from gnnseq.layers import GCN, LSTM, RelationalGCN
 from gnnseq.portfolio import daily_ic
 from gnnseq.schedule import packed_paths
 from gnnseq.training import fit
 
-LEARNED = {"LSTM": None, "LSTM+GCN": "equal", "LSTM+typed GCN": "typed"}  # what relations weigh
+ALONE, ALIKE, WEIGHED = "LSTM", "LSTM+GCN", "LSTM+RSR"  # no relations, all alike, each as strong as is learnt
+LEARNED = (ALONE, ALIKE, WEIGHED)
 HOLD, RANDOM, YESTERDAY, LEAK = "hold everything", "random picks", "yesterday's return", "the leak alone"
 AUTOREGRESSION, LINEAR = "autoregression", "linear regression"
 ORACLE = "best possible"
+TOGETHER = ", together"  # after a network's name: its seeds' forecasts, averaged
 SIMPLE = (HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR, LEAK)
 CLIP = 3.0  # of a day's standardised returns: one biotech must not outweigh a thousand other stocks
 LAGS = 16
@@ -48,43 +50,56 @@ class Forecaster(nn.Module):
 
     .. math::
         \hat y_{ti} = u^\top x_{ti} + v^\top h_{ti} + w^\top \tanh z_{ti} + b, \qquad
-        h_{\cdot i} = \mathrm{LSTM}(x_{\cdot i}), \qquad z_{t \cdot} = \mathrm{GCN}(h_{t \cdot})
+        h_{\cdot i} = \mathrm{LSTM}(x_{\cdot i})
 
-    LSTM and convolution are TemporalGCN's time_then_space. The stock's own state stands beside what its relations say,
-    as in Feng et al. 2019, because a convolution over a whole industry gives all its members the same. The readout
-    begins at zero, and linear regression is within its reach: returns are so noisy that a network which starts
-    elsewhere does not find back.
+    with :math:`z_{t \cdot} = \mathrm{GCN}(h_{t \cdot})` or :math:`z_{t \cdot} = W \, \mathrm{RelationalGCN}(h_{t
+    \cdot}) + c` with implicit strengths. The stock's own state stands beside what its relations say, as in Feng et al.
+    2019, because a convolution over a whole industry gives all its members the same. The readout begins at zero, and
+    linear regression is within its reach: returns are so noisy that a network which starts elsewhere does not find
+    back.
 
     Args:
+        name: One of :data:`LEARNED`.
         features: F.
         hidden: H.
         types: R.
-        weights: What an edge weighs: None makes no use of relations, "equal" is 1, and "typed" is
-            :math:`e^{\theta^\top a_{ij}}` of its types :math:`a_{ij}`, which begins at 1.
     """
 
-    def __init__(self, features: int, hidden: int, types: int, weights: str | None) -> None:
+    def __init__(self, name: str, features: int, hidden: int, types: int) -> None:
         super().__init__()
         self.lstm = LSTM(features, hidden)
-        self.gcn = None if weights is None else GCN(hidden, hidden)
-        self.theta = nn.Parameter(torch.zeros(types)) if weights == "typed" else None
-        self.readout = nn.Linear(features + hidden * (1 if weights is None else 2), 1)
+        self.gcn = GCN(hidden, hidden) if name == ALIKE else None
+        self.ranking = RelationalGCN(hidden, types, strength="implicit") if name == WEIGHED else None
+        self.lin = nn.Linear(hidden, hidden) if name == WEIGHED else None
+        self.readout = nn.Linear(features + hidden * (1 if name == ALONE else 2), 1)
         nn.init.zeros_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)
 
-    def edge_weight(self, relations: Relations) -> Tensor | None:
-        """Weights [E], None where all are 1."""
-        return None if self.theta is None else torch.exp(relations.types @ self.theta)
-
-    def forward(self, x: Tensor, relations: Relations, lookback: int) -> Tensor:
-        """Predictions [T - lookback + 1, N]: the first days are only to warm up."""
+    def states(self, x: Tensor, lookback: int) -> Tensor:
+        """Of every path, after the first days, which are only to warm up. [T - lookback + 1, N, H]"""
         days, stocks, features = x.shape
         h, _ = self.lstm(x.reshape(days * stocks, features), packed_paths([days] * stocks))
-        h = h.view(days, stocks, -1)[lookback - 1 :]
+        return h.view(days, stocks, -1)[lookback - 1 :]
+
+    def forward(self, x: Tensor, relations: Relations, lookback: int) -> Tensor:
+        """Predictions. [T - lookback + 1, N]"""
+        h = self.states(x, lookback)
         parts = [x[lookback - 1 :], h]
         if self.gcn is not None:
-            parts.append(torch.tanh(self.gcn(h, relations.edge_index, self.edge_weight(relations))))
+            parts.append(torch.tanh(self.gcn(h, relations.edge_index)))
+        if self.ranking is not None and self.lin is not None:
+            parts.append(torch.tanh(self.lin(self.ranking(h, relations.edge_index, relations.types))))
         return self.readout(torch.cat(parts, dim=-1)).squeeze(-1)
+
+    def strengths(self, x: Tensor, relations: Relations, lookback: int) -> Tensor | None:
+        """How loud an edge of each type is beside the mean of all that its stock hears, mean over days. [R]"""
+        if self.ranking is None:
+            return None
+        h = self.states(x, lookback)
+        strength = self.ranking.strengths(h, relations.edge_index, relations.types).mean(0)
+        target = relations.edge_index[1]
+        strength = strength * torch.bincount(target, minlength=x.size(1))[target]
+        return (relations.types.t() @ strength) / relations.types.sum(0)
 
 
 class Windows:
@@ -176,7 +191,7 @@ class Forecast:
 def seconds_at_most(name: str, samples: Samples, relations: Relations, training: Training) -> float:
     """Time of a training that takes all its epochs, from one window done now; a prediction takes a third of a step."""
     learner = Learner(
-        Forecaster(samples.x.size(2), training.hidden, relations.types.size(1), LEARNED[name]),
+        Forecaster(name, samples.x.size(2), training.hidden, relations.types.size(1)),
         samples,
         relations,
         training,
@@ -194,7 +209,7 @@ def learn(name: str, samples: Samples, relations: Relations, training: Training,
     """Train one of :data:`LEARNED` and predict the test part, once."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        forecaster = Forecaster(samples.x.size(2), training.hidden, relations.types.size(1), LEARNED[name])
+        forecaster = Forecaster(name, samples.x.size(2), training.hidden, relations.types.size(1))
     learner = Learner(forecaster, samples, relations, training)
     fitted = fit(
         learner,
@@ -203,11 +218,14 @@ def learn(name: str, samples: Samples, relations: Relations, training: Training,
         max_epochs=training.max_epochs, patience=training.patience, seed=seed, clip=1.0, mode="max",
     )  # fmt: skip
     _, _, scale = standardised_targets(samples)
+    days = samples.test
     with torch.no_grad():
-        p = torch.cat([learner.predict(window) for window in Windows(samples.test, training.window, shuffled=False)])
+        p = torch.cat([learner.predict(window) for window in Windows(days, training.window, shuffled=False)])
+        seen = samples.x[days.start - samples.lookback + 1 : days.start + training.window]
+        strengths = forecaster.strengths(seen, relations, samples.lookback)
     about = {"epochs": fitted["epochs"], "best_epoch": fitted["best_epoch"]}
-    if forecaster.theta is not None:
-        about["weights"] = [float(f"{weight:.4g}") for weight in forecaster.theta.detach().exp()]
+    if strengths is not None:
+        about["strengths"] = [float(f"{strength:.4g}") for strength in strengths]
     return Forecast(scale * p.double().numpy(), fitted["best"], about)
 
 

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 from stocks_figures import draw_ic, draw_relations, draw_returns
-from stocks_models import HOLD, LEAK, LEARNED, ORACLE, RANDOM
+from stocks_models import ALIKE, ALONE, HOLD, LEAK, LEARNED, ORACLE, RANDOM, SIMPLE, TOGETHER
 from stocks_results import daily, models, runs_of, values
 
+from gnnseq.comparison import diebold_mariano
 from gnnseq.plots import save_figure, style
 
 NO_SCORE = {HOLD: {"mse", "ic", "rank_ic", "icir", "mrr", "precision10"}, RANDOM: {"mse"}, LEAK: {"mse"}}
@@ -46,35 +47,53 @@ REPORTED = {
         "StockMixer (paper)": {"ic": 0.043},
     },
 }
-ALIKE = 0.5**0.5  # see gnnseq.data.market.make_market
+MOST_ALIKE = 0.5**0.5  # see gnnseq.data.market.make_market
 NASDAQ = (1245, 1026)  # days and stocks of the set that these are about
 
 
-def paired_tests(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each network with relations against the LSTM without, in daily IC.
+def pairs(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is compared: relations with none and, where nothing is known beforehand, networks with the best baseline."""
+    there = models(result)
+    compared = [
+        (f"{model}{ending}", f"{ALONE}{ending}")
+        for ending in ("", TOGETHER)
+        for model in LEARNED
+        if model != ALONE and {f"{model}{ending}", f"{ALONE}{ending}"} <= set(there)
+    ]
+    if ORACLE not in there:
+        best = best_baseline(result)
+        compared += [(model, best) for model in there if model.removesuffix(TOGETHER) in LEARNED]
+    return compared
 
-    Two questions. By seed: is the difference of the two test ICs larger than what training's luck makes? By day: is
-    the daily difference, mean over seeds, larger than what the market's luck makes? Both are paired t-tests; only the
-    second speaks of other days than those of the test part.
+
+def best_baseline(result: dict[str, Any]) -> str:
+    """The baseline of the highest IC on the test part: chosen with hindsight, which no network is."""
+    scored = [model for model in models(result) if model in SIMPLE and model not in (HOLD, RANDOM)]
+    return max(scored, key=lambda model: statistics.fmean(values(result, model, "ic")))
+
+
+def paired_tests(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each of :func:`pairs` in daily IC.
+
+    Two questions. By seed: is the difference of the two test ICs larger than what training's luck makes? A paired
+    t-test. By day: is the daily difference, mean over seeds, larger than what the market's luck makes? Diebold and
+    Mariano's test. Only the second speaks of other days than those of the test part.
     """
     tests = []
-    if "LSTM" not in models(result):
-        return tests
-    alone = daily(result, "LSTM", "ic")
-    for model in models(result):
-        if model not in LEARNED or model == "LSTM":
-            continue
-        difference = daily(result, model, "ic") - alone
-        by_seed, by_day = difference.mean(1), difference.mean(0)
+    for model, other in pairs(result):
+        own, others = daily(result, model, "ic"), daily(result, other, "ic")
+        by_seed = (own - others).mean(1)
+        difference, p_day = diebold_mariano(own.mean(0), others.mean(0))
         tests.append(
             {
                 "model": model,
-                "difference": float(difference.mean()),
+                "other": other,
+                "difference": difference,
                 "spread": float(by_seed.std(ddof=1)) if len(by_seed) > 1 else 0.0,
                 "better": int((by_seed > 0).sum()),
                 "seeds": len(by_seed),
                 "p_seed": _p_value(by_seed),
-                "p_day": _p_value(by_day),
+                "p_day": p_day,
             }
         )
     return tests
@@ -98,19 +117,19 @@ def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
     if ORACLE not in there:
         return []
     statements = []
-    alone = [run["daily"]["ic"] for run in runs_of(result, "LSTM")] if "LSTM" in there else []
+    alone = [run["daily"]["ic"] for run in runs_of(result, ALONE)] if ALONE in there else []
     if alone:
         ics = np.concatenate(alone)
         error = float(ics.std(ddof=1) / np.sqrt(len(ics)))
         text = f"an LSTM alone finds nothing: IC {ics.mean():+.4f}, within 4 standard errors of {error:.4f}"
         statements.append((text, abs(float(ics.mean())) < 4 * error))
     for model in there:
-        if model not in LEARNED or model == "LSTM" or not alone:
+        if model not in LEARNED or model == ALONE or not alone:
             continue
-        pairs = list(zip(values(result, model, "ic"), values(result, "LSTM", "ic"), strict=True))
+        pairs = list(zip(values(result, model, "ic"), values(result, ALONE, "ic"), strict=True))
         text = f"{model} finds {found(result, model):.0%} of what is possible, and more than the LSTM in every market"
-        if LEARNED[model] == "equal":
-            text += f"; who weighs all relations alike finds at most {ALIKE:.0%}"
+        if model == ALIKE:
+            text += f"; who weighs all relations alike finds at most {MOST_ALIKE:.0%}"
         statements.append((text, all(one > other for one, other in pairs)))
     return statements
 
@@ -169,10 +188,11 @@ def print_report(result: dict[str, Any], console: Console) -> None:
 
 def sentence(test: dict[str, Any]) -> str:
     """A paired test in words."""
-    return (
-        f"{test['model']} − LSTM: IC {test['difference']:+.4f} ± {test['spread']:.4f}, better for {test['better']} of "
-        f"{test['seeds']} seeds (p = {test['p_seed']:.2g}); over days p = {test['p_day']:.2g}"
-    )
+    text = f"{test['model']} − {test['other']}: IC {test['difference']:+.4f}"
+    if test["seeds"] > 1:
+        text += f" ± {test['spread']:.4f}, better for {test['better']} of {test['seeds']} seeds"
+        text += f" (p = {test['p_seed']:.2g})"
+    return f"{text}; over days p = {test['p_day']:.2g}"
 
 
 def _first(result: dict[str, Any]) -> dict[str, Any]:
@@ -196,7 +216,7 @@ def _table(result: dict[str, Any], columns: dict[str, Any], title: str, note: st
 
 
 def _last_baseline(result: dict[str, Any]) -> str:
-    return [model for model in models(result) if model not in LEARNED and model != ORACLE][-1]
+    return [model for model in models(result) if model in SIMPLE][-1]
 
 
 def _reported(result: dict[str, Any], columns: dict[str, Any]) -> list[tuple[str, list[str]]]:

@@ -27,22 +27,21 @@ def daily(result: dict[str, Any], model: str, series: str) -> np.ndarray:
     return np.array([run["daily"][series] for run in runs_of(result, model)])
 
 
-def type_weights(result: dict[str, Any]) -> tuple[str, np.ndarray] | None:
-    """The network with learned weights and what each type weighs in it [seeds, R], None where no network has any."""
+def type_strengths(result: dict[str, Any]) -> tuple[str, np.ndarray] | None:
+    """The network that learns them and how strong each type is in it [seeds, R], None where no network does."""
     for model in reversed(models(result)):
-        weights = [run["about"]["weights"] for run in runs_of(result, model) if "weights" in run["about"]]
-        if weights:
-            return model, np.array(weights)
+        strengths = [run["about"]["strengths"] for run in runs_of(result, model) if "strengths" in run["about"]]
+        if strengths:
+            return model, np.array(strengths)
     return None
 
 
 def ordered_types(result: dict[str, Any], most: int) -> list[int]:
-    """Types by mean weight, the heaviest first; of too many the heaviest and the lightest with 20 edges or more."""
-    found = type_weights(result)
+    """Types by mean strength, the strongest first; of too many the strongest and weakest with 20 edges or more."""
+    found = type_strengths(result)
     if found is None:
         return []
-    weights = found[1].mean(0)
-    order = [int(kind) for kind in np.argsort(-weights, kind="stable")]
+    order = [int(kind) for kind in np.argsort(-found[1].mean(0), kind="stable")]
     if len(order) > most:
         order = [kind for kind in order if result["data"]["types"][kind][1] >= ENOUGH] or order
     return order if len(order) <= most else order[: most // 2] + order[-(most // 2) :]

@@ -1,5 +1,6 @@
 """The runs of the stock study: which market, which forecaster, and how it is scored."""
 
+import base64
 import dataclasses
 import functools
 import hashlib
@@ -7,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stocks_models import HOLD, LEARNED, ORACLE, Forecast, Training, learn, seconds_at_most, simple
+import numpy as np
+from stocks_models import HOLD, LEARNED, ORACLE, TOGETHER, Forecast, Training, learn, seconds_at_most, simple
 from stocks_results import drawn_types
 from stocks_scores import score
 
@@ -95,7 +97,42 @@ def measure(run: Run, source: Source | None) -> dict[str, Any]:
     else:
         forecast = simple(run.model, samples, run.seed)
     scored = score(forecast.p, samples, run.cost, everything=run.model == HOLD)
-    return {**scored, "validation_ic": forecast.validation_ic, "about": forecast.about}
+    result = {**scored, "validation_ic": forecast.validation_ic, "about": forecast.about}
+    if run.model in LEARNED and source is not None:
+        result["forecast"] = packed(forecast.p)
+    return result
+
+
+def packed(p: np.ndarray) -> str:
+    """Predictions [days, N] as text."""
+    return base64.b64encode(p.astype(np.float32).tobytes()).decode()
+
+
+def unpacked(text: str, stocks: int) -> np.ndarray:
+    """Predictions from text. [days, N]"""
+    return np.frombuffer(base64.b64decode(text), dtype=np.float32).reshape(-1, stocks).astype(np.float64)
+
+
+def with_means(records: list[dict[str, Any]], run: Run, source: Source) -> list[dict[str, Any]]:
+    """The same runs without their forecasts, and one more for each network: its seeds' forecasts, averaged."""
+    _, samples, _, _ = load(source, None, 0, run.protocol, run.neighbours)
+    forecasts: dict[str, list[np.ndarray]] = {}
+    last: dict[str, dict[str, Any]] = {}
+    kept = []
+    for record in records:
+        result = dict(record["result"])
+        if "forecast" in result:
+            model = record["settings"]["model"]
+            forecasts.setdefault(model, []).append(unpacked(result.pop("forecast"), samples.target.size(1)))
+            last[model] = record
+        kept.append({**record, "result": result})
+    for model, several in forecasts.items():
+        if len(several) > 1:
+            scored = score(np.mean(several, axis=0), samples, run.cost)
+            settings = {**last[model]["settings"], "model": f"{model}{TOGETHER}", "seed": 0}
+            result = {**scored, "validation_ic": None, "about": {"forecasts": len(several)}}
+            kept.append({"settings": settings, "result": result, "seconds": 0.0, "commit": last[model]["commit"]})
+    return kept
 
 
 @functools.lru_cache

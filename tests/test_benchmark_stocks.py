@@ -22,7 +22,9 @@ from stocks_models import (
     LINEAR,
     ORACLE,
     RANDOM,
+    TOGETHER,
     YESTERDAY,
+    Forecaster,
     Training,
     Windows,
     learn,
@@ -70,6 +72,43 @@ def test_nor_what_a_baseline_predicts(market, name):
     day = samples.test.start + 3
     after = leak_free(changed_after(market.panel, day))
     assert np.array_equal(simple(name, samples, 0).p[:4], simple(name, after, 0).p[:4])
+
+
+def written(closes, folder):
+    """The market's closes as a file, with a split that is not adjusted for, and what is read and predicted from it."""
+    folder.mkdir()
+    closes = closes.copy()
+    closes[90:, 5] /= 2
+    dates = np.datetime64("2020-01-01") + np.arange(len(closes))
+    lines = [f"{date},{','.join(map(repr, row.tolist()))}" for date, row in zip(dates, closes, strict=True)]
+    tickers = ",".join(f"S{i}" for i in range(closes.shape[1]))
+    (folder / "closes.csv").write_text("\n".join([f"Date,{tickers}", *lines]).replace("nan", "") + "\n")
+    (folder / "groups.json").write_text(json.dumps({"a": ["S0", "S1", "S2"], "b": ["S3", "S4"]}))
+    return stocks.Source(folder / "closes.csv", (folder / "groups.json",), adjusted=False)
+
+
+def predicted(model, source):
+    """Through files, repairs, scaling, nearest neighbours, training and choice of the epoch."""
+    run = stocks_runs.Run(
+        model=model, seed=0, protocol="leak-free", data=stocks.digest(source), synthetic=None, neighbours=3, cost=0.0,
+        training=TINY,
+    )  # fmt: skip
+    stocks_runs.load.cache_clear()
+    panel, samples, _, _ = stocks_runs.load(source, None, 0, run.protocol, run.neighbours)
+    assert panel.counts()["split"] >= 1
+    return stocks_runs.unpacked(stocks_runs.measure(run, source)["forecast"], panel.num_stocks), samples
+
+
+@pytest.mark.parametrize("later", [0, 20])
+@pytest.mark.parametrize("model", LEARNED)
+def test_through_the_whole_pipeline_no_later_price_changes_a_prediction(market, tmp_path, model, later):
+    before, samples = predicted(model, written(market.panel.closes, tmp_path / "before"))
+    day = samples.test.start + later
+    changed = changed_after(market.panel, day).closes
+    changed[day + 2 :, 7] *= 4  # a split the other way
+    after, _ = predicted(model, written(changed, tmp_path / "after"))
+    assert np.array_equal(before[: later + 1], after[: later + 1])
+    assert not np.array_equal(before[later + 1 :], after[later + 1 :])
 
 
 def test_training_reads_no_target_of_the_later_parts(market):
@@ -166,6 +205,43 @@ def test_real_files_under_a_published_protocol(tmp_path, capsys):
     assert str(tmp_path) not in json.dumps(result["data"])
     assert "looks ahead:" in capsys.readouterr().out
     assert stocks_report.runs_of(result, LEAK)
+
+
+def test_seeds_together_are_the_mean_of_their_forecasts(market, tmp_path):
+    source = written(market.panel.closes, tmp_path / "files")
+    settings = stocks.Settings(
+        prices=str(source.prices), relations=tuple(map(str, source.relations)), models=("LSTM", "LSTM+RSR"), seeds=2,
+        epochs=1, hidden=4, jobs=1, results=tmp_path,
+    )  # fmt: skip
+    stocks.main(settings)
+    result = json.loads((tmp_path / "closes_leak-free.json").read_text())
+    runs = [json.loads(path.read_text()) for path in (tmp_path / "cache").glob("*.json")]
+    own = [run["result"]["forecast"] for run in runs if run["settings"]["model"] == "LSTM"]
+    mean = np.mean([stocks_runs.unpacked(text, 12) for text in own], axis=0)
+    samples = stocks_runs.load(source, None, 0, "leak-free", 0)[1]
+    expected = score(mean, samples, settings.cost)["metrics"]
+    assert stocks_report.runs_of(result, f"LSTM{TOGETHER}")[0]["metrics"] == pytest.approx(expected, rel=1e-12)
+    assert not any("forecast" in run["result"] for run in result["runs"])
+    assert stocks_report.models(result)[-2:] == [f"LSTM{TOGETHER}", f"LSTM+RSR{TOGETHER}"]
+    best = stocks_report.best_baseline(result)
+    assert [(test["model"], test["other"]) for test in stocks_report.paired_tests(result)] == [
+        ("LSTM+RSR", "LSTM"),
+        ("LSTM+RSR, together", "LSTM, together"),
+        *((model, best) for model in ("LSTM", "LSTM+RSR", "LSTM, together", "LSTM+RSR, together")),
+    ]
+
+
+@torch.no_grad()
+def test_strengths_are_shares_of_what_a_stock_hears(market):
+    samples, relations = leak_free(market.panel), market.relations
+    forecaster = Forecaster("LSTM+RSR", samples.x.size(2), 4, len(relations.names))
+    assert Forecaster("LSTM", samples.x.size(2), 4, 2).strengths(samples.x[:20], relations, 16) is None
+    # every follower hears as many suppliers as namesakes, so that the two strengths have mean 1
+    strengths = forecaster.strengths(samples.x[:20], relations, 16)
+    assert float(strengths.mean()) == pytest.approx(1, abs=1e-5)  # float32
+    forecaster.ranking.relation.weight.data[0] = torch.tensor([-500.0, 0.0])  # a leaky relu leaves a fifth
+    strengths = forecaster.strengths(samples.x[:20], relations, 16)
+    assert strengths.tolist() == pytest.approx([0, 2], abs=1e-5)
 
 
 def test_a_run_is_another_one_on_other_data(tmp_path):
