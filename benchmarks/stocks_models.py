@@ -42,7 +42,7 @@ class Training:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     max_epochs: int = 10
-    patience: int = 3
+    patience: int = 2
 
 
 class Forecaster(nn.Module):
