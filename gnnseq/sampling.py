@@ -219,6 +219,8 @@ def _probabilities(logits: Tensor, temperature: float, top_k: int | None, nucleu
 class _Model:
     """Reads characters of B paths and gives the logits of the next ones."""
 
+    @torch.inference_mode(False)  # characters may be drawn outside the block in which they were asked for
+    @torch.no_grad()
     def __init__(self, layer: Recurrent, readout: nn.Linear, embedding: nn.Embedding | None, batch: int = 1) -> None:
         self.vocabulary = readout.out_features
         if readout.in_features != layer.hidden_channels:
@@ -231,20 +233,22 @@ class _Model:
             raise ValueError(f"embedding has {embedding.num_embeddings} rows and readout gives {self.vocabulary} "
                              "characters; expected as many")  # fmt: skip
         self.batch = batch
-        self.stream = Stream(layer, batch, embedding=None if embedding is None else embedding.weight)
-        self.readout = copy.deepcopy(readout)  # training may go on
+        # Training may go on: the stream copies the layer's parameters, and these two are copied here.
+        self.stream = Stream(layer, batch, embedding=None if embedding is None else embedding.weight.clone())
+        self.readout = copy.deepcopy(readout)
         self.select = self.stream.select
 
     def check_prompt(self, prompt: Sequence[int] | Tensor) -> list[list[int]]:
         """The prompt, each character once for all paths. [P][1]"""
         try:
             given = torch.as_tensor(prompt) if len(prompt) > 0 else torch.empty(0, dtype=torch.int64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError):  # torch raises any of them
             raise ValueError(f"prompt={prompt!r}; expected indices of characters: look them up in the model's "
                              "vocabulary") from None  # fmt: skip
-        if given.dim() != 1 or given.is_floating_point() or given.dtype == torch.bool:
+        if given.dim() != 1 or given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
             raise ValueError(f"prompt has shape {list(given.shape)} and type {given.dtype}; expected indices of "
                              "characters, whole numbers [P]")  # fmt: skip
+        given = given.to(torch.int64)
         wrong = given[(given < 0) | (given >= self.vocabulary)]
         if len(wrong) > 0:
             raise ValueError(f"prompt has the index {int(wrong[0])}; expected 0 to {self.vocabulary - 1}, indices of "

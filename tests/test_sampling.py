@@ -112,15 +112,27 @@ def test_the_same_seed_gives_the_same_characters_and_another_others():
     assert list(sample(layer, readout, 50)) == one
 
 
-def test_characters_come_one_by_one_from_the_parameters_of_the_call():
-    layer, readout, _ = language_model()
-    expected = list(sample(layer, readout, 50, generator=seeded()))
-    characters = sample(layer, readout, 50, generator=seeded())
+@EMBEDDED
+@MODELS
+def test_characters_come_one_by_one_from_the_parameters_of_the_call(cell, embedded):
+    layer, readout, embedding = language_model(cell, embedded)
+    expected = list(sample(layer, readout, 50, embedding=embedding, generator=seeded()))
+    characters = sample(layer, readout, 50, embedding=embedding, generator=seeded())
     found = [next(characters)]
     assert torch.is_grad_enabled()  # between characters training may go on
     with torch.no_grad():
-        for parameter in [*layer.parameters(), *readout.parameters()]:
-            parameter.zero_()
+        for module in (layer, readout, *([embedding] if embedded else [])):
+            for parameter in module.parameters():
+                parameter.zero_()
+    assert [*found, *characters] == expected
+
+
+def test_characters_asked_for_in_inference_mode_may_be_drawn_outside_of_it():
+    layer, readout, embedding = language_model(embedded=True)
+    expected = list(sample(layer, readout, 20, embedding=embedding, prompt=[1], generator=seeded()))
+    with torch.inference_mode():
+        characters = sample(layer, readout, 20, embedding=embedding, prompt=[1], generator=seeded())
+        found = [next(characters)]
     assert [*found, *characters] == expected
 
 
@@ -255,6 +267,8 @@ def broken():
             lambda layer, readout: sample(layer, readout, 3, prompt="the"),
             "prompt='the'; expected indices of characters: look them up",
         ),
+        (lambda layer, readout: sample(layer, readout, 3, prompt={1, 2}), r"prompt=\{1, 2\}; expected indices"),
+        (lambda layer, readout: sample(layer, readout, 3, prompt=[1j]), r"type torch.complex64; expected indices"),
         (
             lambda layer, readout: sample(layer, nn.Linear(H + 1, V), 3),
             "readout takes 9 channels and the layer gives 8",
