@@ -124,7 +124,7 @@ class Settings:
 
     def training(self, seed: int) -> Training:
         preset = PRESETS[self.preset]
-        return dataclasses.replace(preset, **(QUICK if self.quick else {}), **self.changes(), seed=seed)
+        return dataclasses.replace(preset, **{**(QUICK if self.quick else {}), **self.changes(), "seed": seed})
 
     def changes(self) -> dict[str, Any]:
         names = {field.name for field in dataclasses.fields(Training)}

@@ -170,4 +170,5 @@ def test_presets_are_the_reports_and_changes_have_a_name_of_their_own():
     assert names == ["pydoc-fast", "pydoc-best", "pydoc-custom", "pydoc-quick", "b-fast", "pydoc-fast"]
     for preset in script.PRESETS.values():
         assert dataclasses.replace(preset, kind="GRU").kind == "GRU"
+    assert script.Settings(quick=True, steps=7).training(0).steps == 7
     assert tyro.cli(script.Settings, args=["--kind", "RNN", "--embedding", "0"]).training(3).kind == "RNN"
