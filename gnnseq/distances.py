@@ -43,18 +43,18 @@ def shells(edges: csr_array, nodes: Integers) -> Iterator[Integers]:
         [[2], [1], [0]]
     """
     num_nodes = edges.shape[0]
-    degree = np.diff(edges.indptr)
-    shell = np.arange(len(nodes)) * num_nodes + nodes
+    row, u = np.arange(len(nodes)), nodes
     seen = np.zeros(len(nodes) * num_nodes, dtype=bool)
-    while len(shell) > 0:
+    while len(u) > 0:
+        shell = row * num_nodes + u
         seen[shell] = True
         yield shell
-        row, u = np.divmod(shell, num_nodes)
-        count = degree[u]
-        # The edges into u are entries indptr[u], indptr[u] + 1, ...: for all u at once, laid end to end.
-        entry = np.repeat(edges.indptr[u] - np.cumsum(count) + count, count) + np.arange(count.sum())
-        ahead = np.repeat(row, count) * num_nodes + edges.indices[entry]
-        shell = np.unique(ahead[~seen[ahead]])
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(nodes)))])
+        here = csr_array((np.ones(len(u), dtype=bool), u, offsets), shape=(len(nodes), num_nodes))
+        ahead = here @ edges  # each pair once, by row
+        row, u = np.repeat(np.arange(len(nodes)), np.diff(ahead.indptr)), ahead.indices.astype(np.int64)
+        new = ~seen[row * num_nodes + u]
+        row, u = row[new], u[new]
 
 
 def farthest(reach: csr_array, edges: csr_array) -> tuple[Integers, int]:
@@ -76,14 +76,16 @@ def farthest(reach: csr_array, edges: csr_array) -> tuple[Integers, int]:
         wanted = reach[nodes].toarray().ravel()
         for along in (edges, either_way):
             left = np.count_nonzero(wanted)
+            if left == 0:
+                break
             for distance, shell in enumerate(shells(along, nodes)):
-                if left == 0:
-                    break
                 found = shell[wanted[shell]]
                 row = begin + found // num_nodes
                 hops[row] = np.maximum(hops[row], distance)
                 wanted[found] = False
                 left -= len(found)
+                if left == 0:  # before the next shell, which is larger, is looked for
+                    break
         pathless += int(np.count_nonzero(wanted))
     return hops, pathless
 

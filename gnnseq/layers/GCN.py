@@ -157,8 +157,8 @@ class GCN(MessagePassing):
 
     def _prepare(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Adjacency, Tensor | None]:
         """The compressed edges, remembered where they are the same numbers as last time, and weights to learn."""
-        plain = all(isinstance(given, Tensor) for given in (graph, edge_weight)) and not is_torch_sparse_tensor(graph)
-        if not plain:
+        plain = all(isinstance(given, Tensor) for given in (graph, edge_weight) if given is not None)
+        if not plain or is_torch_sparse_tensor(graph):
             graph, edge_weight = as_edge_index(graph, num_nodes, edge_weight)
         edge_index = graph.as_tensor() if isinstance(graph, EdgeIndex) else graph
 
