@@ -10,7 +10,7 @@ from char_lm_results import LOGGED, SMALL, Group, comparable, corpus, goals, gro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from panels import legend, panels
 from scipy.optimize import isotonic_regression
 
@@ -22,7 +22,7 @@ RING = {"marker": "o", "ms": 11, "mfc": "none", "mec": COLORS["ink"], "mew": 2, 
 CROSS = {"marker": "x", "ms": 10, "mec": COLORS["ink"], "mew": 2.4, "ls": ""}
 BESIDE = 2.5  # inches beside a panel for the names of its lines
 LETTERS = 11  # points
-MINUTES = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 480)
+MINUTES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 480)
 NATS = (1.0, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5)
 
 
@@ -56,7 +56,7 @@ def _training(result: dict[str, Any]) -> Figure:
                 panel.plot(curve.steps, values.mean(0), color=color, **look)
                 panel.fill_between(curve.steps, values.min(0), values.max(0), color=color, alpha=0.15, lw=0)
         rates = group.curve("curves", "learning_rate")
-        rate.plot(rates.steps, 1e3 * rates.values.mean(0), color=color, drawstyle="steps-post")
+        rate.plot(rates.steps, 1e3 * rates.values.mean(0), color=color)
     if logged:
         for step, (nats, share) in LOGGED.items():
             accuracy.plot(step, 100 * share, **RING)
@@ -66,6 +66,8 @@ def _training(result: dict[str, Any]) -> Figure:
     loss.set(ylabel="loss, nats/character")
     rate.set(ylabel="learning rate, 1e-3", ylim=(0, None))
     rate.set(xlabel="training step", xscale="log", xlim=(min(steps), max(*steps, 2 * min(steps))))
+    rate.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    rate.xaxis.set_minor_formatter(NullFormatter())
     rate.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     _name_lines(loss, [(name, nats, "--") for name, nats in _baselines(result).items()])
 
@@ -121,9 +123,9 @@ def _minutes(result: dict[str, Any]) -> Figure:
     if others:
         panel.plot(*SMALL, **CROSS)
         handles.append(Line2D([], [], label="small nanoGPT after 3 minutes", **CROSS))
-    drawn = [nats for name, nats, _ in lines if name != "uniform"]  # where training begins: nothing to see there
+    losses += [nats for name, nats, _ in lines if name != "uniform"]  # where training begins: nothing to see there
     panel.set(xlabel="minutes", xscale="log", xlim=(min(times), max(*times, 2 * min(times))))
-    panel.set(ylabel="nats/character", yscale="log", ylim=(0.97 * min(losses + drawn), 1.04 * max(drawn or losses)))
+    panel.set(ylabel="nats/character", yscale="log", ylim=(0.97 * min(losses), 1.04 * max(losses)))
     for axis, ticks in ((panel.xaxis, MINUTES), (panel.yaxis, NATS)):
         axis.set_major_locator(FixedLocator(ticks))
         axis.set_minor_locator(NullLocator())

@@ -104,7 +104,7 @@ def _losses(result: dict[str, Any]) -> Table:
             _mean([bits(value) for value in nats], 3),
             _mean([math.exp(value) for value in nats], 2),
             _mean([100 * value for value in group.test("accuracy")], 1),
-            _mean(group.minutes(), 1 if max(group.minutes()) < 10 else 0),
+            _mean(group.minutes(), 0 if min(group.minutes()) >= 10 else 2),
         )
     table.add_section()
     for name, nats in result["baselines"].items():
