@@ -1,6 +1,6 @@
 """SGD, momentum, RMSProp and Adam: which way they go, how fast, and how much the learning rate decides.
 
-    python benchmarks/optimizers.py            about five minutes on two cores
+    python benchmarks/optimizers.py            about four minutes on two idle cores
     python benchmarks/optimizers.py --quick    the same code on little, in seconds
 
 torch's own, on a narrow valley, along the axes and turned, on Rosenbrock's and on Beale's function, and training an
@@ -35,7 +35,7 @@ from gnnseq.fit import OPTIMIZERS, Run, fit
 
 @dataclass(frozen=True)
 class Settings:
-    """SGD, momentum, RMSProp and Adam on surfaces, a quadratic and palindromes; about five minutes."""
+    """SGD, momentum, RMSProp and Adam on surfaces, a quadratic and palindromes; about four minutes."""
 
     quick: bool = False
     """The form that CI runs: seconds."""
