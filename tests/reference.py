@@ -199,3 +199,75 @@ def gated_graph(x: Tensor, A: Tensor, weight: Tensor, rnn: Parameters) -> Tensor
         m = A @ h @ W
         h = torch.stack([gru_rule(m[i], h[i], p, "l0") for i in range(N)])
     return h
+
+
+def temporal_gcn(
+    order: str, cell: str, x: Tensor, adjacencies: Sequence[Tensor], p: Parameters, layers: int, mask: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Recurrence and convolution on dense graphs, node by node and step by step. y [T, N, O], h and c [L, N, H].
+
+    adjacencies are the steps' normalised ones; p holds the module's parameters by name. A node that mask [T, N] leaves
+    out keeps its state, and its output is 0. The adjacencies of its steps must not connect it.
+    """
+    N = x.size(1)
+    own = {name.removeprefix("recurrence."): value for name, value in p.items() if name.startswith("recurrence.")}
+    zero = torch.zeros(own["weight_hh_l0"].size(1), dtype=x.dtype)
+    state = [[(zero, zero) for _ in range(N)] for _ in range(layers)]
+    outputs = []
+    for t, A in enumerate(adjacencies):
+        inputs = torch.where(mask[t][:, None], x[t], 0.0)
+        if order == "space_then_time":
+            inputs = torch.relu(gcn(inputs, A, p["gcn.lin.weight"], p["gcn.bias"]))
+        for layer in range(layers):
+            new = []
+            for i in range(N):
+                if order == "space_time":
+                    before = [(*state[layer][j], A[i, j]) for j in range(N)]
+                else:
+                    before = [(*state[layer][i], torch.ones((), dtype=x.dtype))]
+                summed = torch.stack([w * h for h, _, w in before]).sum(0)
+                if not mask[t, i]:
+                    new.append(state[layer][i])
+                elif cell == "LSTM":
+                    new.append(lstm_rule(inputs[i], before, own, f"l{layer}"))
+                elif cell == "GRU":
+                    new.append((gru_rule(inputs[i], summed, own, f"l{layer}"), zero))
+                else:
+                    new.append((rnn_rule(inputs[i], summed, own, f"l{layer}"), zero))
+            state[layer] = new
+            inputs = torch.stack([h for h, _ in new])
+        if order == "time_then_space":
+            y = gcn(torch.where(mask[t][:, None], inputs, 0.0), A, p["gcn.lin.weight"], p["gcn.bias"])
+        else:
+            y = inputs @ p["lin.weight"].T + p["lin.bias"]
+        outputs.append(torch.where(mask[t][:, None], y, 0.0))
+    h, c = (torch.stack([torch.stack([node[part] for node in each]) for each in state]) for part in (0, 1))
+    return torch.stack(outputs), h, c
+
+
+def relational_gcn(strength: str, x: Tensor, edge_index: Tensor, relations: Tensor, p: Parameters) -> Tensor:
+    """Relation-aware propagation of Feng et al. 2019, node by node. x [N, F], relations [E, R]; gives [N, F]."""
+
+    def phi(value: Tensor) -> Tensor:
+        return torch.where(value > 0, value, 0.2 * value)
+
+    edges = edge_index.t().tolist()
+    z = []
+    for i in range(x.size(0)):
+        heard = [(e, j) for e, (j, target) in enumerate(edges) if target == i]
+        g = []
+        for e, j in heard:
+            degree = sum(source == j for source, _ in edges)
+            if strength == "uniform":
+                g.append(torch.ones((), dtype=x.dtype) / degree)
+                continue
+            typed = (p["relation.weight"][0] * relations[e]).sum() + p["relation.bias"][0]
+            if strength == "explicit":
+                g.append((x[i] * x[j]).sum() / degree * phi(typed))
+            else:
+                u, v = p["ends.weight"]
+                g.append(phi((u * x[i]).sum() + (v * x[j]).sum() + typed))
+        if strength == "implicit" and g:
+            g = list((torch.stack(g) - max(g)).exp() / (torch.stack(g) - max(g)).exp().sum())
+        z.append(sum((w * x[j] for w, (_, j) in zip(g, heard, strict=True)), torch.zeros_like(x[i])))
+    return torch.stack(z)
