@@ -34,7 +34,7 @@ from gnnseq.experiments import UnreadableResultError, provenance, read_json, run
 Protocol = Literal["leak-free", "rsr", "stockmixer"]
 NEIGHBOURS = 10
 SEEDED = (RANDOM, *LEARNED)  # the others are the same for every seed, unless the market is drawn anew
-SYNTHETIC_TRAINING = Training(learning_rate=5e-3, max_epochs=40, patience=8)
+SYNTHETIC_TRAINING = Training(hidden=32, learning_rate=5e-3, max_epochs=40, patience=8)
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Settings:
     """Which networks."""
     cost: float = 0.001
     """Share of a trade's value that is lost, for returns after costs; 0.001 is ten basis points."""
-    hidden: int = 32
-    """Hidden channels."""
+    hidden: int | None = None
+    """Hidden channels; 16 for real markets and 32 for the synthetic one where not given."""
     learning_rate: float | None = None
     """Of AdamW; 1e-3 for real markets and 5e-3 for the synthetic one where not given."""
     epochs: int | None = None
@@ -153,6 +153,7 @@ def main(settings: Settings) -> int:
     if not settings.report_only:
         source = settings.source()
         runs = settings.runs(source)
+        data = describe(runs[0], source)  # a wrong file is met here, not in a process of the sweep
         records = run_sweep(
             functools.partial(measure, source=source),
             runs,
@@ -165,7 +166,7 @@ def main(settings: Settings) -> int:
             "experiment": "stocks",
             "protocol": settings.protocol,
             "provenance": provenance(),
-            "data": describe(runs[0], source),
+            "data": data,
             "runs": records if source is None else with_means(records, runs[0], source),
         }
         result["data"]["drawn"] = edges_to_draw(result, runs[0], source)

@@ -37,7 +37,7 @@ RIDGES = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7)
 class Training:
     """How a forecaster learns."""
 
-    hidden: int = 32
+    hidden: int = 16
     window: int = 32  # days predicted in one sweep
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2

@@ -150,7 +150,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     parts = "; ".join(f"{part} {begin} to {end} ({days} days)" for part, (begin, end, days) in data["parts"].items())
     console.print(f"\n{data['stocks']} stocks, {data['days']} days: {parts}", highlight=False)
     seen = ", ".join(f"{count} × {kind}" for kind, count in data["found"].items()) or "nothing"
-    console.print(f"found in the prices: {seen}", highlight=False)
+    console.print(f"found in the prices: {seen}" + "; each is in the JSON" * bool(data["found"]), highlight=False)
     console.print(
         f"relations: {data['edges']} directed edges of {len(data['types'])} types; {data['without_relations']} stocks "
         f"have none; {len(data['left_out'])} tickers without prices left out",

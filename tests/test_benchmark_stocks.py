@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import runpy
 import sys
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from stocks_models import (
 )
 from stocks_scores import score
 
+from gnnseq import experiments
 from gnnseq.data.market import make_market
 from gnnseq.data.panel import Panel
 from gnnseq.data.stocks import leak_free, published
@@ -274,3 +276,28 @@ def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
         stocks.find("nowhere/prices.csv")
     (tmp_path / "mine.npz").write_bytes(b"")
     assert stocks.find("mine.npz") == tmp_path / "mine.npz"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--prices", "nowhere"], 2, "stocks.py: nowhere: not here"),
+        (["--prices", "bad.csv"], 2, "bad.csv:3: A is 'x'; expected a positive number"),
+        (["--quick", "--seeds", "0"], 2, "seeds=0; expected 1 or more"),
+        (["--quick", "--report-only"], 2, "quick.json does not exist; run the command without --report-only first"),
+        (["--quick"], 130, "finished runs are kept and the same command continues"),
+    ],
+)
+def test_exit_codes(tmp_path, monkeypatch, capsys, arguments, code, message):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
+    (tmp_path / "bad.csv").write_text("Date,A\n2024-01-01,1\n2024-01-02,x\n")
+    monkeypatch.setattr(experiments, "run_sweep", interrupted)
+    monkeypatch.setattr(sys, "argv", ["stocks.py", *arguments, "--results", str(tmp_path)])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(stocks.__file__, run_name="__main__")
+    assert caught.value.code == code
+    assert message in " ".join(capsys.readouterr().err.split())
