@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from speed_graphs import GRAPH_WORKS
 from speed_measure import BareProducts, Product, Runner, Work, linear_products, parameters, peer, training_step
+from speed_temporal import TEMPORAL_WORKS
 from speed_trees import TREE_WORKS
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
@@ -155,5 +156,6 @@ WORKS: dict[str, Callable[[bool, torch.device], Work]] = {
     **_of_cells("ragged", ragged_paths),
     **TREE_WORKS,
     **GRAPH_WORKS,
+    **TEMPORAL_WORKS,
     "character": character,
 }
