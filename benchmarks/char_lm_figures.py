@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from char_lm_results import LOGGED, SMALL, Group, comparable, corpus, goals, groups, published
+from char_lm_results import LOGGED, SMALL, Group, comparable, corpus, goals, groups, held_out, published
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -90,8 +90,8 @@ def _minutes(result: dict[str, Any]) -> Figure:
         1, 1, f"Held-out loss by minutes of training: {corpus(result)}",
         f"{_seeds(found, 'Thin: {} seeds; thick: their mean. ')}{result['provenance'].get('cpu')}. "
         "Dashed: models of the training part that read the last characters, or none."
-        + (f"\nDotted: published for this text, on other machines. Dots: minutes until validation is first below "
-           f"{' and '.join(f'{goal:.2f}' for goal in goals(result))}." if others else ""),
+        + (f"\nDots: minutes until validation is first below {' and '.join(f'{goal:.2f}' for goal in goals(result))}. "
+           f"Dotted: published for validation and test together.{_there(result)}" if others else ""),
         tall=5.5, right=BESIDE,
     )  # fmt: skip
     panel = axes[0, 0]
@@ -143,6 +143,14 @@ def _seeds(found: Sequence[Group], words: str) -> str:
     """The words with the number of seeds, where there are several."""
     seeds = max(len(group.runs) for group in found)
     return words.format(seeds) if seeds > 1 else ""
+
+
+def _there(result: dict[str, Any]) -> str:
+    """What the best baseline has on the text of the published numbers, to be seen beside its validation."""
+    if not result["baselines"]:
+        return ""
+    name, nats = min(result["baselines"].items(), key=lambda item: item[1]["validation"])
+    return f" There the {name.split(',')[0]} has {held_out(result, **nats):.3f}."
 
 
 def _baselines(result: dict[str, Any]) -> dict[str, float]:

@@ -23,6 +23,7 @@ from char_lm_results import (
     corpus,
     goals,
     groups,
+    held_out,
     mean_and_range,
     mean_and_spread,
     published,
@@ -89,7 +90,7 @@ def _losses(result: dict[str, Any]) -> Table:
         "Nats a character, mean ± standard deviation over seeds: of the last training steps, with dropout; the lowest "
         "on validation; on the test part. Bits, perplexity and accuracy are the test's, a character. "
         f"{text['characters']:,} characters of {text['vocabulary']} kinds: {train} to train on, then {validation} for "
-        f"validation, then {test} for the test." + (" Last rows: as published." if published(result) else ""),
+        f"validation, then {test} for the test." + _published(result),
     )
     table.add_column("")
     for heading in ("train", "validation", "test", "bits", "ppl", "acc %", "min"):
@@ -114,6 +115,18 @@ def _losses(result: dict[str, Any]) -> Table:
     for name, nats in published(result).items():
         table.add_row(name, "", f"{nats:.3f}", style="dim")
     return table
+
+
+def _published(result: dict[str, Any]) -> str:
+    """What the published numbers are to be compared with."""
+    if not published(result):
+        return ""
+    ours = [f"{group.label} {_mean(_held_out(result, group), 3)}" for group in groups(result)]
+    return f" Last rows: as published, on validation and test together, where ours are {', '.join(ours)}."
+
+
+def _held_out(result: dict[str, Any], group: Group) -> list[float]:
+    return [held_out(result, *both) for both in zip(group.lowest(), group.test("loss"), strict=True)]
 
 
 def _named(group: Group) -> str:
@@ -176,17 +189,18 @@ def _samples(result: dict[str, Any]) -> Table:
 def markdown(result: dict[str, Any]) -> str:
     """Losses and times, beside the baselines and what others publish."""
     levels = {name: level for name, level in _levels(result).items() if level[0] in goals(result)}
-    headings = [f"{corpus(result)}, nats/character", "validation", "test", "test, bits", "minutes"]
+    headings = [f"{corpus(result)}, nats/character", "validation", "test", "both", "test, bits", "minutes"]
     headings += [f"below {name}" for name in levels]
     rows = []
     for group in groups(result):
         nats = group.test("loss")
         times = [reached(group, group.minutes_below(level)) for level, _ in levels.values()]
-        losses = [group.lowest(), nats, [bits(value) for value in nats]]
+        losses = [group.lowest(), nats, _held_out(result, group), [bits(value) for value in nats]]
         rows.append([_named(group), *map(mean_and_spread, losses), mean_and_range(group.minutes()), *times])
     for name, nats in result["baselines"].items():
-        rows.append([name, f"{nats['validation']:.3f}", f"{nats['test']:.3f}", f"{bits(nats['test']):.3f}"])
-    rows += [[f"{name} (published)", f"{nats:.3f}"] for name, nats in published(result).items()]
+        three = (nats["validation"], nats["test"], held_out(result, **nats))
+        rows.append([name, *(f"{each:.3f}" for each in three), f"{bits(nats['test']):.3f}"])
+    rows += [[f"{name} (published)", "", "", f"{nats:.3f}"] for name, nats in published(result).items()]
     lines = [headings, ["---", *["---:"] * (len(headings) - 1)]]
     lines += [[*row, *[""] * (len(headings) - len(row))] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -366,3 +366,14 @@ def test_the_readme_table_has_a_cell_for_every_heading():
         lines = report.markdown(result).splitlines()
         assert {line.count("|") for line in lines} == {lines[0].count("|")}
         assert len(lines) == 2 + len(results.groups(result)) + len(result["baselines"]) + len(results.published(result))
+
+
+def test_published_numbers_stand_beside_validation_and_test_together():
+    result = shakespeare()
+    result["corpus"]["split"] = [900, 80, 20]
+    assert results.held_out(result, 1.0, 2.0) == pytest.approx(1.2)
+    cells = [[cell.strip() for cell in line.split("|")] for line in report.markdown(result).splitlines()]
+    rows = {cell[1]: cell[2:5] for cell in cells}
+    assert rows["tinyshakespeare, nats/character"] == ["validation", "test", "both"]
+    assert rows["5-gram, Kneser-Ney"] == ["1.667", "1.701", f"{(4 * 1.667 + 1.701) / 5:.3f}"]
+    assert rows["minGRU (published)"] == ["", "", "1.548"]
