@@ -1,15 +1,16 @@
 """How far does each layer see? Measured on the whole graph, every pair of nodes, and held against networkx.
 
-    python benchmarks/receptive_field.py                  four parts in half a minute
+    python benchmarks/receptive_field.py                  five parts in half a minute
     python benchmarks/receptive_field.py --graph FILE     the same on your own graph: edge list or GraphML
 
 1. k graph convolutions reach exactly the k-hop neighbourhoods.
 2. A sweep of RNN, LSTM or GRU reaches all ancestors and nothing else, k synchronous rounds k - 1 hops.
 3. What torch_geometric's layers reach, beside what its get_num_hops says.
 4. How strongly: influence against hops, untrained, at length 100.
+5. What a recurrence and a convolution reach together, in three orders: pairs of (node, step).
 
 Reach is measured by derivatives and NaN traces, never read off the structure. Exit code 0: every pair of parts 1 to 3
-is as networkx has it, and proven; 1: one is not, and the table names it; 2: the input could not be read.
+and 5 is as networkx has it, and proven; 1: one is not, and the table names it; 2: the input could not be read.
 """
 
 import sys
@@ -32,10 +33,11 @@ from torch_geometric.utils import get_num_hops
 from gnnseq import receptive_field, synchronous, topological
 from gnnseq.experiments import UnreadableResultError, one_thread, provenance, read_json, write_json
 from gnnseq.graphs import path_graph
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, TemporalGCN
 
 WIDTH = 4  # channels of the networks whose reach is measured: reach does not depend on it
 CELLS: dict[str, Callable[..., nn.Module]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
+ORDERS = ("time_then_space", "space_then_time", "space_time")
 # More nodes than this are not drawn.
 DRAWN = 500
 
@@ -70,6 +72,11 @@ class Settings:
         if self.quick or self.graph is not None:
             return (2, 4, 8)
         return (4, 16, 32)
+
+    @property
+    def history(self) -> tuple[int, int]:
+        """Nodes and steps of part 5."""
+        return (5, 4) if self.quick else (9, 6)
 
     @property
     def name(self) -> str:
@@ -111,11 +118,13 @@ def within(graph: nx.Graph, hops: int | None) -> np.ndarray:
     return reach
 
 
-def compare(module: nn.Module, graph: nx.Graph, schedule: Any, expected: np.ndarray) -> dict[str, Any]:
+def compare(
+    module: nn.Module, graph: nx.Graph, schedule: Any, expected: np.ndarray, call: Callable[..., Tensor] | None = None
+) -> dict[str, Any]:
     """Measures a module's reach on a graph and finds the first pair at which it is not as expected."""
     x = torch.randn(len(graph), WIDTH, generator=torch.Generator().manual_seed(0))
     nodes = min(2, len(graph))  # influence is not asked here
-    field = receptive_field(module, x, schedule, use_structure=False, influence_nodes=nodes)
+    field = receptive_field(module, x, schedule, use_structure=False, influence_nodes=nodes, call=call)
     reach = field.reach.toarray()
     wrong = np.argwhere(reach != expected)
     counterexample = None
@@ -264,6 +273,37 @@ def part_four(graph: nx.Graph | None, settings: Settings, tick: Callable[[], Non
     return rows
 
 
+def part_five(nodes: int, steps: int, tick: Callable[[], None]) -> list[dict[str, Any]]:
+    """Reach of the orders of TemporalGCN on the history of a path, node (i, t) being number t * nodes + i."""
+    path = nx.path_graph(nodes)
+    edges = edges_of(path)
+    history = nx.DiGraph()
+    history.add_nodes_from(range(steps * nodes))
+    for t in range(steps):
+        nx.set_node_attributes(history, {t * nodes + i: f"({i}, {t})" for i in path}, "name")
+    history.add_edges_from(((t - 1) * nodes + i, t * nodes + i) for t in range(1, steps) for i in path)
+    same, before = np.tril(np.ones((steps, steps), dtype=bool)), within(path, 1)
+    cone = nx.DiGraph(history)  # every edge also goes from each step to the next
+    cone.add_edges_from(((t - 1) * nodes + j, t * nodes + i) for t in range(1, steps) for j, i in edges.t().tolist())
+    rows = []
+    for order in ORDERS:
+        expected = within(cone, None) if order == "space_time" else np.kron(same, before)
+        torch.manual_seed(0)
+        module = TemporalGCN(WIDTH, 2 * WIDTH, WIDTH, order=order)
+
+        def call(module: nn.Module, x: Tensor, edge_index: Tensor) -> Tensor:
+            y: Tensor = module(x.view(steps, nodes, -1), edges)[0]
+            return y.flatten(0, 1)
+
+        found = compare(module, history, edges_of(history), expected, call)
+        now = nodes // 2
+        field = np.flatnonzero(expected[(steps - 1) * nodes + now]) if found["counterexample"] is None else []
+        rows.append({"layer": "TemporalGCN", "schedule": order, "graph": "path x path", "nodes": nodes, "steps": steps,
+                     **found, "focus": now, "seen": [int(node) for node in field]})  # fmt: skip
+        tick()
+    return rows
+
+
 def read_graph(path: Path, directed: bool) -> nx.Graph:
     """A graph file with its nodes renumbered 0 .. N - 1; their names are kept as "name".
 
@@ -330,6 +370,9 @@ def measure(settings: Settings, console: Console) -> dict[str, Any]:
             "claims": part_three(long_path, part("torch_geometric's layers", 7)),
             "influence_on": f"the last node of a path of {settings.length}" if own is None else settings.graph.name,
             "influence": part_four(own, settings, part("influence by hops", influences * settings.seeds)),
+            "temporal": part_five(*((5, 4) if settings.quick else (9, 6)), part("time and space", 3))
+            if own is None
+            else [],
         }
 
 

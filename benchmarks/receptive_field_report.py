@@ -18,6 +18,12 @@ from rich.table import Table
 from gnnseq.plots import COLORS, save_figure, style
 
 HUES = {"RNN": "vermillion", "LSTM": "sky", "LSTM, chrono": "blue"}
+PARTS = ("gcn", "schedules", "claims", "temporal")  # whose pairs networkx knows
+READS = {
+    "time_then_space": "a hop now, whatever the past",
+    "space_then_time": "a hop then, in every past step",
+    "space_time": "a hop more with every step back",
+}
 SMALLEST, LARGEST = 1e-26, 1e2  # of the influence that is drawn
 FLOAT32 = 2.0**-24  # half the distance from 1 to the next float32: smaller terms are lost in a sum with 1
 
@@ -25,8 +31,8 @@ Row = dict[str, Any]
 
 
 def holds(result: dict[str, Any]) -> bool:
-    """Whether every pair of parts 1 to 3 is as networkx has it, and proven."""
-    return all(row["counterexample"] is None for part in ("gcn", "schedules", "claims") for row in result[part])
+    """Whether every pair of parts 1 to 3 and 5 is as networkx has it, and proven."""
+    return all(row["counterexample"] is None for part in PARTS for row in result.get(part, []))
 
 
 def print_report(result: dict[str, Any], console: Console) -> None:
@@ -35,7 +41,9 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     _print_schedules(result["schedules"], console)
     _print_claims(result["claims"], console)
     _print_influence(result["influence"], console)
-    rows = [row for part in ("gcn", "schedules", "claims") for row in result[part]]
+    if result.get("temporal"):
+        _print_temporal(result["temporal"], console)
+    rows = [row for part in PARTS for row in result.get(part, [])]
     if holds(result):
         pairs = sum(row["pairs"] for row in rows)
         console.print(f"[bold green]exact[/]: all {pairs:,} pairs are as networkx has them, and proven\n")
@@ -126,6 +134,18 @@ def _print_influence(rows: list[Row], console: Console) -> None:
     console.print(table)
 
 
+def _print_temporal(rows: list[Row], console: Console) -> None:
+    table = _table(
+        "5. Time and space in three orders", "order", "sees",
+        note=f"Pairs of (node, step) on a path of {rows[0]['nodes']} nodes in {rows[0]['steps']} steps, measured; "
+        "✓: networkx finds the same ones.",
+    )  # fmt: skip
+    table.add_column("pairs", justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(row["schedule"], READS[row["schedule"]], _verdict(row, f"{row['reached']:,}"))
+    console.print(table)
+
+
 def _geometric_mean(curves: Sequence[Sequence[float]]) -> np.ndarray:
     """Over networks; zero where any is zero."""
     with np.errstate(divide="ignore"):
@@ -138,6 +158,8 @@ def figures(result: dict[str, Any], stem: Path) -> list[Path]:
         drawn = {"influence": influence_figure(result["influence"], result["influence_on"])}
         if result["graphs"]:
             drawn["reach"] = reach_figure(result["graphs"], result["gcn"])
+        if result.get("temporal"):
+            drawn["temporal"] = temporal_figure(result["temporal"])
     return [path for name, figure in drawn.items() for path in save_figure(figure, f"{stem}_{name}")]
 
 
@@ -235,4 +257,35 @@ def reach_figure(graphs: dict[str, Any], rows: list[Row]) -> Figure:
         title_fontsize="medium",
     )
     figure.suptitle("k graph convolutions see k hops, measured", x=0.01, ha="left")
+    return figure
+
+
+def temporal_figure(rows: list[Row]) -> Figure:
+    """A path's nodes over time, those marked that the output at the end depends on: one panel an order."""
+    figure = Figure(figsize=(12.0, 4.9))
+    panels = figure.subplots(1, len(rows), sharey=True)
+    for panel, row in zip(panels, rows, strict=True):
+        nodes, steps = row["nodes"], row["steps"]
+        seen = np.zeros(steps * nodes, dtype=bool)
+        seen[row["seen"]] = True
+        step, node = np.divmod(np.arange(steps * nodes), nodes)
+        shade = np.where(seen[:, None], matplotlib.colors.to_rgba(COLORS["blue"]), matplotlib.colors.to_rgba("#e8e8e8"))
+        panel.scatter(step, node, c=shade, s=110, edgecolors=COLORS["ink"], linewidths=0.8, zorder=2)
+        panel.scatter(
+            steps - 1, row["focus"], marker="*", c=COLORS["vermillion"], s=420, edgecolors=COLORS["ink"],
+            linewidths=0.8, zorder=3,
+        )  # fmt: skip
+        panel.set_title(f"{row['schedule']}\n{READS[row['schedule']]}", loc="left", fontsize="medium")
+        panel.set(xlabel="step", xticks=range(steps), yticks=range(nodes))
+        panel.grid(False)
+        panel.margins(0.12)
+    panels[0].set_ylabel("node of the path")
+    dot = {"marker": "o", "ls": "", "ms": 11, "mec": COLORS["ink"], "mew": 0.8}
+    entries = [
+        Line2D([], [], marker="*", ls="", ms=18, color=COLORS["vermillion"], mec=COLORS["ink"], label="the output"),
+        Line2D([], [], color=COLORS["blue"], label="it depends on this input", **dot),
+        Line2D([], [], color="#e8e8e8", label="it does not", **dot),
+    ]
+    figure.legend(handles=entries, loc="outside lower center", ncols=3)
+    figure.suptitle("What one output sees of a path's history, measured", x=0.01, ha="left")
     return figure

@@ -118,3 +118,10 @@ def test_claims_of_other_layers_are_measured():
     assert all(row["counterexample"] is None for row in rows.values())
     assert {name: row["claimed"] for name, row in rows.items()}["APPNP(K=10)"] == 1
     assert rows["APPNP(K=10)"]["farthest"] == 10
+
+
+def test_orders_of_time_and_space_are_exact():
+    rows = script.part_five(3, 3, lambda: None)
+    assert [row["counterexample"] for row in rows] == [None] * 3
+    assert rows[0]["seen"] == rows[1]["seen"] == list(range(9))
+    assert rows[2]["seen"] == [0, 1, 2, 3, 4, 5, 7]  # of the last step the node itself alone
