@@ -114,7 +114,8 @@ class Learner(pl.LightningModule):
                              "resume with its --devices and --nodes")  # fmt: skip
         parts = tuple(part[rank].to(self.device) for part in kept["state"])
         self.state = parts if len(parts) > 1 else parts[0] if parts else None
-        self.sums, self.random = kept["sums"][rank], kept["random"][rank]
+        # Copies: torch reads a random state from where its storage begins.
+        self.sums, self.random = kept["sums"][rank].clone(), kept["random"][rank].clone()
         # What was the last batch is not when training is made longer.
         checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False
 

@@ -94,7 +94,7 @@ def train(
                 max_epochs=1,  # of as many batches as there are steps
                 gradient_clip_val=training.clip,
                 callbacks=[Recorder(folder, save_every, signals), *([Bar(refresh_rate=10)] if progress else [])],
-                logger=[TensorBoardLogger(folder, "logs"), CSVLogger(folder, "logs")],
+                logger=[TensorBoardLogger(folder / "logs", "tensorboard"), CSVLogger(folder / "logs", "csv")],
                 plugins=[CheckpointFiles()],
                 log_every_n_steps=min(training.record_every, training.steps),
                 enable_checkpointing=False,
