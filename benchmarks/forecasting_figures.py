@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.lines import Line2D
-from panels import legend, panels
+from panels import GAP, legend, panels
 
 from gnnseq.data.epidemics import Epidemic
 from gnnseq.plots import COLORS, save_figure, style
@@ -80,38 +80,41 @@ def figures(result: dict[str, Any], stem: Path) -> list[Path]:
 
 
 def _horizons(result: dict[str, Any]) -> Figure:
-    """A column a protocol: the error above, what it is of the reference's below."""
+    """A column a protocol: networks alone above, and below what a network adds to an autoregression."""
     horizons, protocols = result["horizons"], result["protocols"]
     with style():
         seeds = len(protocols[0]["networks"][0]["runs"])
         figure, axes = panels(
             2, len(protocols), "Forecasts of epidemics by horizon",
             f"Mean squared error on the last fifth of the steps, standardised; mean and range over {seeds} seeds. "
-            "Networks beside a linear path, which is an\nautoregression; its error is the reference of the lower row. "
-            "Persistence is left out where it is off the scale.",
+            "Above networks alone, where the protocol has them; below networks\nbeside a linear path fitted by least "
+            "squares, against the autoregression on the same history. Persistence is left out where it is off the "
+            "scale.",
+            gap=(0.75, GAP[1]), sharey=False,
         )  # fmt: skip
         x = np.arange(len(horizons))
         for column, protocol in enumerate(protocols):
             above, below = axes[:, column]
             base = np.array(protocol["baselines"][reference(protocol)]["by_horizon"][0])
-            for panel, scale in ((above, np.ones(len(base))), (below, base)):
-                panel.plot(x, base / scale, color=COLORS["ink"], lw=1.6)
-                for name, dashes in (("mean", ":"), ("persistence", "--")):
-                    line = np.array(protocol["baselines"][name]["by_horizon"][0])
-                    if panel is above and line.max() < 1.6 * base.max():
-                        panel.plot(x, line, color=COLORS["ink"], lw=1.6, ls=dashes)
-                for network in protocol["networks"]:
-                    if network["settings"]["path"]:
-                        color, marker = LOOKS[network["settings"]["model"]]
-                        runs = np.array(network["by_horizon"]) / scale
-                        panel.plot(x, runs.mean(0), color=COLORS[color], marker=marker)
-                        panel.fill_between(x, runs.min(0), runs.max(0), color=COLORS[color], alpha=0.15, lw=0)
-            above.set_title(protocol["name"])
+            for name, dashes in ((reference(protocol), "-"), ("mean", ":"), ("persistence", "--")):
+                line = np.array(protocol["baselines"][name]["by_horizon"][0])
+                if line.max() < 1.6 * base.max():
+                    above.plot(x, line, color=COLORS["ink"], lw=1.6, ls=dashes)
+            below.axhline(0, color=COLORS["ink"], lw=1.6)
+            for network in protocol["networks"]:
+                color, marker = LOOKS[network["settings"]["model"]]
+                runs = np.array(network["by_horizon"])
+                panel = above
+                if network["settings"]["path"]:
+                    panel, runs = below, 100 * (runs / base - 1)
+                panel.plot(x, runs.mean(0), color=COLORS[color], marker=marker)
+                panel.fill_between(x, runs.min(0), runs.max(0), color=COLORS[color], alpha=0.15, lw=0)
+            above.set(title=protocol["name"], ylim=(0, None))
             below.set(xlabel=f"{protocol['step']}s ahead", xticks=x, xticklabels=horizons)
-        axes[0, 0].set(ylabel="mean squared error", ylim=(0, None))
-        axes[1, 0].set_ylabel("of the AR's error")
+        axes[0, 0].set_ylabel("mean squared error")
+        axes[1, 0].set_ylabel("beside an AR: change, %")
         handles = [
-            Line2D([], [], color=COLORS[color], marker=marker, label=LABELS[model])
+            Line2D([], [], color=COLORS[color], marker=marker, label=LABELS[model].removesuffix(" alone"))
             for model, (color, marker) in LOOKS.items()
         ]
         for name, dashes in (("AR", "-"), ("mean", ":"), ("persistence", "--")):

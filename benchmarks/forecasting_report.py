@@ -23,8 +23,13 @@ PUBLISHED = "1.11-1.13"  # mean squared errors of spatio-temporal networks in th
 
 def label(network: dict[str, Any]) -> str:
     settings = network["settings"]
-    path = f" + AR({settings['path']}){'n' if settings['neighbours'] else ''}" if settings["path"] else ""
-    return LABELS[settings["model"]] + path
+    return _beside(settings, f"AR({settings['path']}){'n' if settings['neighbours'] else ''}")
+
+
+def _beside(settings: dict[str, Any], path: str) -> str:
+    """A network's name, with that of its linear path where it has one."""
+    name = LABELS[settings["model"]]
+    return f"{path} + {name.removesuffix(' alone')}" if settings["path"] else name
 
 
 def reference(protocol: dict[str, Any]) -> str:
@@ -48,7 +53,11 @@ def mean_and_spread(values: Sequence[float]) -> str:
 def comparison(errors: dict[str, Any], protocol: dict[str, Any], horizons: list[int]) -> list[str]:
     """Change in percent and p-value, one step ahead."""
     change, p = against(errors, protocol, horizons)
-    return [f"{100 * change:+.1f}", "<.001" if p < 1e-3 else f"{p:.3f}"]
+    return [f"{100 * change:+.1f}", p_value(p)]
+
+
+def p_value(p: float) -> str:
+    return "<.001" if p < 1e-3 else f"{p:.3f}".removeprefix("0")
 
 
 def rows(protocol: dict[str, Any], horizons: list[int]) -> list[list[str]]:
@@ -75,21 +84,44 @@ def preferred(networks: list[dict[str, Any]]) -> dict[str, Any]:
     return min(networks, key=lambda network: statistics.fmean(run["validation"] for run in network["runs"]))
 
 
-def verdict(protocol: dict[str, Any]) -> str:
-    """How the network that validation prefers, and all of them, do one step ahead against every baseline."""
-    errors = {name: baseline["by_horizon"][0][0] for name, baseline in protocol["baselines"].items()}
-    best = min(errors, key=errors.__getitem__)
-    below = [
+def below(protocol: dict[str, Any], error: float) -> str:
+    """The networks whose mean over the seeds is below an error, one step ahead."""
+    names = [
         label(network)
         for network in protocol["networks"]
-        if statistics.fmean(row[0] for row in network["by_horizon"]) < errors[best]
+        if statistics.fmean(row[0] for row in network["by_horizon"]) < error
     ]
+    return ", ".join(names) or "no network"
+
+
+def relations(protocol: dict[str, Any], horizons: list[int]) -> list[str]:
+    """For each linear path: the network with relations that validation prefers, against the one without."""
+    found = []
+    for path in protocol["paths"]:
+        networks = [network for network in protocol["networks"] if network["settings"]["path"] == path]
+        alone = next(network for network in networks if network["settings"]["model"] == "LSTM")
+        best = preferred([network for network in networks if network is not alone])
+        losses = [np.array(network["by_step"])[:, 0] for network in (best, alone)]
+        difference, p = diebold_mariano(*losses, horizon=horizons[0])
+        found.append(
+            f"{label(best)} against {label(alone)}: {100 * difference / losses[1].mean():+.1f} %, p {p_value(p)}"
+        )
+    return found
+
+
+def verdict(protocol: dict[str, Any], horizons: list[int]) -> str:
+    """One step ahead: networks against autoregressions, relations against none, and what validation prefers."""
+    errors = {name: baseline["by_horizon"][0][0] for name, baseline in protocol["baselines"].items()}
+    first, best = reference(protocol), min(errors, key=errors.__getitem__)
     chosen = preferred(protocol["networks"])
-    return (
+    lines = [
+        f"Below {first} on average: {below(protocol, errors[first])}.",
+        f"The best baseline is {best} with {errors[best]:.3f}; below it: {below(protocol, errors[best])}.",
         f"Validation prefers {label(chosen)}: {mean_and_spread([row[0] for row in chosen['by_horizon']])}, and "
-        f"{chosen['together']['by_horizon'][0][0]:.3f} for the mean of its seeds' forecasts. The best baseline is "
-        f"{best} with {errors[best]:.3f}; below it: {', '.join(below) or 'no network'}."
-    )
+        f"{chosen['together']['by_horizon'][0][0]:.3f} for the mean of its seeds' forecasts.",
+        *(f"Relations, {line}." for line in relations(protocol, horizons)),
+    ]
+    return "\n".join(lines)
 
 
 def print_report(result: dict[str, Any], console: Console) -> None:
@@ -101,7 +133,8 @@ def print_report(result: dict[str, Any], console: Console) -> None:
             f"Mean squared error 1 to {horizons[-1]} {step}s ahead, {step}s {first} to {stop - 1}; mean (± standard "
             f"deviation) over {seeds} seeds. %, p: change against {reference(protocol)} 1 {step} ahead, paired over "
             f"{stop - first} {step}s (Diebold and Mariano), not corrected for the number of rows. below: seeds that "
-            "are below it. n: the linear path reads neighbours too."
+            "are below it. AR + network: a network beside a linear path fitted by least squares; n: that reads "
+            "neighbours too."
         )
         if protocol["name"] == "published":
             caption += f" Published networks: {PUBLISHED} 1 week ahead."
@@ -118,7 +151,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
             table.add_row(*row)
         console.print()
         console.print(table)
-        console.print(verdict(protocol), highlight=False)
+        console.print(verdict(protocol, horizons), highlight=False)
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -132,9 +165,10 @@ def markdown(result: dict[str, Any]) -> str:
     for protocol in protocols:
         for name, errors in protocol["baselines"].items():
             cells.setdefault(name, {})[protocol["name"]] = f"{errors['by_horizon'][0][0]:.3f}"
+    for protocol in protocols:
         for network in protocol["networks"]:
             change, p = comparison(network, protocol, result["horizons"])
-            kind = LABELS[network["settings"]["model"]] + (" + linear path" if network["settings"]["path"] else "")
+            kind = _beside(network["settings"], "AR")
             errors = mean_and_spread([row[0] for row in network["by_horizon"]])
             cells.setdefault(kind, {})[protocol["name"]] = f"{errors} ({change} %, p {p})"
     for name, by_protocol in cells.items():

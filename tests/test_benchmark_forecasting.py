@@ -66,7 +66,7 @@ def test_figures_and_table_are_rebuilt_from_the_json_alone(made, monkeypatch, ca
     assert "AR(4) + neighbours" in shown
     assert "Validation prefers" in shown
     assert "…" not in shown.replace("… ", "")
-    assert "| GCN alone + linear path |" in report.markdown(result)
+    assert "| AR + GCN |" in report.markdown(result)
 
 
 def test_a_node_without_links_has_a_place_too():
@@ -83,6 +83,17 @@ def test_what_is_preferred_is_decided_on_validation():
         {"runs": [{"validation": 0.4}, {"validation": 0.6}], "by_horizon": [[0.9]]},
     ]
     assert report.preferred(networks) is networks[1]
+
+
+def test_relations_are_held_against_none_beside_the_same_path(made):
+    _, result = made
+    (protocol,) = result["protocols"]
+    alone, beside = report.relations(protocol, result["horizons"])
+    assert alone.startswith("GCN alone against LSTM alone: ")
+    assert beside.startswith("AR(4)n + GCN against AR(4) + LSTM: ")
+    errors = {report.label(n): np.mean([row[0] for row in n["by_horizon"]]) for n in protocol["networks"]}
+    change = 100 * (errors["AR(4)n + GCN"] / errors["AR(4) + LSTM"] - 1)
+    assert float(beside.split(": ")[1].split(" %")[0]) == pytest.approx(change, abs=0.06)  # one decimal is shown
 
 
 def test_data_that_cannot_be_had_are_missed_before_anything_is_trained(tmp_path, monkeypatch):
