@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gnnseq import topological
 from gnnseq.graphs import path_graph, tree_graph
+from gnnseq.kernels import native
 from gnnseq.layers import GCN, GRU, LSTM, RNN
 from gnnseq.schedule import packed_paths
 
@@ -61,7 +62,18 @@ def test_ragged_paths_cost_little_more(layer_type):
     assert ragged <= equal + 3 * 4 + 1  # where paths end the gradient is copied, and h gathered once
 
 
-def test_an_lstm_runs_equal_paths_in_one_call():
+@pytest.mark.parametrize(("layer_type", "most"), [(RNN, 2), (LSTM, 2), (GRU, 4)])
+def test_a_step_of_compiled_cells_is_little_but_products(layer_type, most, monkeypatch):
+    """One forward, one back, which a GRU adds to two other gradients."""
+    monkeypatch.setattr(native, "LEAST_SIZE", 0)
+    if native.native("lstm_forward", torch.zeros(1), 1) is None:
+        pytest.skip("no C compiler")
+    short, long = (operations(layer_type, packed_paths([steps] * BATCH)) for steps in (10, 20))
+    assert (long - short) / 10 <= most
+
+
+def test_an_lstm_runs_equal_paths_in_one_call_without_a_compiler(monkeypatch):
+    monkeypatch.setattr(native, "LEAST_SIZE", 1 << 60)
     short, long = (operations(LSTM, packed_paths([steps] * BATCH)) for steps in (10, 1000))
     assert short == long
 

@@ -8,15 +8,14 @@ Letters: N nodes, B rows of state, G gates, H hidden channels, S state width, V 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from gnnseq.kernels.derivative import differentiably
 from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
 from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
-from gnnseq.kernels.frontier_path_lstm import path_lstm_backward, path_lstm_forward
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
 from gnnseq.kernels.fronts import CellGradients, Fronts
 from gnnseq.kernels.inputs import input_kernel_gradient, input_term
@@ -74,8 +73,7 @@ class _Sweep(torch.autograd.Function):
         in_order = _gate_order(layer.kind)
         term = input_term(x, in_order(weight_ih), None if bias is None else in_order(bias))
         if layer.kind == "lstm":
-            run = lstm_forward if fronts.sources is None else path_lstm_forward
-            kept = run(term, in_order(weight_hh), first, fronts)
+            kept = lstm_forward(term, in_order(weight_hh), first, fronts)
             states = torch.cat(kept[:2], dim=1)
         elif layer.kind == "gru":
             kept = gru_forward(term, weight_hh, inner_bias, first, fronts)
@@ -93,7 +91,7 @@ class _Sweep(torch.autograd.Function):
         inputs: tuple[Tensor | None, ...] = saved[:7]
         kept: Any = saved[7:]
         if torch.is_grad_enabled():
-            return None, None, *_differentiably(ctx, inputs, grad)
+            return None, None, *differentiably(ctx.layer, ctx.schedule, inputs, grad)
         x, entering, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs
         assert isinstance(x, Tensor)
         assert isinstance(weight_ih, Tensor)
@@ -105,8 +103,7 @@ class _Sweep(torch.autograd.Function):
         first = grad.new_zeros(0, grad.size(1)) if entering is None else entering
         found: CellGradients
         if kind == "lstm":
-            run = lstm_backward if fronts.sources is None else path_lstm_backward
-            found = run(grad, kept, weight_hh, first, fronts)
+            found = lstm_backward(grad, kept, weight_hh, first, fronts)
         elif kind == "gru":
             found = gru_backward(grad, kept, weight_hh, first, fronts)
         else:
@@ -131,18 +128,3 @@ class _Sweep(torch.autograd.Function):
 def _gate_order(kind: str) -> Callable[[Tensor], Tensor]:
     """What brings a parameter's rows into the kernel's order of gates, and back."""
     return swap_gates if kind == "lstm" else lambda rows: rows
-
-
-def _differentiably(ctx: Any, inputs: tuple[Tensor | None, ...], grad: Tensor) -> list[Tensor | None]:
-    """The same gradients as functions of the inputs, for a second derivative: by the step-by-step loop."""
-    layer, schedule = ctx.layer, ctx.schedule
-    # Aliases: where one input was computed from another, only its use in this sweep counts here.
-    inputs = tuple(None if tensor is None else tensor.view_as(tensor) for tensor in inputs)
-    x, entering, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = inputs
-    first = torch.arange(schedule.rows.numel(), device=grad.device)
-    schedule = replace(schedule, edge_weight=edge_weight, starts=first)
-    term = input_term(x, weight_ih, bias_ih)  # type: ignore[arg-type]
-    states = layer.run(term, schedule, entering, weight_hh=weight_hh, bias_hh=bias_hh)
-    wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
-    found = iter(torch.autograd.grad(states, wanted, grad, create_graph=True, allow_unused=True))
-    return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gnnseq.kernels.fronts import Backflow, CellGradients, Fronts
+from gnnseq.kernels.native import native
 
 __all__ = ["gru_backward", "gru_forward"]
 
@@ -25,7 +26,20 @@ def gru_forward(term: Tensor, weight: Tensor, bias: Tensor, entering: Tensor, fr
     hidden = weight.size(1)
     h = term.new_empty(term.size(0), hidden)
     inner, summed = torch.empty_like(h), fronts.make_summed(h)
-    gates_weight, inner_weight = weight[: 2 * hidden].t(), weight[2 * hidden :].t()
+    fused = native("gru_forward", term, term.numel())
+    if fused is not None:
+        kernel = weight.t().contiguous()
+        product = torch.zeros_like(
+            term[: max((front.rows.stop - front.rows.start for front in fronts.steps), default=0)]
+        )
+        for front in fronts.steps:
+            rows = front.rows
+            paths, h_sum = rows.stop - rows.start, front.read(h, entering, summed)
+            if front.reads:
+                torch.mm(h_sum, kernel, out=product[:paths])
+            fused(paths, hidden, term[rows], product, bias, h_sum.contiguous(), inner[rows], h[rows])
+        return h, term, inner, summed
+    gates_weight, inner_weight = weight[: 2 * hidden].t().contiguous(), weight[2 * hidden :].t().contiguous()
     for front in fronts.steps:
         rows = front.rows
         gate, n = term[rows].split([2 * hidden, hidden], dim=1)
@@ -52,20 +66,32 @@ def gru_backward(
     d_read, d_term = d_all[:, : 3 * hidden], d_all[:, hidden:]
     turned = weight.roll(hidden, 0)  # rows of n, r, z
     flow = Backflow(grad, entering, fronts)
+    fused = native("gru_backward", gates, gates.numel())
     for front in reversed(fronts.steps):
         rows = front.rows
-        r, z, n = gates[rows].chunk(3, dim=1)
-        d_inner, d_r, d_z, d_n = d_all[rows].chunk(4, dim=1)
-        d_h = flow.arrived(front)
-        d_kept = d_h * z
-        torch.ops.aten.tanh_backward.grad_input(d_h - d_kept, n, grad_input=d_n)
-        torch.mul(d_n, r, out=d_inner)
-        torch.mul(d_n, inner[rows], out=d_r)
-        torch.sub(front.read_again(h, entering, summed), n, out=d_z).mul_(d_h)
-        d_gate = d_all[rows, hidden : 3 * hidden]
-        torch.ops.aten.sigmoid_backward.grad_input(d_gate, gates[rows, : 2 * hidden], grad_input=d_gate)
+        d_h, read = flow.arrived(front), front.read_again(h, entering, summed)
+        if fused is None:
+            d_kept = _step_back(gates[rows], inner[rows], read, d_h, d_all[rows])
+        else:
+            d_kept = torch.empty_like(h[rows])
+            fused(*d_kept.shape, gates[rows], inner[rows], read.contiguous(), d_h.contiguous(), d_all[rows], d_kept)
         if front.reads:
             flow.send(front, d_kept.addmm_(d_read[rows], turned), h, entering)
     d_weight = fronts.kernel_gradient(d_read, h, entering, summed).roll(-hidden, 0)
     d_bias = d_read.sum(0).roll(-hidden, 0)
     return CellGradients(d_term, d_weight, d_bias, flow.entering, flow.edge_weight)
+
+
+def _step_back(gates: Tensor, inner: Tensor, read: Tensor, d_h: Tensor, d_all: Tensor) -> Tensor:
+    """``gru_backward`` of cells.c by torch: writes d_all, gives d_kept."""
+    hidden = read.size(1)
+    r, z, n = gates.chunk(3, dim=1)
+    d_inner, d_r, d_z, d_n = d_all.chunk(4, dim=1)
+    d_kept = d_h * z
+    torch.ops.aten.tanh_backward.grad_input(d_h - d_kept, n, grad_input=d_n)
+    torch.mul(d_n, r, out=d_inner)
+    torch.mul(d_n, inner, out=d_r)
+    torch.sub(read, n, out=d_z).mul_(d_h)
+    d_gate = d_all[:, hidden : 3 * hidden]
+    torch.ops.aten.sigmoid_backward.grad_input(d_gate, gates[:, : 2 * hidden], grad_input=d_gate)
+    return d_kept

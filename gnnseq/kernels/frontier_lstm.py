@@ -31,7 +31,7 @@ def lstm_forward(term: Tensor, weight: Tensor, entering: Tensor, fronts: Fronts)
     Term and weight have their gates in the order f, i, o, g; of the term's only i, o and g become gates.
     """
     hidden = weight.size(1)
-    forget_weight, other_weight = weight[:hidden].t(), weight[hidden:].t()
+    forget_weight, other_weight = weight[:hidden].t().contiguous(), weight[hidden:].t().contiguous()
     h = term.new_empty(term.size(0), hidden)
     c, tanh_c, forget_read = torch.empty_like(h), torch.empty_like(h), torch.empty_like(h)  # the last is U_f h_j
     summed, kept = torch.zeros_like(h), torch.zeros_like(h)  # of h, and of f * c

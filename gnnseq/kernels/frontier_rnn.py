@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gnnseq.kernels.fronts import Backflow, CellGradients, Fronts
+from gnnseq.kernels.native import native
 
 __all__ = ["rnn_backward", "rnn_forward"]
 
@@ -17,12 +18,17 @@ def rnn_forward(term: Tensor, weight: Tensor, entering: Tensor, fronts: Fronts, 
     """States, in the place of the input term, and the sums that nodes read. [N, H]"""
     h = term
     summed = fronts.make_summed(h)
+    kernel = weight.t().contiguous()
     activate = torch.tanh_ if phi == "tanh" else torch.relu_
+    fused = native("tanh_forward", h, h.numel()) if phi == "tanh" else None
     for front in fronts.steps:
         out = h[front.rows]
         if front.reads:
-            out.addmm_(front.read(h, entering, summed), weight.t())
-        activate(out)
+            out.addmm_(front.read(h, entering, summed), kernel)
+        if fused is None:
+            activate(out)
+        else:
+            fused(*out.shape, out)
     return h, summed
 
 
@@ -32,6 +38,18 @@ def rnn_backward(
     """Gradients from those of the states [N, H] and of what the forward pass kept."""
     h, summed = kept
     d_term = torch.empty_like(h)
+    fused = native("tanh_backward", h, h.numel()) if phi == "tanh" and fronts.sources is not None else None
+    if fused is not None:  # on unweighted paths what a step sends goes to the first rows of the one before
+        grad = grad.contiguous()
+        first = fronts.steps[0].rows
+        sent = h.new_zeros(first.stop - first.start, h.size(1))
+        for front in reversed(fronts.steps):
+            rows = front.rows
+            fused(rows.stop - rows.start, h.size(1), h[rows], grad[rows], sent, d_term[rows])
+            if front.reads:
+                torch.mm(d_term[rows], weight, out=sent[: rows.stop - rows.start])
+        d_weight = fronts.kernel_gradient(d_term, h, entering, summed)
+        return CellGradients(d_term, d_weight, d_term.sum(0), sent[: fronts.entering], grad.new_zeros(0))
     flow = Backflow(grad, entering, fronts)
     for front in reversed(fronts.steps):
         rows = front.rows

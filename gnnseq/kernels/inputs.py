@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["as_features", "input_kernel_gradient", "input_term", "is_index"]
+__all__ = ["add_input_kernel_gradient", "as_features", "input_kernel_gradient", "input_term", "is_index"]
 
 
 def is_index(x: Tensor) -> bool:
@@ -28,6 +28,14 @@ def as_features(x: Tensor, weight_ih: Tensor) -> Tensor:
         return x
     channels = torch.arange(weight_ih.size(1), device=x.device)  # functional.one_hot reads numbers, which vmap forbids
     return (x.unsqueeze(1) == channels).to(weight_ih.dtype)
+
+
+def add_input_kernel_gradient(total: Tensor, d_term: Tensor, x: Tensor) -> None:
+    """Adds to the gradient of W_ih what the given nodes' input terms contribute. [G * H, F]"""
+    if is_index(x):
+        total.t().index_add_(0, x, d_term)
+    else:
+        total.addmm_(d_term.t(), x)
 
 
 def input_kernel_gradient(d_term: Tensor, x: Tensor, channels: int) -> Tensor:

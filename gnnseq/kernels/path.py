@@ -18,7 +18,7 @@ from gnnseq.kernels.inputs import as_features
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
-    from gnnseq.layers.recurrent import CellWeights
+    from gnnseq.layers.recurrent import CellWeights, Recurrent
 
 __all__ = ["path_sweep"]
 
@@ -42,12 +42,11 @@ class Block(NamedTuple):
 
 
 def path_sweep(
-    kind: str, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
+    layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
 ) -> tuple[Tensor, Tensor]:
     """Sweeps paths whose nodes are numbered in firing order; arguments and results as :func:`gnnseq.kernels.sweep`."""
     x = as_features(x, weights.weight_ih)  # torch's kernels multiply all input by a kernel
-    hidden = weights.weight_hh.size(1)
-    width = 2 * hidden if kind == "lstm" else hidden
+    kind, hidden, width = layer.kind, layer.hidden_channels, layer.state_channels
     rows = schedule.rows
     everything = x.new_zeros(schedule.starts.numel(), width) if initial is None else initial
     if rows.numel() == 0:  # all paths are empty: their states pass through

@@ -8,7 +8,9 @@ from torch.func import debug_unwrap
 
 from gnnseq.kernels.frontier import frontier_sweep
 from gnnseq.kernels.inputs import is_index
+from gnnseq.kernels.native import native
 from gnnseq.kernels.path import path_sweep
+from gnnseq.kernels.path_lstm import path_lstm_sweep
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -46,13 +48,19 @@ def sweep(
     inputs = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
     traced = is_traced(*inputs)  # then nothing may be written into preallocated tensors
     if schedule.lengths is not None and schedule.edge_weight is None:
-        # On a CPU torch's kernels win for the LSTM, and for equal lengths without gradients; elsewhere one buffer does,
-        # and for one-hot indices of more channels than H, which torch's kernels would multiply by as by any features.
+        if traced or x.is_cuda or x.size(0) == 0:
+            return path_sweep(layer, x, schedule, initial, weights)
+        # One-hot indices of more channels than H are better looked up than multiplied by, as torch's kernels would.
+        narrow = not is_index(x) or layer.in_channels <= layer.hidden_channels
+        if layer.kind == "lstm":
+            fused = native("lstm_forward", weights.weight_hh, x.size(0) * layer.state_channels)
+            sweep_paths = path_sweep if narrow and fused is None else path_lstm_sweep
+            return sweep_paths(layer, x, schedule, initial, weights)
+        # On a CPU torch's kernels win for equal lengths without gradients; elsewhere one buffer does.
         equal = schedule.step_sizes[:1] == schedule.step_sizes[-1:]
         learns = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
-        narrow = not is_index(x) or layer.in_channels <= layer.hidden_channels
-        if traced or x.is_cuda or (narrow and (layer.kind == "lstm" or (equal and not learns))):
-            return path_sweep(layer.kind, x, schedule, initial, weights)
+        if narrow and equal and not learns:
+            return path_sweep(layer, x, schedule, initial, weights)
     elif traced:
         return layer.run_reference(x, schedule, initial, weights)
     return frontier_sweep(layer, x, schedule, initial, weights)

@@ -1,0 +1,37 @@
+"""Second derivatives of sweeps whose first ones were derived by hand.
+
+Letters: N nodes, S state width.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gnnseq.kernels.inputs import input_term
+from gnnseq.schedule import Schedule
+
+if TYPE_CHECKING:
+    from gnnseq.layers.recurrent import Recurrent
+
+__all__ = ["differentiably"]
+
+
+def differentiably(
+    layer: "Recurrent", schedule: Schedule, inputs: tuple[Tensor | None, ...], grad: Tensor
+) -> list[Tensor | None]:
+    """The gradients of a sweep from that of its states [N, S], as functions of the inputs: by the step-by-step loop.
+
+    Inputs are x, the entering states, one a node of the first step, the edge weights, and the four parameters.
+    """
+    # Aliases: where one input was computed from another, only its use in this sweep counts here.
+    inputs = tuple(None if tensor is None else tensor.view_as(tensor) for tensor in inputs)
+    x, entering, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = inputs
+    first = torch.arange(schedule.rows.numel(), device=grad.device)
+    schedule = replace(schedule, edge_weight=edge_weight, starts=first)
+    term = input_term(x, weight_ih, bias_ih)  # type: ignore[arg-type]
+    states = layer.run(term, schedule, entering, weight_hh=weight_hh, bias_hh=bias_hh)
+    wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
+    found = iter(torch.autograd.grad(states, wanted, grad, create_graph=True, allow_unused=True))
+    return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]

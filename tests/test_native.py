@@ -1,0 +1,149 @@
+"""Compiled cells are torch's operations, to float32's rounding; without a compiler the same layers run.
+
+N nodes, F inputs, H hidden channels.
+"""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnnseq import topological
+from gnnseq.kernels import native as module
+from gnnseq.kernels.native import native
+from gnnseq.kernels.path import path_sweep
+from gnnseq.kernels.path_lstm import path_lstm_sweep
+from gnnseq.layers import GRU, LSTM, RNN
+from gnnseq.schedule import packed_paths
+from strategies import dags
+
+F, H = 3, 5
+CLOSE = {"rtol": 1e-5, "atol": 2e-6}  # float32 carries 6e-8; sums along 40 steps
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    monkeypatch.setattr(module, "LEAST_SIZE", 0)
+    if native("lstm_forward", torch.zeros(1), 1) is None:
+        pytest.skip("no C compiler")
+
+
+def results(layer, x, schedule, state):
+    layer, x = layer.to(x.dtype), x.detach().clone().requires_grad_()
+    state = tuple(part.detach().to(x.dtype).requires_grad_() for part in state[: layer.states])
+    h, final = layer(x, schedule, state if layer.states > 1 else state[0])
+    final = final if isinstance(final, tuple) else (final,)
+    torch.manual_seed(1)
+    loss = sum((part * torch.randn(part.shape).to(x.dtype)).sum() for part in (h, *final))
+    return [part.detach() for part in (h, *final, *torch.autograd.grad(loss, [x, *state, *layer.parameters()]))]
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=5).filter(any), st.booleans(), st.booleans())
+def test_the_lstm_of_paths_is_torchs(lengths, bias, given_state):
+    """In float64, by torch's operations: values, states, first derivatives, and second ones."""
+    torch.manual_seed(sum(lengths))
+    layer, schedule = LSTM(F, H, bias=bias).double(), packed_paths(lengths)
+    x = torch.randn(schedule.num_nodes, F).double().requires_grad_()
+    state = torch.randn(len(lengths), 2 * H).double().requires_grad_() if given_state else None
+    inputs = [x, *layer.parameters()] + [state] * given_state
+    found = []
+    for kernel in (path_lstm_sweep, path_sweep):
+        h, final = kernel(layer, x, schedule, state, layer.weights("l0"))
+        loss = h.sin().sum() + final.square().sum()
+        once = torch.autograd.grad(loss, inputs, retain_graph=True)
+        again = torch.autograd.grad(loss, inputs, create_graph=True)
+        twice = torch.autograd.grad(sum(part.square().sum() for part in again), inputs)
+        found.append([h, final, *once, *again, *twice])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)  # sums of products of first derivatives, up to 100
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("size", [1.0, 30.0])  # gates that move, and gates that are shut
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+@settings(max_examples=8)
+@given(lengths=st.lists(st.integers(0, 40), min_size=1, max_size=5).filter(any))
+def test_float32_is_float64_rounded(lengths, layer_type, size, bias):
+    """Float64 has no compiled cells. Ragged, equal, and empty paths, a single node, states in and out."""
+    torch.manual_seed(sum(lengths))
+    assert_rounded(layer_type(F, H, bias=bias), packed_paths(lengths), size)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+@settings(max_examples=8)
+@given(graph=dags())
+def test_float32_is_float64_rounded_on_dags(graph, layer_type):
+    schedule = topological(graph.edge_index, graph.num_nodes, graph.edge_weight)
+    assert_rounded(layer_type(F, H), schedule, 1.0)
+    assert_rounded(layer_type(F, H), topological(graph.edge_index, graph.num_nodes), 1.0)
+
+
+def assert_rounded(layer, schedule, size):
+    x, state = size * torch.randn(schedule.num_nodes, F), torch.randn(2, 1, len(schedule.starts), H)
+    for mine, exact in zip(
+        results(layer, x, schedule, state), results(layer, x.double(), schedule, state), strict=True
+    ):
+        scale = float(exact.abs().max()) + 1.0
+        torch.testing.assert_close(mine.double() / scale, exact / scale, **CLOSE)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_activations_at_their_ends():
+    """Saturated, tiny, infinite, and not a number."""
+    sums = torch.tensor([0.0, 1e-7, -1e-3, 0.4, -5.0, 20.0, -80.0, 200.0, float("inf"), -float("inf"), float("nan")])
+    sums = torch.cat([sums, torch.linspace(-12, 12, 3001)]).unsqueeze(0)
+    width = sums.size(1)
+    gates, c_before = sums.repeat(1, 4), torch.ones(1, width)
+    c, tanh_c, h = torch.empty(3, 1, width).unbind()
+    native("lstm_forward", gates, 1)(1, width, gates, c_before, c, tanh_c, h)
+    f, i, o, g = gates.chunk(4, dim=1)
+    exact = sums.double()
+    for gate in (f, i, o):
+        torch.testing.assert_close(gate.double(), exact.sigmoid(), rtol=1e-6, atol=1e-37, equal_nan=True)
+    torch.testing.assert_close(g.double(), exact.tanh(), rtol=1e-6, atol=0, equal_nan=True)
+    torch.testing.assert_close(c, f + i * g, equal_nan=True)
+    torch.testing.assert_close(tanh_c, c.tanh(), equal_nan=True)
+    torch.testing.assert_close(h, o * tanh_c, equal_nan=True)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("make", [lambda h: h.sum(), lambda h: h[:2].square().sum()])
+def test_gradients_of_any_layout(make):
+    """One that was expanded from a single number, and one that is zero almost everywhere."""
+    layer, x, schedule = LSTM(F, H), torch.randn(9, F), packed_paths([5, 4])
+    parameters = list(layer.parameters())
+    found = torch.autograd.grad(make(layer(x, schedule)[0]), parameters)
+    layer.double()
+    for a, b in zip(found, torch.autograd.grad(make(layer(x.double(), schedule)[0]), parameters), strict=True):
+        torch.testing.assert_close(a.double(), b, **CLOSE)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_many_runs_of_steps_add_up_to_one(monkeypatch):
+    """Gradients are gathered from runs of steps that fit a cache."""
+    layer, x, schedule = LSTM(F, H).double(), torch.randn(50, F).double(), packed_paths([20, 16, 0, 9, 5])
+    parameters = list(layer.parameters())
+    monkeypatch.setattr("gnnseq.kernels.select.native", lambda *arguments: True)  # take the kernel in float64 too
+    whole = torch.autograd.grad(layer(x, schedule)[0].square().sum(), parameters)
+    for numbers in (1, 4 * H * 7):
+        monkeypatch.setattr("gnnseq.kernels.path_lstm.CHUNK", numbers)
+        parts = torch.autograd.grad(layer(x, schedule)[0].square().sum(), parameters)
+        for a, b in zip(parts, whole, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("environment", [{"GNNSEQ_NATIVE": "0"}, {"CC": "false"}, {"CC": "no-such-compiler"}])
+def test_without_a_compiler(environment, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(module, "_library", module._library.__wrapped__)
+    assert native("lstm_forward", torch.zeros(1), 1 << 30) is None
+    LSTM(4, 64)(torch.randn(1000, 4), packed_paths([100] * 10))[0].sum().backward()
+
+
+@pytest.mark.parametrize("like", [torch.zeros(1).double(), torch.zeros(1, device="meta")])
+def test_other_types_and_devices_have_none(like):
+    assert native("lstm_forward", like, 1 << 30) is None
