@@ -17,6 +17,7 @@ import reference
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN
 from strategies import graphs
+from test_costs import Meter
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 F_IN, F_OUT = 3, 2
@@ -563,6 +564,21 @@ def test_compile_with_sparse_features_breaks_the_graph():
 def test_sparse_features_are_one_matrix(x):
     with pytest.raises(ValueError, match=r"x is sparse, of shape .* expected a matrix \[N, 3\].*x\.to_dense"):
         GCN(3, 2)(x, path_graph(4).edge_index)
+
+
+@pytest.mark.parametrize("features", [torch.eye(4, F_IN), torch.eye(4, F_IN).to_sparse_csr()], ids=["dense", "sparse"])
+@pytest.mark.parametrize("edge_weight", [None, torch.ones(8)], ids=["unweighted", "weighted"])
+def test_a_step_on_the_same_graph_only_compares_it(features, edge_weight):
+    """Nothing is checked, sorted or gathered anew; each of three tensors of a matrix is compared once."""
+    layer = GCN(F_IN, F_OUT)
+    layer(features, UNDIRECTED, edge_weight)
+    with Meter() as meter:
+        layer(features, UNDIRECTED, edge_weight).sum().backward()
+    count = {name.removeprefix("aten::"): number for name, number in meter.operations.items()}
+    sparse = features.layout != torch.strided
+    assert count["equal"] == 1 + (edge_weight is not None) + 3 * sparse
+    assert sum(number for name, number in count.items() if "embedding_bag" in name) == 2 + 2 * sparse
+    assert not count.keys() & {"index_select", "index", "argsort", "sort", "aminmax", "isfinite", "bincount", "scatter"}
 
 
 def test_sparse_features_get_no_gradient():
