@@ -227,8 +227,10 @@ def gcn_normalize(
         nodes = torch.arange(num_nodes, device=edge_index.device)
         is_loop = source == target
         slot = torch.where(is_loop, source, num_nodes)  # edges that are no loops write to a slot that is dropped
-        loop_weight = edge_weight.new_full((num_nodes + 1,), 2.0 if improved else 1.0)
-        loop_weight = loop_weight.scatter(0, slot, edge_weight)[:num_nodes]
+        number = torch.arange(edge_weight.numel(), device=edge_index.device)
+        last = number.new_full((num_nodes + 1,), -1).scatter_reduce(0, slot, number, "amax")[:num_nodes]
+        # -1, where a node has no loop, reads the weight of a new one.
+        loop_weight = torch.cat([edge_weight, edge_weight.new_full((1,), 2.0 if improved else 1.0)])[last]
         edge_weight = torch.cat([edge_weight.masked_fill(is_loop, 0.0), loop_weight])
         edge_index = torch.cat([edge_index, torch.stack([nodes, nodes])], dim=1)
         source, target = edge_index

@@ -9,7 +9,7 @@ import pytest
 import gnnseq
 import gnnseq.layers
 
-LAYERS = ["GCN", "RNN", "LSTM", "GRU", "GatedGraph"]
+LAYERS = ["GCN", "RNN", "LSTM", "GRU", "GatedGraph", "TemporalGCN", "RelationalGCN"]
 HEAVY = ["lightning", "pytorch_lightning", "matplotlib.pyplot", "matplotlib.figure", "tyro", "joblib"]
 
 
