@@ -79,7 +79,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     # torch raises whatever it meets: pickle's, zip's and its own errors.
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
+        reason = (str(error).splitlines() or [""])[0].partition(". ")[0]
         raise ValueError(f"{path}: {len(content)} bytes that are no checkpoint ({type(error).__name__}: {reason}); "
                          "the file was cut off, damaged or made by another program; take another one, or train "
                          "anew") from error  # fmt: skip
