@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from panels import legend, panels
 from stocks_models import ALIKE, ALONE, HOLD, LEAK, LEARNED, LINEAR, ORACLE, RANDOM, WEIGHED, YESTERDAY
-from stocks_results import daily, drawn_types, models, ordered_types, type_strengths
+from stocks_results import daily, drawn_types, models, ordered_types, strengths_of
 
 from gnnseq.plots import COLORS
 
@@ -92,28 +92,31 @@ def draw_ic(result: dict[str, Any]) -> Figure:
 
 def draw_relations(result: dict[str, Any]) -> Figure | None:
     """How strong relations are in a network that learns it: some types as graphs, and many as numbers."""
-    found = type_strengths(result)
+    found = strengths_of(result)
     if found is None:
         return None
     model, strengths = found
-    listed, kinds = ordered_types(result, LISTED), drawn_types(result)
+    kinds = drawn_types(result)
     columns = min(GRAPHS, len(kinds))
     rows = -(-len(kinds) // columns)
+    mean, loudness = strengths.mean(0), strengths_of(result, "loudness")[1].mean(0)
+    listed, what = _listed(result)
     height = max(4.6, 0.24 * len(listed) + 2.6, 2.1 * rows + 2.2)
     figure = Figure(figsize=(13, height), layout="none")
     figure.text(
         0.015, 1 - 0.2 / height, f"How strong relations are in {model}: {_name(result)}", va="top", fontsize="x-large"
     )
-    more = f", of {len(result['data']['types'])}" if len(listed) < len(result["data"]["types"]) else ""
     figure.text(
         0.015, 0.15 / height,
         "How loud an edge is beside the mean of all that its stock hears, which is 1; mean of the test part's first "
-        f"days. Left: {len(kinds)} types, lines coloured by strength.\nRight: {len(listed)} types{more}, mean and "
-        f"range over {len(strengths)} seeds; in brackets the number of directed edges.",
+        "days. Lines: mean over edges of the type.\nDots: mean over edges out of the stock. Right: "
+        f"{what}; mean and range over {len(strengths)} seeds.",
         va="bottom", fontsize="small",
     )  # fmt: skip
-    mean = strengths.mean(0)
-    norm = Normalize(min(mean.min(), 0.98), max(mean.max(), 1.02))
+    drawn = sorted({node for kind in kinds for edge in result["data"]["drawn"][str(kind)] for node in edge})
+    shown = np.concatenate([mean, loudness[drawn]])
+    low, high = np.quantile(shown, (0.02, 0.98))
+    norm = Normalize(min(low, 0.98), max(high, 1.02), clip=True)
     bottom, top = 0.85 / height, 1 - 0.75 / height
     for place, kind in enumerate(kinds):
         row, column = divmod(place, columns)
@@ -121,16 +124,14 @@ def draw_relations(result: dict[str, Any]) -> Figure | None:
         panel = figure.add_axes((0.01 + width * column, top - (row + 1) * size, width - 0.01, size - 0.3 / height))
         name = result["data"]["types"][kind][0]
         panel.set_title(f"{_short(name, 20)}  {mean[kind]:.2f}", fontsize=9, pad=2)
-        _draw_graph(panel, result["data"]["tickers"], result["data"]["drawn"][str(kind)], CMAP(norm(mean[kind])))
+        colors = CMAP(norm(mean[kind])), CMAP(norm(loudness))
+        _draw_graph(panel, result["data"]["tickers"], result["data"]["drawn"][str(kind)], *colors)
     right = figure.add_axes((0.81, bottom + 0.35 / height, 0.175, top - bottom - 0.35 / height))
-    for row, kind in enumerate(reversed(listed)):
-        color = CMAP(norm(mean[kind]))
-        right.plot([strengths[:, kind].min(), strengths[:, kind].max()], [row, row], color=color, lw=4, alpha=0.5)
-        right.plot([mean[kind]], [row], "o", color=color)
-    labels = [
-        f"{_short(*result['data']['types'][kind][:1], 24)} ({result['data']['types'][kind][1]})" for kind in listed
-    ]
-    right.set_yticks(range(len(listed)), labels[::-1], fontsize=9)
+    for row, (_, own) in enumerate(reversed(listed)):
+        color = CMAP(norm(own.mean()))
+        right.plot([own.min(), own.max()], [row, row], color=color, lw=4, alpha=0.5)
+        right.plot([own.mean()], [row], "o", color=color)
+    right.set_yticks(range(len(listed)), [label for label, _ in reversed(listed)], fontsize=9)
     right.axvline(1, color=COLORS["ink"], lw=0.8)
     right.set_ylim(-0.7, len(listed) - 0.3)
     right.grid(axis="y", visible=False)
@@ -141,8 +142,26 @@ def draw_relations(result: dict[str, Any]) -> Figure | None:
     return figure
 
 
-def _draw_graph(panel: Axes, tickers: list[str], edges: list[list[int]], color: Any) -> None:
-    """One type's stocks: on a circle where all are related to all, else as far apart as they are in the graph."""
+def _listed(result: dict[str, Any]) -> tuple[list[tuple[str, np.ndarray]], str]:
+    """Names with strengths [seeds], and what they are.
+
+    Types; stocks where no stock hears more than one type, because then none can be louder than another.
+    """
+    strengths = strengths_of(result)[1]
+    kinds, types = ordered_types(result, LISTED), result["data"]["types"]
+    if np.ptp(strengths) < 1e-3:
+        loudness, tickers = strengths_of(result, "loudness")[1], result["data"]["tickers"]
+        order = [int(stock) for stock in np.argsort(-loudness.mean(0), kind="stable") if loudness[:, stock].any()]
+        half = min(LISTED, len(order)) // 2
+        named = [(tickers[stock], loudness[:, stock]) for stock in order[:half] + order[-half:]]
+        return named, f"the {half} loudest and the {half} quietest of {len(order)} stocks"
+    named = [(f"{_short(types[kind][0], 24)} ({types[kind][1]})", strengths[:, kind]) for kind in kinds]
+    more = f", the strongest and the weakest of {len(types)}" if len(kinds) < len(types) else ""
+    return named, f"{len(kinds)} types{more}, with their numbers of directed edges"
+
+
+def _draw_graph(panel: Axes, tickers: list[str], edges: list[list[int]], color: Any, colors: np.ndarray) -> None:
+    """One type's stocks in their colours: on a circle where all are related to all, else as far as the graph says."""
     graph = nx.Graph(edges)
     complete = graph.number_of_edges() == len(graph) * (len(graph) - 1) // 2
     place = nx.circular_layout(graph) if complete else nx.kamada_kawai_layout(graph)
@@ -152,7 +171,7 @@ def _draw_graph(panel: Axes, tickers: list[str], edges: list[list[int]], color: 
     dense = len(ends) > DENSE
     panel.add_collection(LineCollection(ends, colors=[color], linewidths=width, alpha=0.8, rasterized=dense))
     points = np.array([place[node] for node in graph])
-    panel.scatter(points[:, 0], points[:, 1], s=max(4, 120 / len(graph)), color=COLORS["ink"], zorder=3)
+    panel.scatter(points[:, 0], points[:, 1], s=max(6, 300 / len(graph)), color=colors[list(graph)], zorder=3)
     labelled = complete and len(graph) <= LABELLED
     if labelled:
         for node in graph:

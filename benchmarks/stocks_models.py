@@ -91,15 +91,21 @@ class Forecaster(nn.Module):
             parts.append(torch.tanh(self.lin(self.ranking(h, relations.edge_index, relations.types))))
         return self.readout(torch.cat(parts, dim=-1)).squeeze(-1)
 
-    def strengths(self, x: Tensor, relations: Relations, lookback: int) -> Tensor | None:
-        """How loud an edge of each type is beside the mean of all that its stock hears, mean over days. [R]"""
+    def strengths(self, x: Tensor, relations: Relations, lookback: int) -> tuple[Tensor, Tensor] | None:
+        """How loud an edge is beside the mean of all that its stock hears, mean over days; None where nobody learns it.
+
+        Returns:
+            The mean over the edges of each type [R], and over those out of each stock [N], 0 where there are none.
+        """
         if self.ranking is None:
             return None
         h = self.states(x, lookback)
         strength = self.ranking.strengths(h, relations.edge_index, relations.types).mean(0)
-        target = relations.edge_index[1]
+        source, target = relations.edge_index
         strength = strength * torch.bincount(target, minlength=x.size(1))[target]
-        return (relations.types.t() @ strength) / relations.types.sum(0)
+        of_types = (relations.types.t() @ strength) / relations.types.sum(0)
+        of_stocks = torch.bincount(source, strength, minlength=x.size(1))
+        return of_types, of_stocks / torch.bincount(source, minlength=x.size(1)).clamp(min=1)
 
 
 class Windows:
@@ -225,7 +231,8 @@ def learn(name: str, samples: Samples, relations: Relations, training: Training,
         strengths = forecaster.strengths(seen, relations, samples.lookback)
     about = {"epochs": fitted["epochs"], "best_epoch": fitted["best_epoch"]}
     if strengths is not None:
-        about["strengths"] = [float(f"{strength:.4g}") for strength in strengths]
+        for key, of in zip(("strengths", "loudness"), strengths, strict=True):
+            about[key] = [float(f"{strength:.4g}") for strength in of]
     return Forecast(scale * p.double().numpy(), fitted["best"], about)
 
 

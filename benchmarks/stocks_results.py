@@ -27,10 +27,13 @@ def daily(result: dict[str, Any], model: str, series: str) -> np.ndarray:
     return np.array([run["daily"][series] for run in runs_of(result, model)])
 
 
-def type_strengths(result: dict[str, Any]) -> tuple[str, np.ndarray] | None:
-    """The network that learns them and how strong each type is in it [seeds, R], None where no network does."""
+def strengths_of(result: dict[str, Any], key: str = "strengths") -> tuple[str, np.ndarray] | None:
+    """The network that learns them and how strong each type is in it [seeds, R], None where no network does.
+
+    "loudness" is that of each stock [seeds, N].
+    """
     for model in reversed(models(result)):
-        strengths = [run["about"]["strengths"] for run in runs_of(result, model) if "strengths" in run["about"]]
+        strengths = [run["about"][key] for run in runs_of(result, model) if key in run["about"]]
         if strengths:
             return model, np.array(strengths)
     return None
@@ -38,7 +41,7 @@ def type_strengths(result: dict[str, Any]) -> tuple[str, np.ndarray] | None:
 
 def ordered_types(result: dict[str, Any], most: int) -> list[int]:
     """Types by mean strength, the strongest first; of too many the strongest and weakest with 20 edges or more."""
-    found = type_strengths(result)
+    found = strengths_of(result)
     if found is None:
         return []
     order = [int(kind) for kind in np.argsort(-found[1].mean(0), kind="stable")]

@@ -239,11 +239,12 @@ def test_strengths_are_shares_of_what_a_stock_hears(market):
     forecaster = Forecaster("LSTM+RSR", samples.x.size(2), 4, len(relations.names))
     assert Forecaster("LSTM", samples.x.size(2), 4, 2).strengths(samples.x[:20], relations, 16) is None
     # every follower hears as many suppliers as namesakes, so that the two strengths have mean 1
-    strengths = forecaster.strengths(samples.x[:20], relations, 16)
-    assert float(strengths.mean()) == pytest.approx(1, abs=1e-5)  # float32
+    types, loudness = forecaster.strengths(samples.x[:20], relations, 16)
+    assert float(types.mean()) == pytest.approx(1, abs=1e-5)  # float32
+    assert float(loudness[:6].mean()) == pytest.approx(1, abs=1e-5)
+    assert not loudness[6:].any()  # followers are heard by nobody
     forecaster.ranking.relation.weight.data[0] = torch.tensor([-500.0, 0.0])  # a leaky relu leaves a fifth
-    strengths = forecaster.strengths(samples.x[:20], relations, 16)
-    assert strengths.tolist() == pytest.approx([0, 2], abs=1e-5)
+    assert forecaster.strengths(samples.x[:20], relations, 16)[0].tolist() == pytest.approx([0, 2], abs=1e-5)
 
 
 def test_a_run_is_another_one_on_other_data(tmp_path):
