@@ -114,7 +114,7 @@ def draw_relations(result: dict[str, Any]) -> Figure | None:
         va="bottom", fontsize="small",
     )  # fmt: skip
     drawn = sorted({node for kind in kinds for edge in result["data"]["drawn"][str(kind)] for node in edge})
-    shown = np.concatenate([mean, loudness[drawn]])
+    shown = np.concatenate([mean, loudness[drawn][loudness[drawn] > 0]])  # 0 is who is heard by nobody
     low, high = np.quantile(shown, (0.02, 0.98))
     norm = Normalize(min(low, 0.98), max(high, 1.02), clip=True)
     bottom, top = 0.85 / height, 1 - 0.75 / height
