@@ -212,14 +212,16 @@ def _print_growth(result: Row, console: Console) -> None:
             table.add_row(
                 layer if number == 0 else "",
                 f"{row['size']:,}",
-                *(
-                    f"{1e9 * row[part]:,.3g} ns" if row[part] < 1e-6 else f"{1e6 * row[part]:.3g} µs"
-                    for part in ("steps", "building")
-                ),
+                *(_each(row[part]) for part in ("steps", "building")),
                 f"{row['steps'] / least:.2f}",
             )
         table.add_section()
     console.print(table)
+
+
+def _each(seconds: float) -> str:
+    unit, scale = ("ns", 1e9) if seconds < 1e-6 else ("µs", 1e6) if seconds < 1e-3 else ("ms", 1e3)
+    return f"{scale * seconds:.3g} {unit}"
 
 
 def figures(result: Row, stem: Path) -> list[Path]:
