@@ -21,6 +21,7 @@ SMOOTH = 63  # days of the moving mean, a quarter of a year
 LABELLED = 16  # stocks of a clique that can be named
 DENSE = 300  # lines
 LISTED = 24  # types on the right of the figure of relations
+ENDS = 8  # stocks at either end of the list that takes their place
 GRAPHS = 4  # graphs in a row on its left
 CMAP = ListedColormap(matplotlib.colormaps["viridis_r"](np.linspace(0.12, 0.95, 256)))  # no yellow on white
 LOOKS = {
@@ -152,7 +153,7 @@ def _listed(result: dict[str, Any]) -> tuple[list[tuple[str, np.ndarray]], str]:
     if np.ptp(strengths) < 1e-3:
         loudness, tickers = strengths_of(result, "loudness")[1], result["data"]["tickers"]
         order = [int(stock) for stock in np.argsort(-loudness.mean(0), kind="stable") if loudness[:, stock].any()]
-        half = min(LISTED, len(order)) // 2
+        half = min(ENDS, len(order) // 2)
         named = [(tickers[stock], loudness[:, stock]) for stock in order[:half] + order[-half:]]
         return named, f"the {half} loudest and the {half} quietest of {len(order)} stocks"
     named = [(f"{_short(types[kind][0], 24)} ({types[kind][1]})", strengths[:, kind]) for kind in kinds]
