@@ -201,7 +201,7 @@ def _round_factors(panel: Axes) -> FixedLocator:
     low, high = panel.get_ylim()
     for step in (0.05, 0.1, 0.2, 0.5):  # a narrow range has even steps
         ticks = np.arange(0, high + step, step)
-        if high / low < 4 and ((ticks > low) & (ticks < high)).sum() <= 8:
+        if high / low < 8 and ((ticks > low) & (ticks < high)).sum() <= 8:
             return FixedLocator(ticks[ticks > low])
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     return FixedLocator(np.outer(decades, (1, 2, 5)).ravel())
