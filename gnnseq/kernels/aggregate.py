@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import debug_unwrap
 
-__all__ = ["Adjacency", "aggregate"]
+__all__ = ["Adjacency", "aggregate", "along_edges"]
 
 # Edges whose two ends are held at once when weights get a gradient.
 EDGE_CHUNK = 1 << 16
@@ -112,7 +112,7 @@ class _Aggregate(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             d_x = aggregate(grad, weight, ctx.adjacency.transposed)
         if ctx.needs_input_grad[1]:
-            d_weight = _along_edges(grad, x, ctx.adjacency).to(weight.dtype)
+            d_weight = along_edges(grad, x, ctx.adjacency).to(weight.dtype)
         return d_x, d_weight, None
 
     @staticmethod
@@ -133,7 +133,7 @@ class _Aggregate(torch.autograd.Function):
 _Aggregate.forward.__signature__ = inspect.signature(_Aggregate.forward)  # type: ignore[attr-defined]
 
 
-def _along_edges(grad: Tensor, x: Tensor, adjacency: Adjacency) -> Tensor:
+def along_edges(grad: Tensor, x: Tensor, adjacency: Adjacency) -> Tensor:
     """The product of each edge's target row of grad and source row of x, edges in their listed order. [E]"""
     offsets, source, edge = adjacency.by_target
     target = torch.repeat_interleave(torch.arange(len(offsets) - 1, device=x.device), offsets.diff())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.func import debug_unwrap
 
-from gnnseq.kernels.aggregate import Adjacency, _along_edges, aggregate
+from gnnseq.kernels.aggregate import Adjacency, aggregate, along_edges
 
 __all__ = ["edge_products"]
 
@@ -28,7 +28,7 @@ def edge_products(x: Tensor, y: Tensor, adjacency: Adjacency) -> Tensor:
         A number for each edge. [E]
     """
     if any(debug_unwrap(tensor) is not tensor for tensor in (x, y)):  # a transform of torch.func
-        return _along_edges(x, y, adjacency)
+        return along_edges(x, y, adjacency)
     products: Tensor = _EdgeProducts.apply(x, y, adjacency)
     return products
 
@@ -38,7 +38,7 @@ class _EdgeProducts(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, y: Tensor, adjacency: Adjacency) -> Tensor:
         ctx.save_for_backward(x, y)
         ctx.adjacency = adjacency
-        return _along_edges(x, y, adjacency)
+        return along_edges(x, y, adjacency)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:

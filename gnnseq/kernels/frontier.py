@@ -19,6 +19,7 @@ from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
 from gnnseq.kernels.fronts import CellGradients, Fronts
 from gnnseq.kernels.inputs import input_kernel_gradient, input_term
+from gnnseq.kernels.precision import outside_autocast
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class _Sweep(torch.autograd.Function):
         return states
 
     @staticmethod
+    @outside_autocast
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors  # once: torch's checkpoint computes them at this word
         inputs: tuple[Tensor | None, ...] = saved[:7]

@@ -28,7 +28,7 @@ def gru_forward(term: Tensor, weight: Tensor, bias: Tensor, entering: Tensor, fr
     inner, summed = torch.empty_like(h), fronts.make_summed(h)
     fused = native("gru_forward", term, term.numel())
     if fused is not None:
-        kernel = weight.t().contiguous()
+        kernel, bias = weight.t().contiguous(), bias.contiguous()
         product = torch.zeros_like(
             term[: max((front.rows.stop - front.rows.start for front in fronts.steps), default=0)]
         )

@@ -20,6 +20,7 @@ from gnnseq.kernels.derivative import differentiably
 from gnnseq.kernels.frontier_lstm import swap_gates
 from gnnseq.kernels.inputs import add_input_kernel_gradient, input_term
 from gnnseq.kernels.native import native
+from gnnseq.kernels.precision import outside_autocast
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class _PathLSTM(torch.autograd.Function):
         return h, h.index_select(0, ends), c.index_select(0, ends)
 
     @staticmethod
+    @outside_autocast
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors  # once: torch's checkpoint computes them at this word
         x, entering, weight_ih, weight_hh, bias_ih, _ = inputs = saved[:6]
