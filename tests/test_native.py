@@ -3,6 +3,11 @@
 N nodes, F inputs, H hidden channels.
 """
 
+import shutil
+import subprocess
+import sys
+import tempfile
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -173,6 +178,33 @@ def test_without_a_compiler(environment, monkeypatch):
     monkeypatch.setattr(module, "_library", module._library.__wrapped__)
     assert native("lstm_forward", torch.zeros(1), 1 << 30) is None
     LSTM(4, 64)(torch.randn(1000, 4), packed_paths([100] * 10))[0].sum().backward()
+
+
+def test_a_compiler_may_have_arguments(monkeypatch):
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
+    monkeypatch.setenv("CC", "cc -O1")
+    assert module._library.__wrapped__() is not None
+    monkeypatch.setenv("CC", "'cc")
+    assert module._library.__wrapped__() is None
+
+
+def test_nowhere_to_write(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert module._library.__wrapped__() is None
+
+
+def test_a_compiler_that_hangs_is_waited_for_once(monkeypatch):
+    tries = []
+
+    def hang(command, **options):
+        tries.append(command)
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    monkeypatch.setenv("CC", sys.executable)
+    assert module._library.__wrapped__() is None
+    assert len(tries) == 1
 
 
 @pytest.mark.parametrize("like", [torch.zeros(1).double(), torch.zeros(1, device="meta")])

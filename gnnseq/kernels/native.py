@@ -6,6 +6,7 @@ install time, and without a compiler (or with ``GNNSEQ_NATIVE=0``) the kernels d
 
 import ctypes
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -55,20 +56,28 @@ def native(name: str, like: Tensor, size: int) -> Callable[..., None] | None:
 def _library() -> ctypes.CDLL | None:
     if os.environ.get("GNNSEQ_NATIVE") == "0":
         return None
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None:
+    try:
+        name, *options = shlex.split(os.environ.get("CC") or "cc")  # such as "gcc -m64" or "ccache gcc"
+        compiler = shutil.which(name)
+        if compiler is None:
+            return None
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            return _compile([compiler, *options], Path(folder))
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # nowhere to write, nonsense in CC, a compiler that hangs
         return None
+
+
+def _compile(compiler: list[str], folder: Path) -> ctypes.CDLL | None:
     source = Path(__file__).with_name("cells.c")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        for number, flags in enumerate(CHOICES):
-            object_file, library = (str(Path(folder) / f"cells{number}.{ending}") for ending in ("o", "so"))
-            try:
-                for command in (
-                    [compiler, *FLAGS, *flags, "-c", "-o", object_file, str(source)],
-                    [compiler, "-shared", "-o", library, object_file],
-                ):
-                    subprocess.run(command, check=True, capture_output=True, timeout=60)
-                return ctypes.CDLL(library)  # stays loaded when its file is gone
-            except (OSError, subprocess.SubprocessError):
-                continue
+    for number, flags in enumerate(CHOICES):
+        object_file, library = (str(folder / f"cells{number}.{ending}") for ending in ("o", "so"))
+        try:
+            for command in (
+                [*compiler, *FLAGS, *flags, "-c", "-o", object_file, str(source)],
+                [*compiler, "-shared", "-o", library, object_file],
+            ):
+                subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+            return ctypes.CDLL(library)  # stays loaded when its file is gone
+        except (OSError, subprocess.CalledProcessError):
+            continue
     return None
