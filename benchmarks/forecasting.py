@@ -1,6 +1,6 @@
 """Do relations help to forecast an epidemic, and does any network beat a five-parameter autoregression?
 
-    python benchmarks/forecasting.py            chickenpox and England Covid, ten seeds: 15 minutes on two cores
+    python benchmarks/forecasting.py            chickenpox and England Covid, ten seeds: half an hour on two cores
     python benchmarks/forecasting.py --quick    an epidemic made up on a ring, two seeds, no data needed: seconds
 
 Every protocol's test part is the last fifth, in time order. The number of epochs for each horizon is chosen on the last

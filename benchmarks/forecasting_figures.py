@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib
 import networkx as nx
 import numpy as np
-from forecasting_report import LABELS, label, preferred, reference
+from forecasting_report import LABELS, label, preferred, reference, short
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
@@ -109,7 +109,7 @@ def _horizons(result: dict[str, Any]) -> Figure:
                     panel, runs = below, 100 * (runs / base - 1)
                 panel.plot(x, runs.mean(0), color=COLORS[color], marker=marker)
                 panel.fill_between(x, runs.min(0), runs.max(0), color=COLORS[color], alpha=0.15, lw=0)
-            above.set(title=protocol["name"], ylim=(0, None))
+            above.set(title=short(protocol), ylim=(0, None))
             below.set(xlabel=f"{protocol['step']}s ahead", xticks=x, xticklabels=horizons)
         axes[0, 0].set_ylabel("mean squared error")
         axes[1, 0].set_ylabel("beside an AR: change, %")

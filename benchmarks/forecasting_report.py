@@ -154,11 +154,17 @@ def print_report(result: dict[str, Any], console: Console) -> None:
         console.print(verdict(protocol, horizons), highlight=False)
 
 
+def short(protocol: dict[str, Any]) -> str:
+    """The heading of a protocol's column."""
+    scale = "as published" if protocol["statistics"] == "all" else "training scale"
+    return f"{protocol['title'].split(',')[0]}, {scale}"
+
+
 def markdown(result: dict[str, Any]) -> str:
     """One table: every protocol's errors one step ahead, and the paired test."""
     protocols = result["protocols"]
     lines = [
-        ["mean squared error, one step ahead", *(protocol["name"] for protocol in protocols)],
+        ["mean squared error, one step ahead", *map(short, protocols)],
         ["---", *["---:"] * len(protocols)],
     ]
     cells: dict[str, dict[str, str]] = {}
