@@ -257,3 +257,20 @@ def test_nearest_neighbours_are_those_of_the_correlation_matrix():
     assert edges(nearest(returns, 2)).keys() == one_way | {(target, source) for source, target in one_way}
     with pytest.raises(ValueError, match="k=6; expected 1 to 5"):
         nearest(returns, 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [("groups.json", b'{"x":\n["B\xff"]}', 2), ("sectors.csv", b"ticker,sector\nB,x\nC,\xff\n", 3)],
+)
+def test_relations_that_are_not_utf8_are_refused_with_their_line(tmp_path, name, content, line):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name}:{line}: not UTF-8"):
+        load_relations(tmp_path / name, TICKERS)
+
+
+def test_groups_may_begin_with_a_mark_and_tickers_with_a_dollar(tmp_path):
+    one, other = TICKERS[:2]
+    path = tmp_path / "groups.json"
+    path.write_text(f'{{"x": ["${one}", "{other}"]}}', encoding="utf-8-sig")
+    assert edges(load_relations(path, TICKERS)) == {(0, 1): {"x"}, (1, 0): {"x"}}

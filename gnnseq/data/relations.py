@@ -4,6 +4,7 @@ Letters: N stocks, E edges, R types of relation.
 """
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -172,27 +173,35 @@ def _relations(
 
 def _groups_json(path: Path) -> dict[str, list[str]]:
     try:
-        groups = json.loads(path.read_text(encoding="utf-8"))
+        groups = json.loads(_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
     if not isinstance(groups, dict) or not all(
         isinstance(members, list) and all(isinstance(member, str) for member in members) for members in groups.values()
     ):
         raise ValueError(f"{path}: expected an object from group to list of tickers")
-    return groups
+    return {name: [member.strip().lstrip("$") for member in members] for name, members in groups.items()}
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}:{line}: not UTF-8 ({error.reason}); convert the file") from error
 
 
 def _table(path: Path, tickers: Sequence[str]) -> Relations:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
-        header = [name.strip().lower() for name in next(reader, [])]
-        rows: list[dict[str, str]] = []
-        for cells in reader:
-            if cells and len(cells) != len(header):
-                wrong = f"{len(cells)} cells; expected {len(header)}, as in the header"
-                raise ValueError(f"{path}:{reader.line_num}: {wrong}")
-            if cells:
-                rows.append(dict(zip(header, (cell.strip().lstrip("$") for cell in cells), strict=True)))
+    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter="\t" if path.suffix == ".tsv" else ",")
+    header = [name.strip().lower() for name in next(reader, [])]
+    rows: list[dict[str, str]] = []
+    for cells in reader:
+        if cells and len(cells) != len(header):
+            wrong = f"{len(cells)} cells; expected {len(header)}, as in the header"
+            raise ValueError(f"{path}:{reader.line_num}: {wrong}")
+        if cells:
+            rows.append(dict(zip(header, (cell.strip().lstrip("$") for cell in cells), strict=True)))
     ticker = next((name for name in header if name in TICKER), None)
     group = next((name for name in header if name in GROUP), None)
     if ticker is not None and group is not None:
