@@ -189,7 +189,42 @@ def test_a_compiler_may_have_arguments(monkeypatch):
     assert module._library.__wrapped__() is None
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_what_was_compiled_is_kept_for_the_next_process(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert module._library.__wrapped__() is not None
+    (kept,) = (tmp_path / "gnnseq").iterdir()
+    inode = kept.stat().st_ino
+    assert module._library.__wrapped__() is not None
+    assert kept.stat().st_ino == inode
+    monkeypatch.setenv("CC", "cc -DOTHER")
+    assert module._library.__wrapped__() is not None
+    assert len(list((tmp_path / "gnnseq").iterdir())) == 2
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_a_kept_library_that_is_cut_off_is_compiled_anew(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CC", "cc")
+    kept = tmp_path / "gnnseq" / f"cells-{module._key([shutil.which('cc')])}.so"
+    kept.parent.mkdir(mode=0o700)
+    kept.write_bytes(b"cut off")
+    assert module._library.__wrapped__() is not None
+    assert kept.stat().st_size > 1000
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_a_folder_that_others_can_write_to_is_not_trusted(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "gnnseq").mkdir()
+    (tmp_path / "gnnseq").chmod(0o777)
+    assert module._library.__wrapped__() is not None
+    assert not any((tmp_path / "gnnseq").iterdir())
+
+
 def test_nowhere_to_write(monkeypatch, tmp_path):
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     assert module._library.__wrapped__() is None
 

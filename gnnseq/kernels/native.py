@@ -1,16 +1,20 @@
-"""Fused element-wise code, where a C compiler is at hand: ``cells.c``, compiled once a process when first wanted.
+"""Fused element-wise code, where Linux has a C compiler: ``cells.c``, compiled when first wanted.
 
 Torch goes through memory once an operation, and a cell is a dozen of them; here it is one pass. Nothing is compiled at
-install time, and without a compiler (or with ``GNNSEQ_NATIVE=0``) the kernels do the same by torch's operations.
+install time, and without a compiler (or with ``GNNSEQ_NATIVE=0``) the kernels do the same by torch's operations. What
+was compiled is kept in ``gnnseq`` within the user's cache folder (``XDG_CACHE_HOME``) if nobody else can write there.
 """
 
 import ctypes
+import hashlib
 import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +31,7 @@ WIDE = "-mprefer-vector-width=512"
 # beside it would fight it for the cores. Where none is found, one thread does.
 CHOICES = [[WIDE, "-fopenmp"], ["-fopenmp"], [WIDE, "-fopenmp-simd"], ["-fopenmp-simd"], []]
 LEAST_SIZE = 1 << 15
+SOURCE = Path(__file__).with_name("cells.c")
 
 
 def native(name: str, like: Tensor, size: int) -> Callable[..., None] | None:
@@ -54,30 +59,67 @@ def native(name: str, like: Tensor, size: int) -> Callable[..., None] | None:
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    if os.environ.get("GNNSEQ_NATIVE") == "0":
+    # A Mac without developer tools would answer with a dialogue; Windows has no cc.
+    if sys.platform != "linux" or os.environ.get("GNNSEQ_NATIVE") == "0":
         return None
     try:
         name, *options = shlex.split(os.environ.get("CC") or "cc")  # such as "gcc -m64" or "ccache gcc"
         compiler = shutil.which(name)
-        if compiler is None:
-            return None
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            return _compile([compiler, *options], Path(folder))
-    except (OSError, ValueError, subprocess.TimeoutExpired):  # nowhere to write, nonsense in CC, a compiler that hangs
+        return None if compiler is None else _kept_or_compiled([compiler, *options])
+    except (OSError, ValueError, subprocess.SubprocessError):  # nowhere to write, nonsense in CC, a compiler that hangs
         return None
 
 
-def _compile(compiler: list[str], folder: Path) -> ctypes.CDLL | None:
-    source = Path(__file__).with_name("cells.c")
+def _kept_or_compiled(compiler: list[str]) -> ctypes.CDLL | None:
+    """The library that an earlier process left in the user's cache, else a new one, left there if possible."""
+    folder = _cache()
+    if folder is None:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+            compiled = _compile(compiler, Path(temporary))
+            return None if compiled is None else ctypes.CDLL(str(compiled))  # stays loaded when its file is gone
+    kept = folder / f"cells-{_key(compiler)}.so"
+    with suppress(OSError):
+        return ctypes.CDLL(str(kept))
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as temporary:
+        compiled = _compile(compiler, Path(temporary))
+        if compiled is None:
+            return None
+        compiled.replace(kept)  # whole or not at all, whoever else compiles
+    return ctypes.CDLL(str(kept))
+
+
+def _cache() -> Path | None:
+    """The folder of the user's cache; None where nobody else must be able to write, but might."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "gnnseq"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except (OSError, RuntimeError):
+        return None
+    private = status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return folder if private and os.access(folder, os.W_OK) else None
+
+
+def _key(compiler: list[str]) -> str:
+    """Changes with the source, the compiler, what it knows of this processor, and torch, whose OpenMP is used."""
+    asked = [*compiler, *FLAGS, "-E", "-dM", "-x", "c", os.devnull]
+    macros = subprocess.run(asked, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60).stdout
+    parts = [SOURCE.read_bytes(), repr((compiler, FLAGS, CHOICES, torch.__version__)).encode(), macros]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _compile(compiler: list[str], folder: Path) -> Path | None:
+    """The first of the choices that compiles and loads."""
     for number, flags in enumerate(CHOICES):
-        object_file, library = (str(folder / f"cells{number}.{ending}") for ending in ("o", "so"))
+        object_file, library = folder / f"cells{number}.o", folder / f"cells{number}.so"
         try:
             for command in (
-                [*compiler, *FLAGS, *flags, "-c", "-o", object_file, str(source)],
-                [*compiler, "-shared", "-o", library, object_file],
+                [*compiler, *FLAGS, *flags, "-c", "-o", str(object_file), str(SOURCE)],
+                [*compiler, "-shared", "-o", str(library), str(object_file)],
             ):
                 subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
-            return ctypes.CDLL(library)  # stays loaded when its file is gone
+            ctypes.CDLL(str(library))
+            return library
         except (OSError, subprocess.CalledProcessError):
             continue
     return None
