@@ -101,14 +101,20 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
 
         return Runner(training_step(forward, parameters(ours)), version=gnnseq.__version__)
 
+    peers: dict[str, Runner | MissingError]
     if order == "space_time":
-        why = "states go over the edges in every step, theirs with K=2, one hop"
-        peers = {"GConvLSTM(K=2)": theirs("GConvLSTM", K=2), f"gnnseq's {cell} on the unrolled graph": unrolled()}
+        why = "states over edges in all"
+        peers = {"GConvLSTM(K=2)": theirs("GConvLSTM", K=2), f"our {cell}, unrolled graph": unrolled()}
         if cell == "GRU":
             peers["GConvGRU(K=2)"] = theirs("GConvGRU", K=2)
     else:
-        why = "inputs are convolved, states go along each node's path, in TGCN too"
-        peers = {"TGCN": theirs("TGCN"), "GCNConv(cached=True), torch.nn.GRU": peer("torch_geometric", composed)}
+        own = f"GCNConv(cached=True), nn.{cell}"
+        if cell == "GRU":
+            why, name, options = "states along paths in all", "TGCN", {}
+        else:
+            why, name, options = "states along paths, GConvLSTM's over edges", "GConvLSTM", {"K": 2}
+        label = f"{name}(K=2)" if options else name
+        peers = {label: theirs(name, **options), own: peer("torch_geometric", composed)}
     return Work(
         title=f"TemporalGCN, {order}, {cell}",
         shape=f"T={steps} N={nodes} E={edges} F={FEATURES} H={HIDDEN}, no gradient of x; {why}",
@@ -140,7 +146,12 @@ def limit(order: str, gates: int, steps: int, nodes: int, edges: int, device: to
 
 
 def _named() -> Iterator[tuple[str, Callable[[bool, torch.device], Work]]]:
-    for order, cell in (("space_time", "LSTM"), ("space_time", "GRU"), ("space_then_time", "GRU")):
+    for order, cell in (
+        ("space_time", "LSTM"),
+        ("space_time", "GRU"),
+        ("space_then_time", "LSTM"),
+        ("space_then_time", "GRU"),
+    ):
         for nodes in SIZES:
             name = f"{order.replace('_', '-')}-{cell.lower()}-{nodes}"
             yield name, partial(temporal, order, cell, nodes)
