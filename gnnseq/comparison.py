@@ -24,20 +24,30 @@ def diebold_mariano(losses: NDArray[np.float64], others: NDArray[np.float64], ho
         horizon: h, steps between origin and target.
 
     Returns:
-        The mean of d, below zero where the first forecast is better, and the p-value; 1 where d is zero throughout.
+        The mean of d, below zero where the first forecast is better, and the p-value; 1 where d does not vary, from
+        which nothing can be concluded.
+
+    Raises:
+        ValueError: The two are not series of finite losses on the same two or more steps.
 
     Example:
         >>> difference, p = diebold_mariano(np.array([1.0, 2.0, 1.0, 2.0]), np.array([2.0, 2.5, 2.0, 3.5]))
         >>> round(difference, 3), round(p, 3)
         (-1.0, 0.011)
     """
-    d = np.asarray(losses) - np.asarray(others)
+    losses, others = np.asarray(losses, dtype=np.float64), np.asarray(others, dtype=np.float64)
+    if losses.ndim != 1 or losses.shape != others.shape or len(losses) < 2:
+        raise ValueError(f"losses and others have shapes {losses.shape} and {others.shape}; expected one loss a step, "
+                         "of the same two or more steps")  # fmt: skip
+    if not (np.isfinite(losses).all() and np.isfinite(others).all()):
+        raise ValueError("losses or others hold NaN or infinity; expected finite losses: leave such steps out of both")
+    d = losses - others
     steps, average = len(d), float(d.mean())
     centred = d - average
     reach = min(max(horizon - 1, int(steps ** (1 / 3))), steps - 1)
     variance = centred @ centred / steps
     for lag in range(1, reach + 1):
         variance += 2 * (1 - lag / (reach + 1)) * (centred[lag:] @ centred[:-lag]) / steps
-    if variance <= 0:
-        return average, 0.0 if average else 1.0
+    if variance <= (1e-12 * float(np.abs(d).max())) ** 2:  # equal numbers differ from their mean by rounding
+        return average, 1.0
     return average, float(2 * stats.t.sf(abs(average) / math.sqrt(variance / steps), steps - 1))

@@ -224,4 +224,5 @@ def _correlation(p: Values, y: Values, valid: Mask) -> Values:
 
 def _ratio(values: Values) -> float:
     deviation = float(values.std())
-    return float(values.mean()) / deviation if deviation > 0 else 0.0
+    # Equal numbers differ from their mean by rounding.
+    return float(values.mean()) / deviation if deviation > 1e-12 * float(np.abs(values).max()) else 0.0

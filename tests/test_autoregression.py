@@ -111,3 +111,16 @@ def test_the_paired_test_holds_its_level_and_is_antisymmetric():
     for draw, (difference, p) in zip(draws[:5], results, strict=False):
         assert diebold_mariano(draw[1], draw[0]) == (-difference, p)
     assert diebold_mariano(draws[0, 0], draws[0, 0]) == (0.0, 1.0)
+
+
+def test_nothing_is_concluded_from_a_difference_that_does_not_vary():
+    assert diebold_mariano(np.full(5, 0.3), np.full(5, 0.1))[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("losses", "others"),
+    [([1.0], [2.0]), ([1.0, 2.0], [1.0]), ([[1.0, 2.0]], [[1.0, 2.0]]), ([1.0, np.nan], [1.0, 2.0])],
+)
+def test_what_cannot_be_compared(losses, others):
+    with pytest.raises(ValueError, match=r"expected .*loss"):
+        diebold_mariano(np.array(losses), np.array(others))

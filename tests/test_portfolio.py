@@ -79,3 +79,8 @@ def test_money_without_stocks_stays_idle_and_few_stocks_share_it():
     weights = portfolio.weights_of_top(np.zeros((2, 4)), valid, 3)
     assert weights.tolist() == [[0, 0, 0, 0], [0.5, 0, 0.5, 0]]
     assert portfolio.daily_reciprocal_rank(np.zeros((2, 4)), np.zeros((2, 4)), valid).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("value", [0.1, -3e7, 0.0])
+def test_what_does_not_vary_has_a_ratio_of_0(value):
+    assert portfolio.icir(np.full(3, value)) == portfolio.sharpe(np.full(3, value)) == 0

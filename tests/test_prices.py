@@ -27,20 +27,38 @@ def kinds(panel):
 
 def test_a_folder_of_yahoos_csvs_is_one_panel(tmp_path):
     yahoo(tmp_path, "A", [(f"2024-01-0{day}", 10.0 + day, 5) for day in (1, 2, 3, 4, 5)])
-    yahoo(tmp_path, "B", [("2024-01-03", 20.0, 5), ("2024-01-02", 21.0, 0), ("2024-01-03", 22.0, 5)])
+    yahoo(
+        tmp_path,
+        "B",
+        [("2024-01-04", 20.0, 5), ("2024-01-02", 21.0, 5), ("2024-01-03", 23.0, 0), ("2024-01-04", 22.0, 5)],
+    )
     (tmp_path / "sectors.tsv").write_text("not prices")
     panel = load_prices(tmp_path)
     assert panel.tickers == ("A", "B")
     assert panel.dates == tuple(f"2024-01-0{day}" for day in (1, 2, 3, 4, 5))
     np.testing.assert_array_equal(panel.closes[:, 0], [5.5, 6, 6.5, 7, 7.5])
-    np.testing.assert_array_equal(panel.closes[:, 1], [np.nan, np.nan, 11, np.nan, np.nan])
+    np.testing.assert_array_equal(panel.closes[:, 1], [np.nan, 10.5, np.nan, 11, np.nan])
     assert kinds(panel) == [
         ("order", "B", "2024-01-02"),
-        ("duplicated date", "B", "2024-01-03"),
-        ("no volume", "B", "2024-01-02"),
-        ("early end", "B", "2024-01-03"),
-        ("late listing", "B", "2024-01-03"),
+        ("duplicated date", "B", "2024-01-04"),
+        ("no volume", "B", "2024-01-03"),
+        ("late listing", "B", "2024-01-02"),
+        ("gap", "B", "2024-01-03"),
+        ("early end", "B", "2024-01-04"),
     ]
+
+
+def test_no_price_depends_on_a_later_volume(tmp_path):
+    rows = [("2024-01-01", 1.0, 0), ("2024-01-02", 1.1, 0), ("2024-01-03", 1.2, 7), ("2024-01-04", 1.3, 0)]
+    yahoo(tmp_path, "A", rows)
+    known = load_prices(tmp_path).closes[:, 0]
+    np.testing.assert_array_equal(known, [0.5, 0.55, 0.6, np.nan])  # adjusted closes
+    for day in range(1, len(rows)):
+        changed = [
+            (date, close, volume if at < day else 5 - volume % 5) for at, (date, close, volume) in enumerate(rows)
+        ]
+        yahoo(tmp_path, "A", changed)
+        np.testing.assert_array_equal(load_prices(tmp_path).closes[:day, 0], known[:day])
 
 
 def test_rows_of_nulls_are_days_without_price_and_an_index_needs_no_volume(tmp_path):

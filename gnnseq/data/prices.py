@@ -153,9 +153,11 @@ def _yahoo(path: Path) -> tuple[dict[str, float], list[Finding], bool]:
     if not dates:
         raise ValueError(f"{path}:2: no prices follow the header")
     kept, found = _in_order(dates, path.stem)
-    # An index has no volume on any day; a stock without volume on a day was not traded.
-    traded = any(volumes)
+    # A stock without volume on a day was not traded; an index never has any. Which of the two it is may only be learnt
+    # from the days before: no price may depend on a later volume.
+    traded = False
     for line in kept:
+        traded = traded or volumes[line] > 0
         if math.isnan(closes[line]):
             found.append(Finding("empty row", path.stem, dates[line], "no number in it; a day without price"))
         elif traded and volumes[line] == 0:
