@@ -2,7 +2,7 @@
 
     python benchmarks/char_lm.py                                 Python's own help texts, no network: two minutes
     python benchmarks/char_lm.py --corpus tinyshakespeare        downloaded once; GNNSEQ_DATA names a folder that has it
-    python benchmarks/char_lm.py --corpus southpark --preset report    the report's settings: over an hour
+    python benchmarks/char_lm.py --corpus southpark --preset report    the report's settings: forty minutes
     python benchmarks/char_lm.py --corpus my_novel.txt --resume  your text, from the last checkpoint if there is one
     python benchmarks/char_lm.py sample CHECKPOINT --prompt "To be" --temperature 0.5
 

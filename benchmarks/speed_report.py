@@ -174,8 +174,21 @@ def _print_autocast(result: Row, console: Console) -> None:
     console.print(table)
 
 
+def summary(result: Row) -> str:
+    """How many times as fast as the first of its peers each work is, in one column."""
+    rows = ["| work (a training step where not said) | beside | times as fast (quartiles) |", "|---|---|--:|"]
+    seen: set[str] = set()
+    for line in lines(result):
+        work = f"{line['work']}: {line['shape'].split(', no gradient')[0].split(';')[0]}"
+        if "peer_missing" not in line and work not in seen:
+            seen.add(work)
+            peer, _, _, ratio, _, _ = speed_cells(line, rich=False)
+            rows.append(f"| {work} | {peer} | {ratio} |")
+    return "\n".join([*rows, "", f"{_where(result)}; medians of {result['rounds']} interleaved rounds."]) + "\n"
+
+
 def markdown(result: Row) -> str:
-    """The first table for a README, and where it was measured."""
+    """All works and peers, with times and the limit, and where they were measured."""
     rows = ["| work | ours, ms | peer | its time, ms | ratio (quartiles) | limit / ours |", "|---|--:|---|--:|--:|--:|"]
     before = None
     for line in lines(result):

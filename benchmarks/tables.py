@@ -1,7 +1,7 @@
-"""The README's tables, from the committed JSON alone.
+"""The tables of README.md and docs/, from the committed JSON alone.
 
-    python benchmarks/tables.py            writes them into README.md, between their markers
-    python benchmarks/tables.py --check    writes nothing; exit code 1 if README.md says something else
+    python benchmarks/tables.py            writes them into the pages, between their markers
+    python benchmarks/tables.py --check    writes nothing; exit code 1 if a page says something else
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`. NAME is one of those below, or `FOLDER/STEM`: what
 FOLDER_report.py makes of results/FOLDER/STEM.json.
@@ -22,16 +22,16 @@ from palindrome_report import CHANCE, Group, groups
 from gnnseq.experiments import read_json, write_text
 
 ROOT = Path(__file__).resolve().parent
-README = ROOT.parent / "README.md"
+PAGES = (ROOT.parent / "README.md", *sorted((ROOT.parent / "docs").glob("*.md")))
 MARKED = re.compile(r"(<!-- table: ([\w/-]+) -->\n)(.*?)(<!-- end -->)", flags=re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The README's tables, from the committed JSON."""
+    """The tables of README.md and docs/, from the committed JSON."""
 
     check: bool = False
-    """Write nothing; exit code 1 if README.md is not what the results say."""
+    """Write nothing; exit code 1 if a page is not what the results say."""
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -91,13 +91,27 @@ def reported(name: str) -> str:
     return import_module(f"{folder}_report").markdown(read_json(ROOT / "results" / f"{name}.json"))
 
 
+def shakespeare() -> str:
+    """The language models of two presets in one table."""
+    report = import_module("char_lm_report")
+    folder = ROOT / "results" / "char_lm"
+    return report.markdown(
+        report.together([read_json(folder / f"tinyshakespeare-{preset}.json") for preset in ("fast", "best")])
+    )
+
+
 TABLES = {
     "figure-1": partial(accuracies, "full"),
     "story": partial(accuracies, "story"),
     "long": long,
     "claims": claims,
     "speed": partial(reported, "speed/speed"),
+    "speed-summary": lambda: import_module("speed_report").summary(
+        read_json(ROOT / "results" / "speed" / "speed.json")
+    ),
     "forecasts": partial(reported, "forecasting/forecasting"),
+    "shakespeare": shakespeare,
+    "southpark": partial(reported, "char_lm/southpark-report"),
     "optimizers": partial(reported, "optimizers/optimizers"),
 }
 
@@ -108,7 +122,7 @@ def table(name: str) -> str:
         return TABLES[name]()
     if "/" in name:
         return reported(name)
-    raise ValueError(f"README.md: a table {name!r}; expected one of {', '.join(TABLES)}, or FOLDER/STEM of a result")
+    raise ValueError(f"a table {name!r}; expected one of {', '.join(TABLES)}, or FOLDER/STEM of a result")
 
 
 def rewritten(text: str) -> str:
@@ -117,11 +131,18 @@ def rewritten(text: str) -> str:
 
 
 def main(settings: Settings) -> int:
-    old = README.read_text(encoding="utf-8")
-    new = rewritten(old)
+    stale = {}
+    for page in PAGES:
+        old = page.read_text(encoding="utf-8")
+        new = rewritten(old)
+        if new != old:
+            stale[page] = new
     if settings.check:
-        return int(new != old)
-    write_text(README, new)
+        for page in stale:
+            print(f"{page.name} is not what the results say", file=sys.stderr)
+        return int(bool(stale))
+    for page, text in stale.items():
+        write_text(page, text)
     return 0
 
 
