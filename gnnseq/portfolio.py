@@ -109,7 +109,11 @@ def daily_reciprocal_rank(p: Values, y: Values, valid: Mask) -> Values:
 
 
 def daily_precision(p: Values, y: Values, valid: Mask, k: int = 10) -> Values:
-    r"""Share of the k stocks with the highest predictions that do not fall, :math:`\frac1k |\{i \in top_k: y \ge 0\}|`.
+    r"""Share of the k stocks with the highest predictions that do not fall.
+
+    .. math:: P_t = |\{i \in top_k: y_{ti} \ge 0\}| \,/\, |top_k|
+
+    Where fewer than k stocks are valid, :math:`top_k` are those.
 
     Example:
         >>> p, y = np.array([[3.0, 2.0, 1.0]]), np.array([[0.2, -0.3, 0.1]])

@@ -292,3 +292,35 @@ def test_groups_may_begin_with_a_mark_and_tickers_with_a_dollar(tmp_path):
     path = tmp_path / "groups.json"
     path.write_text(f'{{"x": ["${one}", "{other}"]}}', encoding="utf-8-sig")
     assert edges(load_relations(path, TICKERS)) == {(0, 1): {"x"}, (1, 0): {"x"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Date,Close\n2024-01-01,1_000\n", r"A\.csv:2: Close is '1_000'"),
+        ("Date,Close,Volume\n2024-01-01,1,inf\n", r"A\.csv:2: Volume is 'inf'"),
+        ("Date,Close,Close\n2024-01-01,1,2\n", r"A\.csv:1: the header has 'close' 2 times; expected it once"),
+        (b"Date,Close\n2024-01-01,1\n2024-01-02,\xff\n", r"A\.csv:3: not UTF-8"),
+    ],
+    ids=["underscore", "infinite volume", "column twice", "not UTF-8"],
+)
+def test_what_is_no_price_is_named_with_its_line(text, message, tmp_path):
+    (tmp_path / "A.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=message):
+        load_prices(tmp_path)
+
+
+def test_a_column_needs_the_name_of_its_ticker(tmp_path):
+    file = tmp_path / "closes.csv"
+    file.write_text("Date, A ,\n2024-01-01,1,2\n")
+    with pytest.raises(ValueError, match=r"closes\.csv:1: .* each with its name"):
+        load_prices(file)
+    file.write_text("Date, A ,B\n2024-01-01,1,2\n")
+    assert load_prices(file).tickers == ("A", "B")
+
+
+def test_a_group_listed_twice_is_not_lost(tmp_path):
+    file = tmp_path / "groups.json"
+    file.write_text('{"tech": ["A"], "tech": ["B"]}')
+    with pytest.raises(ValueError, match=r"groups\.json: the group 'tech' is there more than once"):
+        load_relations(file, ["A", "B"])

@@ -5,6 +5,7 @@ listings, splits) is a :class:`gnnseq.data.panel.Finding`.
 """
 
 import csv
+import io
 import math
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from gnnseq.data.panel import DATE, Finding, Panel, examine
 
-__all__ = ["load_prices"]
+__all__ = ["load_prices", "read_text"]
 
 NOTHING = {"", "null", "nan", "na", "n/a", "none", "-"}  # how tables write that there is no number
 
@@ -62,28 +63,46 @@ def load_prices(path: str | Path, adjusted: bool = False) -> Panel:
     raise ValueError(f"{path}: form {path.suffix!r} is unknown; expected a folder of CSVs, .csv, .parquet or .npz")
 
 
+def read_text(path: Path) -> str:
+    """The text of a file, without a byte order mark.
+
+    Raises:
+        ValueError: It is not UTF-8; with file and line.
+    """
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}:{line}: not UTF-8 ({error.reason}); convert the file") from error
+
+
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     """The lines of a CSV that are not empty, each with "file:line" to complain about."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        line = 1  # where the row begins: a quotation mark that is never closed makes it end far below
-        try:
-            for row in reader:
-                if row:
-                    yield f"{path}:{line}", row
-                line = reader.line_num + 1
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}:{line}: not a line of CSV ({error})") from error
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    line = 1  # where the row begins: a quotation mark that is never closed makes it end far below
+    try:
+        for row in reader:
+            if row:
+                yield f"{path}:{line}", row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{path}:{line}: not a line of CSV ({error})") from error
+
+
+def _float(text: str) -> float:
+    """The number that a text is, NaN where it is none; not Python's own ways to write one, such as 1_000."""
+    try:
+        return math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
 
 
 def _number(text: str, where: str, column: str) -> float:
     """A positive price; NaN where there is none."""
     if text.strip().lower() in NOTHING:
         return math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _float(text)
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{where}: {column} is {text!r}; expected a positive number, or nothing for no price")
     return value
@@ -141,6 +160,9 @@ def _yahoo(path: Path) -> tuple[dict[str, float], list[Finding], bool]:
     names = [name.strip().lower() for name in header]
     if "date" not in names or "close" not in names:
         raise ValueError(f"{where}: the header is {','.join(header)!r}; expected Date and Close among the columns")
+    for name in ("date", "close", "adj close", "volume"):
+        if names.count(name) > 1:
+            raise ValueError(f"{where}: the header has {name!r} {names.count(name)} times; expected it once")
     price = names.index("adj close" if "adj close" in names else "close")
     volume = names.index("volume") if "volume" in names else None
     dates, closes, volumes = [], [], []
@@ -169,11 +191,8 @@ def _yahoo(path: Path) -> tuple[dict[str, float], list[Finding], bool]:
 def _volume(text: str, where: str) -> float:
     if text.strip().lower() in NOTHING:
         return 1.0  # unknown is not zero
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not value >= 0:
+    value = _float(text)
+    if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{where}: Volume is {text!r}; expected a number of 0 or more")
     return value
 
@@ -181,8 +200,10 @@ def _volume(text: str, where: str) -> float:
 def _wide_csv(path: Path, adjusted: bool) -> Panel:
     rows = _rows(path)
     where, header = next(rows, (f"{path}:1", []))
-    if len(header) < 2 or header[0].strip().lower() not in ("", "date", "day", "time"):
-        raise ValueError(f"{where}: the header begins {header[:3]}; expected Date and then one column a ticker")
+    header = [name.strip() for name in header]
+    if len(header) < 2 or header[0].lower() not in ("", "date", "day", "time") or not all(header[1:]):
+        raise ValueError(f"{where}: the header begins {header[:3]}; expected Date and then one column a ticker, each "
+                         "with its name")  # fmt: skip
     dates, closes = [], []
     for where, row in rows:
         if len(row) != len(header):

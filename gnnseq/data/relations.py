@@ -8,12 +8,16 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from gnnseq.data.prices import read_text
 
 __all__ = ["Relations", "join", "load_relations", "nearest"]
 
@@ -171,9 +175,18 @@ def _relations(
     return Relations(edge_index, types, names, left_out)
 
 
+def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{path}: the group {twice!r} is there more than once; expected it once, with all its members")
+    return found
+
+
 def _groups_json(path: Path) -> dict[str, list[str]]:
     try:
-        groups = json.loads(_text(path))
+        groups = json.loads(read_text(path), object_pairs_hook=partial(_once, path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
     if not isinstance(groups, dict) or not all(
@@ -183,17 +196,8 @@ def _groups_json(path: Path) -> dict[str, list[str]]:
     return {name: [member.strip().lstrip("$") for member in members] for name, members in groups.items()}
 
 
-def _text(path: Path) -> str:
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}:{line}: not UTF-8 ({error.reason}); convert the file") from error
-
-
 def _table(path: Path, tickers: Sequence[str]) -> Relations:
-    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter="\t" if path.suffix == ".tsv" else ",")
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t" if path.suffix == ".tsv" else ",")
     header = [name.strip().lower() for name in next(reader, [])]
     rows: list[dict[str, str]] = []
     for cells in reader:

@@ -98,7 +98,7 @@ class TemporalGCN(nn.Module):
         check_whole(0, in_channels=in_channels, out_channels=out_channels)
         if order not in ORDERS:
             raise ValueError(f"order={order!r}; expected one of {', '.join(map(repr, ORDERS))}")
-        if recurrent not in RECURRENT:
+        if recurrent not in tuple(RECURRENT):  # a list has no hash
             raise ValueError(f"recurrent={recurrent!r}; expected one of {', '.join(map(repr, RECURRENT))}")
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
