@@ -251,6 +251,9 @@ def run(arguments: list[str]) -> int:
             return show(tyro.cli(Sample, prog="char_lm.py sample", args=arguments[1:]))
         config = (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
         return main(tyro.cli(Settings, description=f"{__doc__}", args=arguments, config=config))
+    except BrokenPipeError:  # who reads has had enough, as in `sample ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is not written yet goes there
+        return 0
     except (OSError, UnreadableResultError, ValueError) as error:
         print(f"char_lm.py: {error}", file=sys.stderr)
         return 2

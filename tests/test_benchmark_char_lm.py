@@ -125,6 +125,17 @@ def test_samples_stream_and_depend_on_the_seed(made, capsys, monkeypatch):
     assert [how for text, how in flushed if text and len(text[0]) == 1] == [True] * 4
 
 
+def test_who_reads_may_leave_early(made):
+    """As `head` does; 100,000 characters are more than a pipe holds."""
+    _, folder, result = made
+    command = [sys.executable, str(SCRIPT), "sample", str(folder / result["checkpoints"][0]), "--length", "100000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.wait(timeout=100) == 0
+        assert process.stderr.read() == b""
+
+
 def test_what_is_wrong_is_said_in_one_line_with_exit_code_2(made, tmp_path, capsys):
     _, folder, result = made
     checkpoint = str(folder / result["checkpoints"][0])
