@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from gnnseq.checks import check_whole, shape_of
+from gnnseq.kernels.frontier_lstm import swap_gates
+from gnnseq.kernels.native import bound
 from gnnseq.layers.recurrent import CellWeights, Recurrent
 
 __all__ = ["Stream"]
@@ -187,14 +189,16 @@ class _LSTMStep(_Step):
         self.c, self.tanh_c = torch.zeros_like(self.h), torch.empty_like(self.h)
         self.state = (self.h, self.c)
         self.sigmoids = self.sums[:, : 3 * self.h.size(1)]
+        self.fused = bound("lstm_forward", *self.h.shape, self.sums, self.c, self.c, self.tanh_c, self.h)
 
     def lay_out(self, kernel: Tensor, of_x: Tensor, of_h: Tensor, features: int, hidden: int) -> tuple[Tensor, Tensor]:
-        i, f, g, o = torch.arange(4 * hidden).chunk(4)
-        order = torch.cat([i, f, o, g])  # those with a sigmoid are neighbours
-        return kernel[order], (of_x + of_h)[order]
+        return swap_gates(kernel), swap_gates(of_x + of_h)
 
     def fire(self) -> None:
-        i, f, o, g = self.gates
+        if self.fused is not None:
+            self.fused()
+            return
+        f, i, o, g = self.gates
         self.sigmoids.sigmoid_()
         self.c.mul_(f).addcmul_(i, g.tanh_())
         torch.mul(o, torch.tanh(self.c, out=self.tanh_c), out=self.h)

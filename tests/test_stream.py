@@ -54,6 +54,26 @@ def test_indices_equal_the_sweep_over_what_they_stand_for(make, num_layers, bias
     torch.testing.assert_close(found.flatten(0, 1), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_one_float32_stream_is_the_float64_one_rounded(fused, monkeypatch):
+    """By compiled cells, where there is a compiler, and by torch's operations; states given, selected and read."""
+    if not fused:
+        monkeypatch.setattr("gnnseq.stream.bound", lambda *arguments: None)
+    layer = LSTM(F, 40, num_layers=2)
+    state = tuple(torch.randn(2, 1, 40) for _ in range(2))
+    x = 3 * torch.randn(50, 1, F)
+    stream = Stream(layer, 1, state)
+    found = []
+    for step in x:
+        found.append(stream(step))
+        stream.select(torch.tensor([0]))
+    h, final = layer.double()(x.double().flatten(0, 1), packed_paths([50]), tuple(part.double() for part in state))
+    close = {"rtol": 1e-5, "atol": 5e-6}  # float32 carries 6e-8; rounding adds up over 50 steps
+    torch.testing.assert_close(torch.cat(found).double(), h, **close)
+    for one, other in zip(stream.state, final, strict=True):
+        torch.testing.assert_close(one.double(), other, **close)
+
+
 def test_indices_and_vectors_may_alternate():
     layer, index = LSTM(F, H).double(), torch.randint(F, (T, 2))
     dense = torch.eye(F, dtype=torch.float64)[index]

@@ -15,13 +15,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["native"]
+__all__ = ["bound", "native"]
 
 # No -ffast-math: some compilers then link code that changes how the whole process rounds. NaN and infinity are kept.
 FLAGS = ["-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
@@ -44,8 +44,7 @@ def native(name: str, like: Tensor, size: int) -> Callable[..., None] | None:
         like: One of the tensors that are worked on; only plain ones of float32 on a CPU can be.
         size: Numbers in the largest of them; few are not worth a compiler's run.
     """
-    plain = type(like) in (Tensor, nn.Parameter) and like.device.type == "cpu" and like.dtype == torch.float32
-    library = _library() if plain and size >= LEAST_SIZE else None
+    library = _library() if size >= LEAST_SIZE and _is_plain(like) else None
     if library is None:
         return None
     function, threads = getattr(library, name), torch.get_num_threads()
@@ -55,6 +54,23 @@ def native(name: str, like: Tensor, size: int) -> Callable[..., None] | None:
         function(ctypes.c_ssize_t(threads), ctypes.c_ssize_t(rows), ctypes.c_ssize_t(hidden), *pointers)
 
     return run
+
+
+def bound(name: str, rows: int, hidden: int, *tensors: Tensor) -> Callable[[], None] | None:
+    """The function of that name on tensors that the caller keeps, for calls so short that naming them would cost more.
+
+    None as for :func:`native`, whatever the size, or where a tensor is not contiguous.
+    """
+    fit = all(_is_plain(tensor) and tensor.is_contiguous() for tensor in tensors)
+    library = _library() if fit else None
+    if library is None:
+        return None
+    sizes = [ctypes.c_ssize_t(size) for size in (1, rows, hidden)]
+    return partial(getattr(library, name), *sizes, *(ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors))
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.dtype == torch.float32
 
 
 @cache
