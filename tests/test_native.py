@@ -26,6 +26,12 @@ F, H = 3, 5
 CLOSE = {"rtol": 1e-5, "atol": 2e-6}  # float32 carries 6e-8; sums along 40 steps
 
 
+@pytest.fixture(autouse=True)
+def _allowed(monkeypatch):
+    """Whatever the other tests are run without."""
+    monkeypatch.delenv("GNNSEQ_NATIVE", raising=False)
+
+
 @pytest.fixture
 def compiled(monkeypatch):
     monkeypatch.setattr(module, "LEAST_SIZE", 0)
