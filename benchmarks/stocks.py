@@ -1,6 +1,6 @@
 """Do relations help to foretell which stocks rise tomorrow?
 
-    python benchmarks/stocks.py                              a market whose best possible score is known; 3 minutes
+    python benchmarks/stocks.py                              a market whose best score is known; under ten minutes
     python benchmarks/stocks.py --prices stocks/stocknet --relations stocks/stocknet/StockTable.tsv
     python benchmarks/stocks.py --prices closes.csv --relations groups.json edges.csv --protocol stockmixer
 
