@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from gnnseq.checks import check_whole, shape_of
-from gnnseq.kernels.frontier_lstm import swap_gates
 from gnnseq.kernels.native import bound
 from gnnseq.layers.recurrent import CellWeights, Recurrent
 
@@ -188,20 +187,15 @@ class _LSTMStep(_Step):
         super().__init__(weights, read)
         self.c, self.tanh_c = torch.zeros_like(self.h), torch.empty_like(self.h)
         self.state = (self.h, self.c)
-        self.sigmoids = self.sums[:, : 3 * self.h.size(1)]
         self.fused = bound("lstm_forward", *self.h.shape, self.sums, self.c, self.c, self.tanh_c, self.h)
-
-    def lay_out(self, kernel: Tensor, of_x: Tensor, of_h: Tensor, features: int, hidden: int) -> tuple[Tensor, Tensor]:
-        return swap_gates(kernel), swap_gates(of_x + of_h)
 
     def fire(self) -> None:
         if self.fused is not None:
             self.fused()
             return
-        f, i, o, g = self.gates
-        self.sigmoids.sigmoid_()
-        self.c.mul_(f).addcmul_(i, g.tanh_())
-        torch.mul(o, torch.tanh(self.c, out=self.tanh_c), out=self.h)
+        i, f, g, o = self.gates
+        self.c.mul_(f.sigmoid_()).addcmul_(i.sigmoid_(), g.tanh_())
+        torch.mul(o.sigmoid_(), torch.tanh(self.c, out=self.tanh_c), out=self.h)
 
 
 class _GRUStep(_Step):

@@ -38,18 +38,6 @@ def rnn_backward(
     """Gradients from those of the states [N, H] and of what the forward pass kept."""
     h, summed = kept
     d_term = torch.empty_like(h)
-    fused = native("tanh_backward", h, h.numel()) if phi == "tanh" and fronts.sources is not None else None
-    if fused is not None:  # on unweighted paths what a step sends goes to the first rows of the one before
-        grad = grad.contiguous()
-        first = fronts.steps[0].rows
-        sent = h.new_zeros(first.stop - first.start, h.size(1))
-        for front in reversed(fronts.steps):
-            rows = front.rows
-            fused(rows.stop - rows.start, h.size(1), h[rows], grad[rows], sent, d_term[rows])
-            if front.reads:
-                torch.mm(d_term[rows], weight, out=sent[: rows.stop - rows.start])
-        d_weight = fronts.kernel_gradient(d_term, h, entering, summed)
-        return CellGradients(d_term, d_weight, d_term.sum(0), sent[: fronts.entering], grad.new_zeros(0))
     flow = Backflow(grad, entering, fronts)
     for front in reversed(fronts.steps):
         rows = front.rows

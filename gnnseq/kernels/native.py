@@ -1,8 +1,9 @@
-"""Fused element-wise code, where Linux has a C compiler: ``cells.c``, compiled when first wanted.
+"""Fused code, where Linux has a C compiler: the folder ``c``, compiled when first wanted.
 
-Torch goes through memory once an operation, and a cell is a dozen of them; here it is one pass. Nothing is compiled at
-install time, and without a compiler (or with ``GNNSEQ_NATIVE=0``) the kernels do the same by torch's operations. What
-was compiled is kept in ``gnnseq`` within the user's cache folder (``XDG_CACHE_HOME``) if nobody else can write there.
+Torch goes through memory once an operation, and a cell is a dozen of them; here it is one pass, and a sweep over paths
+is one call. Nothing is compiled at install time, and without a compiler (or with ``GNNSEQ_NATIVE=0``) the kernels do
+the same by torch's operations. What was compiled is kept in ``gnnseq`` within the user's cache folder
+(``XDG_CACHE_HOME``) if nobody else can write there.
 """
 
 import ctypes
@@ -21,7 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-__all__ = ["bound", "native"]
+__all__ = ["bound", "gemm", "library", "library_for", "native"]
 
 # No -ffast-math: some compilers then link code that changes how the whole process rounds. NaN and infinity are kept.
 FLAGS = ["-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
@@ -30,24 +31,24 @@ WIDE = "-mprefer-vector-width=512"
 # The first that compiles and loads. OpenMP's runtime is never linked, but found where torch has loaded its own: another
 # beside it would fight it for the cores. Where none is found, one thread does.
 CHOICES = [[WIDE, "-fopenmp"], ["-fopenmp"], [WIDE, "-fopenmp-simd"], ["-fopenmp-simd"], []]
-LEAST_SIZE = 1 << 15
-SOURCE = Path(__file__).with_name("cells.c")
+LEAST_SIZE = 1 << 12
+SOURCES = sorted(Path(__file__).with_name("c").glob("*.[ch]"))
 
 
 def native(name: str, like: Tensor, size: int) -> Callable[..., None] | None:
-    """The function of ``cells.c`` of that name; None where torch's operations have to do.
+    """The compiled function of that name; None where torch's operations have to do.
 
     It is called as ``function(n, H, *tensors)``, with contiguous tensors.
 
     Args:
         name: Of the function.
-        like: One of the tensors that are worked on; only plain ones of float32 on a CPU can be.
-        size: Numbers in the largest of them; few are not worth a compiler's run.
+        like: As for :func:`library_for`.
+        size: As for :func:`library_for`.
     """
-    library = _library() if size >= LEAST_SIZE and _is_plain(like) else None
-    if library is None:
+    compiled = library_for(like, size)
+    if compiled is None:
         return None
-    function, threads = getattr(library, name), torch.get_num_threads()
+    function, threads = getattr(compiled, name), torch.get_num_threads()
 
     def run(rows: int, hidden: int, *tensors: Tensor) -> None:
         pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
@@ -56,17 +57,42 @@ def native(name: str, like: Tensor, size: int) -> Callable[..., None] | None:
     return run
 
 
+def library_for(like: Tensor, size: int) -> ctypes.CDLL | None:
+    """The compiled functions; None where torch's operations have to do.
+
+    Args:
+        like: One of the tensors that are worked on; only plain ones of float32 on a CPU can be.
+        size: Numbers in the largest of them; few are not worth a compiler's run.
+    """
+    return library() if size >= LEAST_SIZE and _is_plain(like) else None
+
+
 def bound(name: str, rows: int, hidden: int, *tensors: Tensor) -> Callable[[], None] | None:
     """The function of that name on tensors that the caller keeps, for calls so short that naming them would cost more.
 
     None as for :func:`native`, whatever the size, or where a tensor is not contiguous.
     """
     fit = all(_is_plain(tensor) and tensor.is_contiguous() for tensor in tensors)
-    library = _library() if fit else None
-    if library is None:
+    compiled = library() if fit else None
+    if compiled is None:
         return None
     sizes = [ctypes.c_ssize_t(size) for size in (1, rows, hidden)]
-    return partial(getattr(library, name), *sizes, *(ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors))
+    return partial(getattr(compiled, name), *sizes, *(ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors))
+
+
+@cache
+def gemm() -> ctypes.c_void_p | None:
+    """Fortran's ``sgemm`` of the library that torch's own products are made by, where it is in plain view."""
+    try:
+        found = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")).sgemm_
+    except (AttributeError, OSError):
+        return None
+    two, one = ctypes.c_int64(2), ctypes.c_float(1.0)  # whose lower half is a 32-bit 2, if that is read
+    numbers = [(ctypes.c_float * 4)(*values) for values in ((1, 2, 3, 4), (5, 6, 7, 8), (1, 1, 1, 1))]
+    sizes = [ctypes.byref(two)] * 3
+    a, b, c = ((number, ctypes.byref(two)) for number in numbers)
+    found(b"N", b"N", *sizes, ctypes.byref(one), *a, *b, ctypes.byref(one), *c)
+    return ctypes.cast(found, ctypes.c_void_p) if list(numbers[2]) == [24.0, 35.0, 32.0, 47.0] else None
 
 
 def _is_plain(tensor: Tensor) -> bool:
@@ -74,7 +100,8 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 @cache
-def _library() -> ctypes.CDLL | None:
+def library() -> ctypes.CDLL | None:
+    """The compiled functions, where they can be had."""
     # A Mac without developer tools would answer with a dialogue; Windows has no cc.
     if sys.platform != "linux" or os.environ.get("GNNSEQ_NATIVE") == "0":
         return None
@@ -120,19 +147,22 @@ def _key(compiler: list[str]) -> str:
     """Changes with the source, the compiler, what it knows of this processor, and torch, whose OpenMP is used."""
     asked = [*compiler, *FLAGS, "-E", "-dM", "-x", "c", os.devnull]
     macros = subprocess.run(asked, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60).stdout
-    parts = [SOURCE.read_bytes(), repr((compiler, FLAGS, CHOICES, torch.__version__)).encode(), macros]
+    parts = [
+        *(source.read_bytes() for source in SOURCES),
+        repr((compiler, FLAGS, CHOICES, torch.__version__)).encode(),
+        macros,
+    ]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def _compile(compiler: list[str], folder: Path) -> Path | None:
     """The first of the choices that compiles and loads."""
     for number, flags in enumerate(CHOICES):
-        object_file, library = folder / f"cells{number}.o", folder / f"cells{number}.so"
+        library = folder / f"cells{number}.so"
+        objects = {source: str(folder / f"{source.stem}{number}.o") for source in SOURCES if source.suffix == ".c"}
+        commands = [[*compiler, *FLAGS, *flags, "-c", "-o", made, str(source)] for source, made in objects.items()]
         try:
-            for command in (
-                [*compiler, *FLAGS, *flags, "-c", "-o", str(object_file), str(SOURCE)],
-                [*compiler, "-shared", "-o", str(library), str(object_file)],
-            ):
+            for command in (*commands, [*compiler, "-shared", "-o", str(library), *objects.values()]):
                 subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
             ctypes.CDLL(str(library))
             return library

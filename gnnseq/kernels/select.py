@@ -7,10 +7,9 @@ from torch import Tensor
 from torch.func import debug_unwrap
 
 from gnnseq.kernels.frontier import frontier_sweep
+from gnnseq.kernels.fused_path import can_fuse, fused_path_sweep
 from gnnseq.kernels.inputs import is_index
-from gnnseq.kernels.native import native
 from gnnseq.kernels.path import path_sweep
-from gnnseq.kernels.path_lstm import path_lstm_sweep
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ def sweep(
 ) -> tuple[Tensor, Tensor]:
     """Sweeps a topological schedule by the kernel that wins at its shape.
 
-    Unweighted paths go in dense blocks of time or frontier by frontier; trees, DAGs and weighted paths frontier by
-    frontier, and step by step under torch.compile, torch.export and the transforms of torch.func.
+    Unweighted paths go in compiled code, in dense blocks of time or frontier by frontier; trees, DAGs and weighted
+    paths frontier by frontier, and step by step under torch.compile, torch.export and the transforms of torch.func.
 
     Args:
         layer: Whose rule is swept.
@@ -50,16 +49,14 @@ def sweep(
     if schedule.lengths is not None and schedule.edge_weight is None:
         if traced or x.is_cuda or x.size(0) == 0:
             return path_sweep(layer, x, schedule, initial, weights)
+        if can_fuse(layer, weights, x.size(0)):
+            return fused_path_sweep(layer, x, schedule, initial, weights)
         # One-hot indices of more channels than H are better looked up than multiplied by, as torch's kernels would.
         narrow = not is_index(x) or layer.in_channels <= layer.hidden_channels
-        if layer.kind == "lstm":
-            fused = native("lstm_forward", weights.weight_hh, x.size(0) * layer.state_channels)
-            sweep_paths = path_sweep if narrow and fused is None else path_lstm_sweep
-            return sweep_paths(layer, x, schedule, initial, weights)
-        # On a CPU torch's kernels win for equal lengths without gradients; elsewhere one buffer does.
+        # Torch's LSTM is compiled, too; of the others only equal lengths without gradients win over one buffer.
         equal = schedule.step_sizes[:1] == schedule.step_sizes[-1:]
         learns = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
-        if narrow and equal and not learns:
+        if narrow and (layer.kind == "lstm" or (equal and not learns)):
             return path_sweep(layer, x, schedule, initial, weights)
     elif traced:
         return layer.run_reference(x, schedule, initial, weights)

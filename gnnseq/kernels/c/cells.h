@@ -1,12 +1,13 @@
-/* Cells of float32 rows, element by element in one pass, for kernels that would need a dozen passes of torch's.
+/* Cells of float32 rows, element by element in one pass, where torch would make a dozen.
  *
  * Letters: n rows, H hidden channels. Gates lie side by side in a row. */
+
+#ifndef GNNSEQ_CELLS_H
+#define GNNSEQ_CELLS_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-enum { LEAST = 4096 }; /* numbers that several threads are worth */
 
 /* e^x to 2 units in the last place: 2^k e^r, |r| <= log(2) / 2, e^r by Cephes' polynomial. */
 static inline float exp_(float x) {
@@ -49,12 +50,11 @@ static inline float tanh_(float x) {
     return x * p / q;
 }
 
-/* gates: sums of f, i, o, g, which become the gates. [n, 4H]; all others [n, H] */
-void lstm_forward(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t H, float *gates, const float *c_before, float *c,
-                  float *tanh_c, float *h) {
-#pragma omp parallel for if (n * H >= LEAST) num_threads((int)threads)
+/* gates: sums of i, f, g, o, which become the gates. [n, 4H]; all others [n, H] */
+static inline void lstm_fire(ptrdiff_t n, ptrdiff_t H, float *gates, const float *c_before, float *c, float *tanh_c,
+                             float *h) {
     for (ptrdiff_t row = 0; row < n; row++) {
-        float *f = gates + 4 * H * row, *i = f + H, *o = i + H, *g = o + H;
+        float *i = gates + 4 * H * row, *f = i + H, *g = f + H, *o = g + H;
         const float *b = c_before + H * row;
         float *c_ = c + H * row, *t = tanh_c + H * row, *h_ = h + H * row;
 #pragma omp simd
@@ -71,14 +71,14 @@ void lstm_forward(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t H, float *gates, con
 }
 
 /* flow_h, flow_c: what the next step sent; flow_c becomes what this one sends. d_gates: of the sums. */
-void lstm_backward(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t H, const float *gates, const float *c_before,
-                   const float *tanh_c, const float *d_h, const float *flow_h, float *flow_c, float *d_gates) {
-#pragma omp parallel for if (n * H >= LEAST) num_threads((int)threads)
+static inline void lstm_fire_back(ptrdiff_t n, ptrdiff_t H, const float *gates, const float *c_before,
+                                  const float *tanh_c, const float *d_h, const float *flow_h, float *flow_c,
+                                  float *d_gates) {
     for (ptrdiff_t row = 0; row < n; row++) {
-        const float *f = gates + 4 * H * row, *i = f + H, *o = i + H, *g = o + H;
+        const float *i = gates + 4 * H * row, *f = i + H, *g = f + H, *o = g + H;
         const float *b = c_before + H * row, *t = tanh_c + H * row, *own = d_h + H * row, *sent = flow_h + H * row;
         float *flow = flow_c + H * row;
-        float *d_f = d_gates + 4 * H * row, *d_i = d_f + H, *d_o = d_i + H, *d_g = d_o + H;
+        float *d_i = d_gates + 4 * H * row, *d_f = d_i + H, *d_g = d_f + H, *d_o = d_g + H;
 #pragma omp simd
         for (ptrdiff_t k = 0; k < H; k++) {
             float h = own[k] + sent[k];
@@ -93,34 +93,38 @@ void lstm_backward(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t H, const float *gat
 }
 
 /* sums: become their tanh. [n, H] */
-void tanh_forward(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t H, float *sums) {
-#pragma omp parallel for if (n * H >= LEAST) num_threads((int)threads)
-    for (ptrdiff_t row = 0; row < n; row++) {
-        float *h = sums + H * row;
+static inline void tanh_fire(ptrdiff_t n, ptrdiff_t H, float *sums) {
 #pragma omp simd
-        for (ptrdiff_t k = 0; k < H; k++)
-            h[k] = tanh_(h[k]);
-    }
+    for (ptrdiff_t k = 0; k < n * H; k++)
+        sums[k] = tanh_(sums[k]);
 }
 
 /* sent: the gradient that the next step sent, beside the own d_h; d_sums: of the sums inside tanh. [n, H] */
-void tanh_backward(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t H, const float *h, const float *d_h, const float *sent,
-                   float *d_sums) {
-#pragma omp parallel for if (n * H >= LEAST) num_threads((int)threads)
-    for (ptrdiff_t row = 0; row < n; row++) {
-        const float *h_ = h + H * row, *own = d_h + H * row, *flow = sent + H * row;
-        float *d = d_sums + H * row;
+static inline void tanh_fire_back(ptrdiff_t n, ptrdiff_t H, const float *h, const float *d_h, const float *sent,
+                                  float *d_sums) {
 #pragma omp simd
-        for (ptrdiff_t k = 0; k < H; k++)
-            d[k] = (own[k] + flow[k]) * (1.0f - h_[k] * h_[k]);
-    }
+    for (ptrdiff_t k = 0; k < n * H; k++)
+        d_sums[k] = (d_h[k] + sent[k]) * (1.0f - h[k] * h[k]);
+}
+
+/* sums: become what of them is positive, or not a number. [n, H] */
+static inline void relu_fire(ptrdiff_t n, ptrdiff_t H, float *sums) {
+#pragma omp simd
+    for (ptrdiff_t k = 0; k < n * H; k++)
+        sums[k] = sums[k] <= 0.0f ? 0.0f : sums[k];
+}
+
+static inline void relu_fire_back(ptrdiff_t n, ptrdiff_t H, const float *h, const float *d_h, const float *sent,
+                                  float *d_sums) {
+#pragma omp simd
+    for (ptrdiff_t k = 0; k < n * H; k++)
+        d_sums[k] = h[k] > 0.0f ? d_h[k] + sent[k] : 0.0f;
 }
 
 /* gates: what r, z and n do not take from the state, which become the gates. [n, 3H]
  * product: W_hh times the state that is read, with n's b_hh in `bias` yet to add; inner: n's share of it. [n, 3H] */
-void gru_forward(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t H, float *gates, const float *product, const float *bias,
-                 const float *read, float *inner, float *h) {
-#pragma omp parallel for if (n * H >= LEAST) num_threads((int)threads)
+static inline void gru_fire(ptrdiff_t n, ptrdiff_t H, float *gates, const float *product, const float *bias,
+                            const float *read, float *inner, float *h) {
     for (ptrdiff_t row = 0; row < n; row++) {
         float *r = gates + 3 * H * row, *z = r + H, *n_ = z + H;
         const float *p_r = product + 3 * H * row, *p_z = p_r + H, *p_n = p_z + H, *before = read + H * row;
@@ -136,10 +140,10 @@ void gru_forward(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t H, float *gates, cons
     }
 }
 
-/* d_all: of n's inner product and of the sums in r, z, n [n, 4H]; d_kept: of the state that is read, along z. [n, H] */
-void gru_backward(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t H, const float *gates, const float *inner,
-                  const float *read, const float *d_h, float *d_all, float *d_kept) {
-#pragma omp parallel for if (n * H >= LEAST) num_threads((int)threads)
+/* d_all: of n's inner product and of the sums in r, z, n [n, 4H]; d_kept: of the state that is read, along z, which may
+ * take d_h's place. [n, H] */
+static inline void gru_fire_back(ptrdiff_t n, ptrdiff_t H, const float *gates, const float *inner, const float *read,
+                                 const float *d_h, float *d_all, float *d_kept) {
     for (ptrdiff_t row = 0; row < n; row++) {
         const float *r = gates + 3 * H * row, *z = r + H, *n_ = z + H;
         const float *inner_ = inner + H * row, *before = read + H * row, *d = d_h + H * row;
@@ -147,11 +151,14 @@ void gru_backward(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t H, const float *gate
         float *kept = d_kept + H * row;
 #pragma omp simd
         for (ptrdiff_t k = 0; k < H; k++) {
-            kept[k] = d[k] * z[k];
-            d_n[k] = (d[k] - kept[k]) * (1.0f - n_[k] * n_[k]);
+            float own = d[k];
+            kept[k] = own * z[k];
+            d_n[k] = (own - own * z[k]) * (1.0f - n_[k] * n_[k]);
             d_inner[k] = d_n[k] * r[k];
             d_r[k] = d_n[k] * inner_[k] * r[k] * (1.0f - r[k]);
-            d_z[k] = (before[k] - n_[k]) * d[k] * z[k] * (1.0f - z[k]);
+            d_z[k] = (before[k] - n_[k]) * own * z[k] * (1.0f - z[k]);
         }
     }
 }
+
+#endif

@@ -1,0 +1,173 @@
+/* Sweeps over paths that nobody interrupts: a thread takes some of the paths from their first step to their last, so
+ * that no step waits for another thread, and what a path carries stays in one core's cache.
+ *
+ * Nodes are numbered step by step; in each, the paths that live on are the first rows of the step before.
+ *
+ * Letters: T steps, B paths, N nodes, H hidden channels, S states, G gates, D gradients of sums; n paths of a step. */
+
+#include <stdint.h>
+
+#include "cells.h"
+
+enum { LEAST_PATHS = 4 }; /* that a thread is worth */
+
+/* Fortran's C = alpha A B + beta C, by columns. Where its sizes have 32 bits, it reads the lower halves. */
+typedef void Gemm(const char *, const char *, const int64_t *m, const int64_t *n, const int64_t *k, const float *alpha,
+                  const float *a, const int64_t *lda, const float *b, const int64_t *ldb, const float *beta, float *c,
+                  const int64_t *ldc);
+
+/* Mirrored in fused_path.py. */
+typedef struct {
+    Gemm *multiply;
+    ptrdiff_t threads, begin, end, H; /* steps begin..end-1 */
+    ptrdiff_t reads;                /* whether the first step's nodes read `first` */
+    const int64_t *offsets;         /* the first node of each step, and N. [T + 1] */
+    const float *kernel;            /* forward [H, G * H], backward [reading D * H, H] */
+    const float *bias;              /* of a GRU's inner product. [H] */
+    const float *first;             /* [S, B, H] */
+    float *scratch;                 /* a GRU's products with the states that are read. [B, 3H] */
+    float *gates;                   /* forward, sums without what is read, which become the gates. [N, G * H] */
+    float *h, *c, *tanh_c, *inner;  /* [N, H] */
+    const float *d_h;               /* [N, H] */
+    float *flow;                    /* gradients on their way to the step before. [S, B, H] */
+    float *d_sums;                  /* of the nodes of the steps begin..end-1. [., D * H] */
+} Sweep;
+
+/* What n paths, from path p on, do in step t. */
+typedef void Act(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n);
+
+static ptrdiff_t alive(const Sweep *s, ptrdiff_t t) { return s->offsets[t + 1] - s->offsets[t]; }
+
+static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+/* The states that paths read, from path p on: those of the step before, or the first ones. */
+static const float *before(const Sweep *s, ptrdiff_t t, ptrdiff_t p, const float *nodes, int state) {
+    return t > 0 ? nodes + s->H * (s->offsets[t - 1] + p) : s->first + s->H * (state * alive(s, 0) + p);
+}
+
+/* C = A B + beta C, by rows: A [n, k] with rows `stride` apart, B [k, m]. */
+static void multiply(const Sweep *s, ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, ptrdiff_t stride,
+                     const float *b, float beta, float *c) {
+    const int64_t n_ = n, k_ = k, m_ = m, stride_ = stride;
+    const float one = 1.0f;
+    s->multiply("N", "N", &m_, &n_, &k_, &one, b, &m_, a, &stride_, &beta, c, &m_);
+}
+
+static void follow(const Sweep *s, Act *act, int back, ptrdiff_t first_path, ptrdiff_t end) {
+    for (ptrdiff_t step = 0; step < s->end - s->begin; step++) {
+        const ptrdiff_t t = back ? s->end - 1 - step : s->begin + step, n = least(alive(s, t), end) - first_path;
+        if (n > 0)
+            act(s, t, first_path, n);
+    }
+}
+
+/* The path before which `share` of so many equal shares of all nodes lie. */
+static ptrdiff_t cut(const Sweep *s, ptrdiff_t share, ptrdiff_t shares) {
+    const ptrdiff_t nodes = s->offsets[s->end] - s->offsets[s->begin];
+    ptrdiff_t low = 0, high = alive(s, s->begin);
+    while (low < high) {
+        const ptrdiff_t middle = (low + high) / 2;
+        ptrdiff_t within = 0;
+        for (ptrdiff_t t = s->begin; t < s->end; t++)
+            within += least(alive(s, t), middle);
+        if (within * shares < nodes * share)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void sweep(const Sweep *s, Act *act, int back) {
+    const ptrdiff_t shares = least(s->threads, alive(s, s->begin) / LEAST_PATHS);
+    if (shares <= 1) { /* not in a team of one thread: see threads.h */
+        follow(s, act, back, 0, alive(s, s->begin));
+        return;
+    }
+#pragma omp parallel for num_threads((int)shares)
+    for (ptrdiff_t share = 0; share < shares; share++)
+        follow(s, act, back, cut(s, share, shares), cut(s, share + 1, shares));
+}
+
+static void lstm(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
+    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
+    float *gates = s->gates + 4 * H * row;
+    if (t > 0 || s->reads)
+        multiply(s, n, H, 4 * H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, gates);
+    lstm_fire(n, H, gates, before(s, t, p, s->c, 1), s->c + H * row, s->tanh_c + H * row, s->h + H * row);
+}
+
+static void lstm_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
+    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
+    float *flow_h = s->flow + H * p, *flow_c = flow_h + H * alive(s, 0);
+    float *d_gates = s->d_sums + 4 * H * (row - s->offsets[s->begin]);
+    lstm_fire_back(n, H, s->gates + 4 * H * row, before(s, t, p, s->c, 1), s->tanh_c + H * row, s->d_h + H * row,
+                   flow_h, flow_c, d_gates);
+    if (t > 0 || s->reads)
+        multiply(s, n, 4 * H, H, d_gates, 4 * H, s->kernel, 0.0f, flow_h);
+}
+
+static void gru(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
+    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
+    float *product = s->scratch + 3 * H * p;
+    const float *read = before(s, t, p, s->h, 0);
+    if (t > 0 || s->reads)
+        multiply(s, n, H, 3 * H, read, H, s->kernel, 0.0f, product);
+    gru_fire(n, H, s->gates + 3 * H * row, product, s->bias, read, s->inner + H * row, s->h + H * row);
+}
+
+static void gru_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
+    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
+    float *flow = s->flow + H * p, *d_all = s->d_sums + 4 * H * (row - s->offsets[s->begin]);
+    const float *own = s->d_h + H * row;
+    for (ptrdiff_t k = 0; k < n * H; k++)
+        flow[k] += own[k];
+    gru_fire_back(n, H, s->gates + 3 * H * row, s->inner + H * row, before(s, t, p, s->h, 0), flow, d_all, flow);
+    if (t > 0 || s->reads)
+        multiply(s, n, 3 * H, H, d_all, 4 * H, s->kernel, 1.0f, flow);
+}
+
+static void rnn_product(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n, float *sums) {
+    if (t > 0 || s->reads)
+        multiply(s, n, s->H, s->H, before(s, t, p, s->h, 0), s->H, s->kernel, 1.0f, sums);
+}
+
+static void rnn_product_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n, const float *d_sums) {
+    if (t > 0 || s->reads)
+        multiply(s, n, s->H, s->H, d_sums, s->H, s->kernel, 0.0f, s->flow + s->H * p);
+}
+
+static void rnn_tanh(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
+    float *sums = s->h + s->H * (s->offsets[t] + p);
+    rnn_product(s, t, p, n, sums);
+    tanh_fire(n, s->H, sums);
+}
+
+static void rnn_tanh_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
+    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
+    float *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
+    tanh_fire_back(n, H, s->h + H * row, s->d_h + H * row, s->flow + H * p, d_sums);
+    rnn_product_back(s, t, p, n, d_sums);
+}
+
+static void rnn_relu(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
+    float *sums = s->h + s->H * (s->offsets[t] + p);
+    rnn_product(s, t, p, n, sums);
+    relu_fire(n, s->H, sums);
+}
+
+static void rnn_relu_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
+    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
+    float *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
+    relu_fire_back(n, H, s->h + H * row, s->d_h + H * row, s->flow + H * p, d_sums);
+    rnn_product_back(s, t, p, n, d_sums);
+}
+
+void lstm_paths(const Sweep *s) { sweep(s, lstm, 0); }
+void lstm_paths_back(const Sweep *s) { sweep(s, lstm_back, 1); }
+void gru_paths(const Sweep *s) { sweep(s, gru, 0); }
+void gru_paths_back(const Sweep *s) { sweep(s, gru_back, 1); }
+void rnn_tanh_paths(const Sweep *s) { sweep(s, rnn_tanh, 0); }
+void rnn_tanh_paths_back(const Sweep *s) { sweep(s, rnn_tanh_back, 1); }
+void rnn_relu_paths(const Sweep *s) { sweep(s, rnn_relu, 0); }
+void rnn_relu_paths_back(const Sweep *s) { sweep(s, rnn_relu_back, 1); }
