@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gnnseq.kernels.derivative import differentiably
 from gnnseq.kernels.inputs import add_input_kernel_gradient, input_term
@@ -67,9 +67,11 @@ RULES = {
 }
 
 
-def can_fuse(layer: "Recurrent", weights: "CellWeights", nodes: int) -> bool:
-    """Whether there is compiled code for these numbers, worth a compiler's run."""
-    return library_for(weights.weight_hh, nodes * layer.state_channels) is not None and gemm() is not None
+def can_fuse(layer: "Recurrent", x: Tensor, initial: Tensor | None, weights: "CellWeights") -> bool:
+    """Whether there is compiled code for these tensors, worth a compiler's run."""
+    given = [tensor for tensor in (x, initial, *weights) if tensor is not None]
+    plain = all(type(tensor) in (Tensor, nn.Parameter) for tensor in given)
+    return plain and library_for(weights.weight_hh, x.size(0) * layer.state_channels) is not None and gemm() is not None
 
 
 def fused_path_sweep(

@@ -49,7 +49,7 @@ def sweep(
     if schedule.lengths is not None and schedule.edge_weight is None:
         if traced or x.is_cuda or x.size(0) == 0:
             return path_sweep(layer, x, schedule, initial, weights)
-        if can_fuse(layer, weights, x.size(0)):
+        if can_fuse(layer, x, initial, weights):
             return fused_path_sweep(layer, x, schedule, initial, weights)
         # One-hot indices of more channels than H are better looked up than multiplied by, as torch's kernels would.
         narrow = not is_index(x) or layer.in_channels <= layer.hidden_channels
