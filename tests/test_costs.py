@@ -111,7 +111,7 @@ def test_the_graph_of_gradients_does_not_grow_with_a_path(layer_type):
                 todo += [following for following, _ in node.next_functions]
         return len(seen)
 
-    assert nodes(1000) == nodes(2)
+    assert nodes(1000) == nodes(300)  # both by compiled code, or neither
 
 
 @pytest.mark.parametrize(("wide", "narrow"), [(16, 4), (4, 16)])

@@ -11,6 +11,7 @@ from torch_geometric.utils import is_torch_sparse_tensor
 from gnnseq.checks import check_one_device, check_type, check_whole
 from gnnseq.graphs import as_edge_index, check_edge_weight, gcn_normalize
 from gnnseq.kernels import Adjacency, aggregate
+from gnnseq.kernels.features import feature_product
 from gnnseq.layers.initialization import check_init
 from gnnseq.memo import Memo
 from gnnseq.message_passing import is_watched
@@ -100,13 +101,19 @@ class GCN(MessagePassing):
         self._check(x, edge_index)
         # The product is taken on whichever side of the aggregation is narrower; last where both are the same, because
         # an aggregation of inputs that need no gradient needs no backward pass.
-        if is_torch_sparse_tensor(x):
-            x = self._aggregate(self._multiply_sparse(x), edge_index, edge_weight)
-        elif self.out_channels < self.in_channels:
-            x = self._aggregate(self.lin(x), edge_index, edge_weight)
+        if is_torch_sparse_tensor(x) or self.out_channels < self.in_channels:
+            x = self._aggregate(self._multiply(x), edge_index, edge_weight)
         else:
             x = self.lin(self._aggregate(x, edge_index, edge_weight))
         return x if self.bias is None else x.add_(self.bias)
+
+    def _multiply(self, x: Tensor) -> Tensor:
+        """The product of features with the kernel. [..., N, out_channels]"""
+        hooked = type(self.lin) is not nn.Linear or self.lin._forward_hooks or self.lin._forward_pre_hooks
+        product = None if hooked or is_watched(self) else feature_product(x, self.lin.weight)
+        if product is None:
+            product = self._multiply_sparse(x) if is_torch_sparse_tensor(x) else self.lin(x)
+        return product
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # it cannot trace sparse tensors
     def _multiply_sparse(self, x: Tensor) -> Tensor:

@@ -1,0 +1,154 @@
+"""Products with mostly-zero features are the dense products, whatever is in them.
+
+N nodes, F features, H output channels.
+"""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnnseq.graphs import path_graph
+from gnnseq.kernels import native as module
+from gnnseq.kernels.features import feature_product
+from gnnseq.kernels.native import library
+from gnnseq.layers import GCN
+
+FORMS = {"dense": lambda x: x, "csr": torch.Tensor.to_sparse_csr, "coo": torch.Tensor.to_sparse_coo}
+
+
+@pytest.fixture(autouse=True)
+def _compiled(monkeypatch):
+    monkeypatch.delenv("GNNSEQ_NATIVE", raising=False)
+    monkeypatch.setattr(module, "LEAST_SIZE", 0)
+    if library() is None:
+        pytest.skip("no C compiler")
+
+
+def sparse_features(nodes, features, share=0.02, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(nodes, features, generator=generator)
+    return x * (torch.rand(nodes, features, generator=generator) < share)
+
+
+def assert_dense(x, weight, form):
+    weight = weight.clone().requires_grad_()
+    found = feature_product(FORMS[form](x), weight)
+    expected = x.double() @ weight.double().t()
+    cotangent = torch.randn(expected.shape)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5, equal_nan=True)
+    (d_found,), (d_expected,) = (
+        torch.autograd.grad(h, weight, c) for h, c in ((found, cotangent), (expected, cotangent.double()))
+    )
+    torch.testing.assert_close(d_found, d_expected, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=25)
+@given(st.integers(1, 80), st.integers(1, 70), st.integers(1, 20), st.integers(0, 1000))
+def test_products_and_gradients_are_the_dense_ones(form, nodes, features, channels, seed):
+    x = sparse_features(nodes, features, 0.02, seed)
+    x[: nodes // 17, 0] = 0  # where a sample looks may be more than is rare
+    torch.manual_seed(seed)
+    if form == "dense" and feature_product(x, torch.zeros(channels, features)) is None:
+        return
+    assert_dense(x, torch.randn(channels, features), form)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_large_ones_by_any_number_of_threads(form, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert_dense(sparse_features(700, 1433, 0.01), torch.randn(16, 1433), form)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_as_in_a_dense_product(value):
+    x, weight = sparse_features(50, 300, 0.01), torch.randn(4, 300)
+    x[7, 5] = value
+    assert_dense(x, weight, "dense")
+    weight[1, 3] = value
+    assert feature_product(x, weight) is None
+    x[7, 5] = 1.0
+    weight = torch.randn(4, 300).requires_grad_()
+    cotangent = torch.ones(50, 4)
+    cotangent[3, 2] = value
+    (found,) = torch.autograd.grad(feature_product(x, weight), weight, cotangent)
+    torch.testing.assert_close(found, cotangent.t() @ x, equal_nan=True)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("nodes", "features", "channels"), [(0, 5, 3), (4, 0, 3), (3, 5, 0), (3, 5, 2)])
+def test_nothing_but_zeros(form, nodes, features, channels):
+    assert_dense(torch.zeros(nodes, features), torch.randn(channels, features), form)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_many_gradients_at_once(form):
+    x, cotangents = sparse_features(50, 300, 0.01), torch.randn(3, 50, 4)
+    weight = torch.randn(4, 300, requires_grad=True)
+    (found,) = torch.autograd.grad(feature_product(FORMS[form](x), weight), weight, cotangents, is_grads_batched=True)
+    torch.testing.assert_close(found, cotangents.mT @ x)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_features_changed_before_the_backward_pass_are_an_error(form):
+    x, weight = FORMS[form](sparse_features(50, 300, 0.01)), torch.randn(4, 300, requires_grad=True)
+    product = feature_product(x, weight)
+    (x if form == "dense" else x.values()).mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        product.sum().backward()
+
+
+def test_second_derivatives():
+    x, weight = sparse_features(50, 300, 0.01), torch.randn(4, 300, requires_grad=True)
+    for form in FORMS.values():
+        found = []
+        for h in (feature_product(form(x), weight), x @ weight.t()):
+            (once,) = torch.autograd.grad(h.pow(3).sum(), weight, create_graph=True)
+            found.append(torch.autograd.grad(once.square().sum(), weight)[0])
+        torch.testing.assert_close(*found, rtol=1e-4, atol=1e-3)
+
+
+def test_dense_features_and_learnt_ones_are_left_to_torch():
+    weight = torch.randn(4, 300)
+    assert feature_product(torch.randn(50, 300), weight) is None
+    assert feature_product(sparse_features(50, 300).requires_grad_(), weight) is None
+    assert feature_product(sparse_features(50, 300).double(), weight.double()) is None
+    assert feature_product(sparse_features(50, 300).t(), torch.randn(4, 50)) is None
+
+
+def test_changed_features_are_seen():
+    x, layer, edge_index = sparse_features(50, 300, 0.01), GCN(300, 4), path_graph(50).edge_index
+    before = layer(x, edge_index)
+    x.numpy()[3, 200] = 5.0
+    after = layer(x, edge_index)
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(after, layer.double()(x.double(), edge_index).float())
+
+
+def test_a_column_out_of_range_is_named():
+    with torch.sparse.check_sparse_tensor_invariants(False):
+        x = torch.sparse_csr_tensor(torch.tensor([0, 1, 2]), torch.tensor([0, 7]), torch.ones(2), (2, 5))
+    with pytest.raises(ValueError, match="column 7; expected 0 to 4"):
+        feature_product(x, torch.randn(3, 5))
+
+
+def test_columns_in_any_order_and_twice():
+    x = torch.sparse_csr_tensor(torch.tensor([0, 3, 4]), torch.tensor([4, 1, 4, 0]), torch.arange(1.0, 5.0), (2, 5))
+    weight = torch.randn(3, 5, requires_grad=True)
+    dense = torch.tensor([[0.0, 2, 0, 0, 4], [4, 0, 0, 0, 0]])
+    product = feature_product(x, weight)
+    torch.testing.assert_close(product, dense @ weight.t())
+    torch.testing.assert_close(torch.autograd.grad(product.sum(), weight)[0], torch.ones(2, 3).t() @ dense)
+
+
+def test_hooks_on_the_linear_map_still_run():
+    layer, seen = GCN(300, 4), []
+    layer.lin.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    layer(sparse_features(50, 300, 0.01), path_graph(50).edge_index)
+    assert seen == [(50, 4)]
