@@ -19,7 +19,7 @@ __all__ = ["feature_product"]
 
 # Dense features are multiplied as such where more than one in so many is not zero.
 LIMIT = 20
-# Numbers of dense features for one that :func:`library_for` asks for: torch multiplies fewer as fast as they are found.
+# Numbers of dense features for one that :func:`library_for` asks for: an estimate of what is worth listing.
 DENSE = 16
 
 
