@@ -14,6 +14,7 @@ from gnnseq.kernels.features import feature_product
 from gnnseq.kernels.native import library
 from gnnseq.layers import GCN
 
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # float32 carries 6e-8; sums of up to 700 products
 FORMS = {"dense": lambda x: x, "csr": torch.Tensor.to_sparse_csr, "coo": torch.Tensor.to_sparse_coo}
 
 
@@ -36,22 +37,20 @@ def assert_dense(x, weight, form):
     found = feature_product(FORMS[form](x), weight)
     expected = x.double() @ weight.double().t()
     cotangent = torch.randn(expected.shape)
-    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5, equal_nan=True)
+    torch.testing.assert_close(found.double(), expected, **CLOSE, equal_nan=True)
     (d_found,), (d_expected,) = (
         torch.autograd.grad(h, weight, c) for h, c in ((found, cotangent), (expected, cotangent.double()))
     )
-    torch.testing.assert_close(d_found, d_expected, rtol=1e-4, atol=1e-5, equal_nan=True)
+    torch.testing.assert_close(d_found, d_expected, **CLOSE, equal_nan=True)
 
 
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=25)
 @given(st.integers(1, 80), st.integers(1, 70), st.integers(1, 20), st.integers(0, 1000))
 def test_products_and_gradients_are_the_dense_ones(form, nodes, features, channels, seed):
-    x = sparse_features(nodes, features, 0.02, seed)
-    x[: nodes // 17, 0] = 0  # where a sample looks may be more than is rare
     torch.manual_seed(seed)
-    if form == "dense" and feature_product(x, torch.zeros(channels, features)) is None:
-        return
+    x, rare = torch.zeros(nodes, features), min(nodes, 16) * features // 20  # few enough wherever a sample looks
+    x.view(-1)[torch.randperm(x.numel())[:rare]] = torch.randn(rare)
     assert_dense(x, torch.randn(channels, features), form)
 
 

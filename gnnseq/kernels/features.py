@@ -3,17 +3,17 @@
 Letters: n rows, F features, H channels, Z numbers that are not zero.
 """
 
-import ctypes
 import math
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 from torch.func import debug_unwrap
 
-from gnnseq.kernels.native import library, library_for
+from gnnseq.kernels.native import call, is_plain, library_for
+from gnnseq.kernels.select import is_traced
 
 __all__ = ["feature_product"]
 
@@ -51,12 +51,10 @@ def feature_product(x: Tensor, weight: Tensor) -> Tensor | None:
     Raises:
         ValueError: If x is sparse and an index of it is out of range.
     """
-    if torch.compiler.is_compiling() or x.dim() != 2 or type(weight) not in (Tensor, nn.Parameter):
+    if is_traced(x, weight) or x.dim() != 2 or torch.is_autocast_enabled("cpu"):
         return None
     size = x.numel() // DENSE if x.layout == torch.strided else x._nnz()
-    if library_for(x, size) is None or weight.device != x.device or weight.dtype != x.dtype:
-        return None
-    if debug_unwrap(weight) is not weight or debug_unwrap(x) is not x or torch.is_autocast_enabled("cpu"):
+    if library_for(x, size) is None or not is_plain(weight):
         return None
     if x.requires_grad and torch.is_grad_enabled():
         return None
@@ -76,7 +74,7 @@ def _find(x: Tensor) -> _Rows | None:
     begin, end = torch.empty(2, x.size(0), dtype=torch.int64).unbind()
     room = x.numel() // LIMIT
     columns, values = torch.empty(room, dtype=torch.int64), torch.empty(room)
-    sparse = _call("find_nonzero", *x.shape, x, LIMIT, begin, end, columns, values)
+    sparse = call("find_nonzero", *x.shape, x, LIMIT, begin, end, columns, values)
     return _Rows(begin, end, columns, values, x) if sparse else None
 
 
@@ -99,17 +97,6 @@ def _is_finite(tensor: Tensor) -> bool:
     return math.isfinite(float(tensor.detach().sum()))
 
 
-def _call(name: str, *arguments: Tensor | int) -> int:
-    compiled = library()
-    assert compiled is not None
-    given = [
-        ctypes.c_ssize_t(argument) if isinstance(argument, int) else ctypes.c_void_p(argument.data_ptr())
-        for argument in arguments
-    ]
-    result: int = getattr(compiled, name)(ctypes.c_ssize_t(torch.get_num_threads()), *given)
-    return result
-
-
 class _FeatureProduct(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -118,7 +105,7 @@ class _FeatureProduct(torch.autograd.Function):
         channels, features = weight.shape
         out = weight.new_empty(begin.numel(), channels)
         sizes, listed = (begin.numel(), features, channels), (begin, end, columns, values)
-        if not _call("features_forward", *sizes, values.numel(), *listed, weight.t().contiguous(), out):
+        if not call("features_forward", *sizes, values.numel(), *listed, weight.t().contiguous(), out):
             outside = columns[(columns < 0) | (columns >= features)]
             wrong = (
                 f"column {int(outside[0])}; expected 0 to {features - 1}" if outside.numel() else "rows out of order"
@@ -142,5 +129,5 @@ class _FeatureProduct(torch.autograd.Function):
             with torch.autocast("cpu", enabled=False):
                 return grad.t() @ dense, None, None, None, None, None
         d_weight_t = grad.new_empty(features, channels)
-        _call("features_backward", nodes, features, channels, *listed, grad.contiguous(), d_weight_t)
+        call("features_backward", nodes, features, channels, *listed, grad.contiguous(), d_weight_t)
         return d_weight_t.t(), None, None, None, None, None

@@ -18,7 +18,7 @@ from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
 from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
 from gnnseq.kernels.fronts import CellGradients, Fronts
-from gnnseq.kernels.inputs import input_kernel_gradient, input_term
+from gnnseq.kernels.inputs import input_kernel_gradient, input_term, split_bias
 from gnnseq.kernels.precision import outside_autocast
 from gnnseq.schedule import Schedule
 
@@ -65,12 +65,7 @@ class _Sweep(torch.autograd.Function):
         weight = None if edge_weight is None else edge_weight.to(weight_hh.dtype)
         fronts = Fronts.of(schedule, weight, entering is not None, learns_weights=ctx.needs_input_grad[4])
         first = weight_hh.new_zeros(0, layer.state_channels) if entering is None else entering
-        hidden = layer.hidden_channels
-        bias, inner_bias = bias_ih, weight_hh.new_zeros(hidden)
-        if bias_ih is not None and bias_hh is not None:
-            bias = bias_ih + bias_hh
-            if layer.kind == "gru":  # n's b_hh stays inside the reset gate's product
-                bias[2 * hidden :], inner_bias = bias_ih[2 * hidden :], bias_hh[2 * hidden :]
+        bias, inner_bias = split_bias(layer.kind, bias_ih, bias_hh, weight_hh)
         in_order = _gate_order(layer.kind)
         term = input_term(x, in_order(weight_ih), None if bias is None else in_order(bias))
         if layer.kind == "lstm":

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnseq.kernels.derivative import differentiably
-from gnnseq.kernels.inputs import add_input_kernel_gradient, input_term
+from gnnseq.kernels.inputs import add_input_kernel_gradient, input_term, split_bias
 from gnnseq.kernels.native import gemm, library, library_for
 from gnnseq.kernels.precision import outside_autocast
 from gnnseq.schedule import Schedule
@@ -102,11 +102,7 @@ class _FusedPath(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         rule, hidden = RULES[layer.kind], weight_hh.size(1)
-        bias, inner_bias = bias_ih, weight_hh.new_zeros(hidden)
-        if bias_ih is not None and bias_hh is not None:
-            bias = bias_ih + bias_hh
-            if layer.kind == "gru":  # n's b_hh stays inside the reset gate's product
-                bias[2 * hidden :], inner_bias = bias_ih[2 * hidden :], bias_hh[2 * hidden :].contiguous()
+        bias, inner_bias = split_bias(layer.kind, bias_ih, bias_hh, weight_hh)
         gates = input_term(x, weight_ih, bias)
         offsets = torch.tensor(schedule.node_offsets)
         kept = [gates] if rule.gates == 1 else [gates.new_empty(gates.size(0), hidden) for _ in rule.kept]

@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["add_input_kernel_gradient", "as_features", "input_kernel_gradient", "input_term", "is_index"]
+__all__ = [
+    "add_input_kernel_gradient",
+    "as_features",
+    "input_kernel_gradient",
+    "input_term",
+    "is_index",
+    "split_bias",
+]
 
 
 def is_index(x: Tensor) -> bool:
@@ -20,6 +27,19 @@ def input_term(x: Tensor, weight_ih: Tensor, bias: Tensor | None) -> Tensor:
     if is_index(x):
         return functional.embedding(x, weight_ih.t().contiguous() if bias is None else weight_ih.t() + bias)
     return functional.linear(x, weight_ih, bias)
+
+
+def split_bias(
+    kind: str, bias_ih: Tensor | None, bias_hh: Tensor | None, weight_hh: Tensor
+) -> tuple[Tensor | None, Tensor]:
+    """What of the biases is in the input term [G * H], and a GRU's b_hn, inside the reset gate's product. [H]"""
+    hidden = weight_hh.size(1)
+    if bias_ih is None or bias_hh is None:
+        return bias_ih, weight_hh.new_zeros(hidden)
+    if kind != "gru":
+        return bias_ih + bias_hh, weight_hh.new_zeros(hidden)
+    gates, inner = bias_hh.split([2 * hidden, hidden])
+    return torch.cat([bias_ih[: 2 * hidden] + gates, bias_ih[2 * hidden :]]), inner.contiguous()
 
 
 def as_features(x: Tensor, weight_ih: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-__all__ = ["bound", "gemm", "library", "library_for", "native"]
+__all__ = ["bound", "call", "gemm", "is_plain", "library", "library_for", "native"]
 
 # No -ffast-math: some compilers then link code that changes how the whole process rounds. NaN and infinity are kept.
 FLAGS = ["-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
@@ -35,7 +35,7 @@ LEAST_SIZE = 1 << 12
 SOURCES = sorted(Path(__file__).with_name("c").glob("*.[ch]"))
 
 
-def native(name: str, like: Tensor, size: int) -> Callable[..., None] | None:
+def native(name: str, like: Tensor, size: int) -> Callable[..., int] | None:
     """The compiled function of that name; None where torch's operations have to do.
 
     It is called as ``function(n, H, *tensors)``, with contiguous tensors.
@@ -45,16 +45,24 @@ def native(name: str, like: Tensor, size: int) -> Callable[..., None] | None:
         like: As for :func:`library_for`.
         size: As for :func:`library_for`.
     """
-    compiled = library_for(like, size)
-    if compiled is None:
-        return None
-    function, threads = getattr(compiled, name), torch.get_num_threads()
+    return None if library_for(like, size) is None else partial(call, name)
 
-    def run(rows: int, hidden: int, *tensors: Tensor) -> None:
-        pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
-        function(ctypes.c_ssize_t(threads), ctypes.c_ssize_t(rows), ctypes.c_ssize_t(hidden), *pointers)
 
-    return run
+def call(name: str, *arguments: int | Tensor) -> int:
+    """Calls a function that :func:`library_for` has found, on as many threads as torch uses.
+
+    Args:
+        name: Of the function.
+        arguments: Sizes and contiguous tensors, the number of threads left out.
+
+    Returns:
+        What the function gives; means nothing where it gives nothing.
+    """
+    sizes_and_tensors = [
+        ctypes.c_ssize_t(each) if isinstance(each, int) else ctypes.c_void_p(each.data_ptr()) for each in arguments
+    ]
+    result: int = getattr(library(), name)(ctypes.c_ssize_t(torch.get_num_threads()), *sizes_and_tensors)
+    return result
 
 
 def library_for(like: Tensor, size: int) -> ctypes.CDLL | None:
@@ -64,7 +72,7 @@ def library_for(like: Tensor, size: int) -> ctypes.CDLL | None:
         like: One of the tensors that are worked on; only plain ones of float32 on a CPU can be.
         size: Numbers in the largest of them; few are not worth a compiler's run.
     """
-    return library() if size >= LEAST_SIZE and _is_plain(like) else None
+    return library() if size >= LEAST_SIZE and is_plain(like) else None
 
 
 def bound(name: str, rows: int, hidden: int, *tensors: Tensor) -> Callable[[], None] | None:
@@ -72,7 +80,7 @@ def bound(name: str, rows: int, hidden: int, *tensors: Tensor) -> Callable[[], N
 
     None as for :func:`native`, whatever the size, or where a tensor is not contiguous.
     """
-    fit = all(_is_plain(tensor) and tensor.is_contiguous() for tensor in tensors)
+    fit = all(is_plain(tensor) and tensor.is_contiguous() for tensor in tensors)
     compiled = library() if fit else None
     if compiled is None:
         return None
@@ -95,7 +103,8 @@ def gemm() -> ctypes.c_void_p | None:
     return ctypes.cast(found, ctypes.c_void_p) if list(numbers[2]) == [24.0, 35.0, 32.0, 47.0] else None
 
 
-def _is_plain(tensor: Tensor) -> bool:
+def is_plain(tensor: Tensor) -> bool:
+    """Whether it is of the kind that compiled functions take: of float32, on a CPU, and of no class of its own."""
     return type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.dtype == torch.float32
 
 

@@ -19,7 +19,9 @@ typedef void Gemm(const char *, const char *, const int64_t *m, const int64_t *n
 /* Mirrored in fused_path.py. */
 typedef struct {
     Gemm *multiply;
-    ptrdiff_t threads, begin, end, H; /* steps begin..end-1 */
+    ptrdiff_t threads;
+    ptrdiff_t begin, end;           /* steps begin..end-1 */
+    ptrdiff_t H;
     ptrdiff_t reads;                /* whether the first step's nodes read `first` */
     const int64_t *offsets;         /* the first node of each step, and N. [T + 1] */
     const float *kernel;            /* forward [H, G * H], backward [reading D * H, H] */
@@ -127,40 +129,32 @@ static void gru_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
         multiply(s, n, 3 * H, H, d_all, 4 * H, s->kernel, 1.0f, flow);
 }
 
-static void rnn_product(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n, float *sums) {
+static inline void rnn(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
+                       void (*fire)(ptrdiff_t, ptrdiff_t, float *)) {
+    const ptrdiff_t H = s->H;
+    float *sums = s->h + H * (s->offsets[t] + p);
     if (t > 0 || s->reads)
-        multiply(s, n, s->H, s->H, before(s, t, p, s->h, 0), s->H, s->kernel, 1.0f, sums);
+        multiply(s, n, H, H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, sums);
+    fire(n, H, sums);
 }
 
-static void rnn_product_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n, const float *d_sums) {
+static inline void rnn_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
+                            void (*fire_back)(ptrdiff_t, ptrdiff_t, const float *, const float *, const float *,
+                                              float *)) {
+    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
+    float *flow = s->flow + H * p, *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
+    fire_back(n, H, s->h + H * row, s->d_h + H * row, flow, d_sums);
     if (t > 0 || s->reads)
-        multiply(s, n, s->H, s->H, d_sums, s->H, s->kernel, 0.0f, s->flow + s->H * p);
+        multiply(s, n, H, H, d_sums, H, s->kernel, 0.0f, flow);
 }
 
-static void rnn_tanh(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    float *sums = s->h + s->H * (s->offsets[t] + p);
-    rnn_product(s, t, p, n, sums);
-    tanh_fire(n, s->H, sums);
-}
-
+static void rnn_tanh(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) { rnn(s, t, p, n, tanh_fire); }
 static void rnn_tanh_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
-    float *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
-    tanh_fire_back(n, H, s->h + H * row, s->d_h + H * row, s->flow + H * p, d_sums);
-    rnn_product_back(s, t, p, n, d_sums);
+    rnn_back(s, t, p, n, tanh_fire_back);
 }
-
-static void rnn_relu(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    float *sums = s->h + s->H * (s->offsets[t] + p);
-    rnn_product(s, t, p, n, sums);
-    relu_fire(n, s->H, sums);
-}
-
+static void rnn_relu(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) { rnn(s, t, p, n, relu_fire); }
 static void rnn_relu_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
-    float *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
-    relu_fire_back(n, H, s->h + H * row, s->d_h + H * row, s->flow + H * p, d_sums);
-    rnn_product_back(s, t, p, n, d_sums);
+    rnn_back(s, t, p, n, relu_fire_back);
 }
 
 void lstm_paths(const Sweep *s) { sweep(s, lstm, 0); }
