@@ -25,13 +25,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import command
 import tyro
 from char_lm_report import figures, print_report
 from char_lm_sample import Sample, show
 from rich.console import Console
 
 from gnnseq.data.text import Corpus, load_corpus
-from gnnseq.experiments import UnreadableResultError, provenance, read_json, run_sweep, write_json
+from gnnseq.experiments import provenance, run_sweep, write_json
 from gnnseq.language_settings import Training
 from gnnseq.language_training import Stopped, train
 from gnnseq.ngram import fit_ngram
@@ -231,13 +232,7 @@ def main(settings: Settings) -> int:
         if int(os.environ.get("LOCAL_RANK", 0)) > 0 or int(os.environ.get("NODE_RANK", 0)) > 0:
             return 0  # the first process writes for all
         write_json(path, result, indent=None)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
-    result = read_json(path)
-    print_report(result, console)
-    for figure in figures(result, path.with_suffix("")):
-        console.print(f"wrote {figure}", highlight=False, soft_wrap=True)
-    console.print(f"from  {path}", highlight=False, soft_wrap=True)
+    result = command.report(path, print_report, figures, console)
     best = settings.results / result["checkpoints"][0]
     if best.exists():
         console.print(f"more: python benchmarks/char_lm.py sample {best}", highlight=False, soft_wrap=True)
@@ -254,7 +249,7 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # who reads has had enough, as in `sample ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is not written yet goes there
         return 0
-    except (OSError, UnreadableResultError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f"char_lm.py: {error}", file=sys.stderr)
         return 2
     except Stopped as stopped:

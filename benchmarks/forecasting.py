@@ -7,25 +7,24 @@ Every protocol's test part is the last fifth, in time order. The number of epoch
 fifth of what is before it; then the network is trained anew on all of that, as the autoregressions are, and forecasts
 the test part once. The data are downloaded once; GNNSEQ_DATA names a folder that has them.
 
-Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 2: the data cannot be had, or a setting
-is wrong.
+Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 0: all runs finished; 2: the data
+cannot be had, or an argument or a file is wrong; 130: interrupted.
 """
 
 import dataclasses
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import command
 import numpy as np
-import tyro
 from forecasting_figures import figures, layout
 from forecasting_report import print_report
 from rich.console import Console
 
 from gnnseq.autoregression import autoregression, mean, persistence
 from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Statistics, Values
-from gnnseq.experiments import UnreadableResultError, provenance, read_json, run_sweep, write_json
+from gnnseq.experiments import provenance, run_sweep, write_json
 from gnnseq.forecasting import MODELS, Run, forecast
 
 HORIZONS = Run.horizons
@@ -175,8 +174,7 @@ def study(protocols: tuple[Protocol, ...], settings: Settings, console: Console)
 
 def main(settings: Settings) -> int:
     console = Console()
-    stem = settings.results / settings.name
-    path = stem.with_suffix(".json")
+    path = settings.results / f"{settings.name}.json"
     if not settings.report_only:
         protocols = QUICK if settings.quick else PROTOCOLS
         for protocol in protocols:
@@ -187,22 +185,9 @@ def main(settings: Settings) -> int:
             {"experiment": "forecasting", "provenance": provenance(), "horizons": HORIZONS, "protocols": found},
             indent=None,
         )
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
-    result = read_json(path)
-    print_report(result, console)
-    for figure in figures(result, stem):
-        console.print(f"wrote {figure}", highlight=False, soft_wrap=True)
-    console.print(f"from  {path}", highlight=False, soft_wrap=True)
+    command.report(path, print_report, figures, console)
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff,))))
-    except (ConnectionError, FileNotFoundError, UnreadableResultError, ValueError) as error:
-        print(f"forecasting.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\ninterrupted; finished runs are kept and the same command continues", file=sys.stderr)
-        sys.exit(130)
+    command.run(main, Settings)

@@ -5,19 +5,21 @@
 RNN, LSTM and GRU, for each initialisation, before and after a short training; about two minutes on two cores. The
 sequence is swept one digit at a time and the state handed on, so that the gradient of the loss can be read at every
 state between. An LSTM has two: h_t, and the cell state c_t along which it remembers.
+
+Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 0: all runs finished; 2: an argument or
+a file is wrong; 130: interrupted.
 """
 
 import dataclasses
 import functools
 import statistics
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import command
 import numpy as np
 import torch
-import tyro
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
@@ -29,7 +31,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gnnseq.data import Palindromes
-from gnnseq.experiments import UnreadableResultError, one_thread, provenance, read_json, run_sweep, write_json
+from gnnseq.experiments import one_thread, provenance, run_sweep, write_json
 from gnnseq.fit import Run, fit, make_model
 from gnnseq.models import SequenceClassifier
 from gnnseq.plots import COLORS, save_figure, style
@@ -211,9 +213,15 @@ def draw(result: dict[str, Any]) -> Figure:
     return figure
 
 
+def figures(result: dict[str, Any], stem: Path) -> tuple[Path, Path]:
+    with style():
+        figure = draw(result)
+    return save_figure(figure, stem)
+
+
 def main(settings: Settings) -> int:
     console = Console()
-    stem = settings.results / ("quick" if settings.quick else "gradients")
+    path = settings.results / ("quick.json" if settings.quick else "gradients.json")
     if not settings.report_only:
         records = run_sweep(
             measure, settings.runs(), settings.results / "cache", settings.jobs, seconds_at_most, console=console
@@ -223,27 +231,10 @@ def main(settings: Settings) -> int:
                 record["result"][when] = {
                     name: [float(f"{norm:.4g}") for norm in norms] for name, norms in record["result"][when].items()
                 }
-        write_json(
-            stem.with_suffix(".json"),
-            {"experiment": "gradients", "provenance": provenance(), "runs": records},
-            indent=None,
-        )
-    if not stem.with_suffix(".json").exists():
-        raise FileNotFoundError(f"{stem}.json does not exist; run the command without --report-only first")
-    result = read_json(stem.with_suffix(".json"))
-    print_report(result, console)
-    with style():
-        figure = draw(result)
-    for path in save_figure(figure, stem):
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        write_json(path, {"experiment": "gradients", "provenance": provenance(), "runs": records}, indent=None)
+    command.report(path, print_report, figures, console)
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff,))))
-    except (UnreadableResultError, FileNotFoundError, ValueError) as error:
-        sys.exit(f"gradients.py: {error}")
-    except KeyboardInterrupt:
-        print("\ninterrupted; finished runs are kept and the same command continues", file=sys.stderr)
-        sys.exit(130)
+    command.run(main, Settings)

@@ -15,13 +15,12 @@ statement checked holds; 1: one does not; 2: an argument or a file is wrong; 130
 
 import dataclasses
 import functools
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import command
 import palindrome
-import tyro
 from optimizers_figures import figures
 from optimizers_report import best_rates, checks, print_report
 from optimizers_runs import ARRIVED, PLANS, VALIDATION_SEED, Plan, descents, slip
@@ -29,7 +28,7 @@ from palindrome_report import compact
 from quadratic import measure
 from rich.console import Console
 
-from gnnseq.experiments import UnreadableResultError, provenance, read_json, run_sweep, write_json
+from gnnseq.experiments import provenance, run_sweep, write_json
 from gnnseq.fit import OPTIMIZERS, Run, fit
 
 
@@ -86,22 +85,9 @@ def main(settings: Settings) -> int:
     path = settings.results / f"{settings.name}.json"
     if not settings.report_only:
         write_json(path, measure_all(PLANS[settings.name], settings, console), indent=None)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
-    result = read_json(path)
-    print_report(result, console)
-    for figure in figures(result, settings.results / settings.name):
-        console.print(f"wrote {figure}", highlight=False, soft_wrap=True)
-    console.print(f"from  {path}", highlight=False, soft_wrap=True)
+    result = command.report(path, print_report, figures, console)
     return 0 if all(holds for _, holds in checks(result)) else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff,))))
-    except (UnreadableResultError, FileNotFoundError, ValueError) as error:
-        print(f"optimizers.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\ninterrupted; finished runs are kept and the same command continues", file=sys.stderr)
-        sys.exit(130)
+    command.run(main, Settings)

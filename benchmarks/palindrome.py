@@ -8,22 +8,22 @@ An L-digit palindrome's first L-1 digits are given and the last is asked. It equ
 others, so 10 % is chance and everything above is memory over L-2 steps, or reach over L-1 hops.
 
 Ctrl-C is safe: finished runs are kept and the same command continues. On a Ray or Dask cluster, name joblib's backend:
-`--backend ray`. Exit code 0: all runs finished and every statement checked holds; 1: one does not; 130: interrupted.
+`--backend ray`. Exit code 0: all runs finished and every statement checked holds; 1: one does not; 2: an argument or
+a file is wrong; 130: interrupted.
 """
 
 import dataclasses
 import functools
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import command
 import joblib
-import tyro
 from palindrome_report import checks, compact, figures, print_report
 from rich.console import Console
 
-from gnnseq.experiments import UnreadableResultError, one_thread, provenance, read_json, run_sweep, write_json
+from gnnseq.experiments import one_thread, provenance, run_sweep, write_json
 from gnnseq.fit import Optimizer, Run, fit
 
 ROOT = Path(__file__).resolve().parent
@@ -199,21 +199,9 @@ def main(settings: Settings) -> int:
                 fit, study.runs(), settings.results / "cache", settings.jobs, seconds_at_most, console=console
             )
         write_json(path, compact(settings.study_name, study.title, records, provenance()), indent=None)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
-    result = read_json(path)
-    print_report(result, console)
-    for figure in figures(result, settings.results / settings.name):
-        console.print(f"wrote {figure}", highlight=False, soft_wrap=True)
-    console.print(f"from  {path}", highlight=False, soft_wrap=True)
+    result = command.report(path, print_report, figures, console)
     return 0 if all(holds for _, holds in checks(result)) else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone))))
-    except (UnreadableResultError, FileNotFoundError, ValueError) as error:
-        sys.exit(f"palindrome.py: {error}")
-    except KeyboardInterrupt:
-        print("\ninterrupted; finished runs are kept and the same command continues", file=sys.stderr)
-        sys.exit(130)
+    command.run(main, Settings)

@@ -10,20 +10,20 @@
 5. What a recurrence and a convolution reach together, in three orders: pairs of (node, step).
 
 Reach is measured by derivatives and NaN traces, never read off the structure. Exit code 0: every pair of parts 1 to 3
-and 5 is as networkx has it, and proven; 1: one is not, and the table names it; 2: the input could not be read.
+and 5 is as networkx has it, and proven; 1: one is not, and the table names it; 2: an argument or a file is wrong;
+130: interrupted.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import command
 import networkx as nx
 import numpy as np
 import torch
 import torch_geometric.nn as pyg
-import tyro
 from receptive_field_report import figures, holds, print_report
 from rich.console import Console
 from rich.progress import Progress
@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import get_num_hops
 
 from gnnseq import receptive_field, synchronous, topological
-from gnnseq.experiments import UnreadableResultError, one_thread, provenance, read_json, write_json
+from gnnseq.experiments import one_thread, provenance, write_json
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, TemporalGCN
 
@@ -398,19 +398,9 @@ def main(settings: Settings) -> int:
         with one_thread():  # more gain nothing on tensors this small
             found = measure(settings, console)
         write_json(path, {"experiment": "receptive_field", "provenance": provenance(), **found})
-    result = read_json(path)
-    print_report(result, console)
-    for figure in figures(result, settings.results / settings.name):
-        console.print(f"wrote {figure}", highlight=False, soft_wrap=True)
-    console.print(f"from  {path}", highlight=False, soft_wrap=True)
+    result = command.report(path, print_report, figures, console)
     return 0 if holds(result) else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff,))))
-    except (UnreadableResultError, FileNotFoundError, ValueError) as error:
-        print(f"receptive_field.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    command.run(main, Settings)

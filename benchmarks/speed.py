@@ -8,7 +8,8 @@
 
 Before anything is timed, ours and each peer must give the same output and gradients. Then all run in turns in one
 process, so that what slows the machine slows everybody, and the ratio is the median of the rounds' ratios. Peers that
-are not installed are named. Exit code 0: measured; 2: a peer's numbers differ from ours, or an argument is wrong.
+are not installed are named. Exit code 0: measured; 2: a peer's numbers differ from ours, or an argument or a
+file is wrong; 130: interrupted.
 """
 
 import json
@@ -23,8 +24,8 @@ from typing import Any, Literal
 # Read when torch is imported: otherwise its profiler says whenever it starts and stops.
 os.environ.setdefault("KINETO_LOG_LEVEL", "6")
 
+import command
 import torch
-import tyro
 from rich.console import Console
 from rich.progress import Progress
 from speed_autocast import measure_autocast
@@ -33,7 +34,7 @@ from speed_report import figures, print_report
 from speed_scaling import WIDTH, measure_growth, points
 from speed_works import WORKS
 
-from gnnseq.experiments import UnreadableResultError, provenance, read_json, write_json
+from gnnseq.experiments import provenance, write_json
 
 
 @dataclass(frozen=True)
@@ -131,24 +132,12 @@ def main(settings: Settings) -> int:
     path = settings.results / f"{settings.name}.json"
     if not settings.report_only:
         write_json(path, measure_all(settings, Console(stderr=True)), indent=None)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
-    result = read_json(path)
     if settings.json:
-        print(json.dumps(result))
-        return 0
-    print_report(result, console)
-    for file in figures(result, settings.results / settings.name):
-        console.print(f"wrote {file}", highlight=False, soft_wrap=True)
-    console.print(f"from  {path}", highlight=False, soft_wrap=True)
+        print(json.dumps(command.read_result(path)))
+    else:
+        command.report(path, print_report, figures, console)
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone))))
-    except (UnreadableResultError, FileNotFoundError, ValueError) as error:
-        print(f"speed.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    command.run(main, Settings)

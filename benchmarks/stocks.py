@@ -17,19 +17,18 @@ statement checked holds; 1: one does not; 2: an argument or a file is wrong; 130
 
 import dataclasses
 import functools
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import tyro
+import command
 from rich.console import Console
 from stocks_models import AUTOREGRESSION, HOLD, LEAK, LEARNED, LINEAR, ORACLE, RANDOM, YESTERDAY, Training
 from stocks_report import checks, figures, print_report
 from stocks_runs import Run, Source, Synthetic, describe, digest, edges_to_draw, measure, seconds, with_means
 
 from gnnseq.data import cache
-from gnnseq.experiments import UnreadableResultError, provenance, read_json, run_sweep, write_json
+from gnnseq.experiments import provenance, run_sweep, write_json
 
 Protocol = Literal["leak-free", "rsr", "stockmixer"]
 NEIGHBOURS = 10
@@ -171,22 +170,9 @@ def main(settings: Settings) -> int:
         }
         result["data"]["drawn"] = edges_to_draw(result, runs[0], source)
         write_json(path, result, indent=None)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
-    result = read_json(path)
-    print_report(result, console)
-    for figure in figures(result, settings.stem):
-        console.print(f"wrote {figure}", highlight=False, soft_wrap=True)
-    console.print(f"from  {path}", highlight=False, soft_wrap=True)
+    result = command.report(path, print_report, figures, console)
     return 0 if all(holds for _, holds in checks(result)) else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff,))))
-    except (UnreadableResultError, FileNotFoundError, ConnectionError, ImportError, ValueError) as error:
-        print(f"stocks.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\ninterrupted; finished runs are kept and the same command continues", file=sys.stderr)
-        sys.exit(130)
+    command.run(main, Settings)

@@ -145,7 +145,6 @@ def test_what_is_wrong_is_said_in_one_line_with_exit_code_2(made, tmp_path, caps
         (["--corpus", "nowhere"], "source='nowhere': no such file or folder"),
         (["--corpus", str(tmp_path / "short.txt")], "text has 3 characters"),
         (["--steps", "0"], "steps=0; expected an integer of 1"),
-        (["--report-only", "--results", str(tmp_path)], "pydoc-fast.json does not exist; run the command without"),
         (["sample", str(tmp_path / "foreign.ckpt")], "3 bytes that are no checkpoint"),
         (["sample", checkpoint, "--prompt", "Zoë"], "--prompt: the model has not met 'Z' 'ë'; it knows"),
         (["sample", checkpoint, "--beams", "3"], "prompt is empty"),

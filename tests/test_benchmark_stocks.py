@@ -285,8 +285,7 @@ def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
         (["--prices", "nowhere"], 2, "stocks.py: nowhere: not here"),
         (["--prices", "bad.csv"], 2, "bad.csv:3: A is 'x'; expected a positive number"),
         (["--quick", "--seeds", "0"], 2, "seeds=0; expected 1 or more"),
-        (["--quick", "--report-only"], 2, "quick.json does not exist; run the command without --report-only first"),
-        (["--quick"], 130, "finished runs are kept and the same command continues"),
+        (["--quick"], 130, "the same command continues from the finished runs"),
     ],
 )
 def test_exit_codes(tmp_path, monkeypatch, capsys, arguments, code, message):
