@@ -116,3 +116,18 @@ def test_gradients_of_many_inputs_at_once(layer_type, graph):
         expected = torch.autograd.grad(loss(parameters, one), list(parameters.values()))
         for name, gradient in zip(parameters, expected, strict=True):
             torch.testing.assert_close(found[name][number], gradient, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("nodes", [4, 300])
+@LAYERS
+def test_many_cotangents_at_once(layer_type, nodes):
+    """As torch.func would take them; a sweep takes one at a time, and says so than be a thousand times slower."""
+    layer, x = layer_type(3, 16), torch.randn(nodes, 3, requires_grad=True)
+    schedule = topological(tree_graph([nodes - 1] * (nodes - 1) + [-1]).edge_index, nodes)
+    cotangents = torch.randn(2, nodes, 16)
+    h = layer(x, schedule)[0]
+    with pytest.raises(NotImplementedError, match=r"one gradient at a time: call .* torch.func.vjp"):
+        torch.autograd.grad(h, x, cotangents, is_grads_batched=True, retain_graph=True)
+    expected = torch.stack([torch.autograd.grad(h, x, each, retain_graph=True)[0] for each in cotangents])
+    (found,) = torch.func.vmap(torch.func.vjp(lambda x: layer(x, schedule)[0], x)[1])(cotangents)
+    torch.testing.assert_close(found, expected)

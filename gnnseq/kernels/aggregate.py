@@ -9,10 +9,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.func import debug_unwrap
+
+from gnnseq.kernels.native import call, has_memory, library_for
 
 __all__ = ["Adjacency", "aggregate", "along_edges"]
 
+# Numbers in tables that compiled code sums: 1 MiB of float32. Beyond, torch's fetches ahead and no call's cost matters.
+SMALL = 1 << 18
 # Edges whose two ends are held at once when weights get a gradient.
 EDGE_CHUNK = 1 << 16
 
@@ -90,9 +95,22 @@ def _sum(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
     else:
         assert adjacency.weights is not None
         ordered = adjacency.weights[0]
-    ordered = ordered.to(exact.dtype)
-    summed = torch.embedding_bag(exact.contiguous(), columns, offsets, False, 0, False, ordered, True)[0]
-    return summed.to(x.dtype)
+    ordered, exact = ordered.to(exact.dtype), exact.contiguous()
+    if exact.numel() <= SMALL and library_for(exact, exact.numel()) is not None and _is_bare(exact, ordered):
+        return _sum_compiled(exact, ordered, offsets, columns).to(x.dtype)
+    return torch.embedding_bag(exact, columns, offsets, False, 0, False, ordered, True)[0].to(x.dtype)
+
+
+def _is_bare(*tensors: Tensor) -> bool:
+    """Whether their numbers are all that there is to them: no batch, no tangent."""
+    return all(has_memory(tensor) and forward_ad.unpack_dual(tensor).tangent is None for tensor in tensors)
+
+
+def _sum_compiled(x: Tensor, weight: Tensor, offsets: Tensor, columns: Tensor) -> Tensor:
+    summed = x.new_empty(offsets.numel() - 1, x.size(1))
+    sizes = len(summed), *x.shape, columns.numel(), columns.dtype == torch.int64
+    call("sum_rows", *sizes, offsets[:-1], offsets[1:], columns, weight.contiguous(), x, summed)
+    return summed
 
 
 class _Aggregate(torch.autograd.Function):

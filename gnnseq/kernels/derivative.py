@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from gnnseq.kernels.inputs import input_term
+from gnnseq.kernels.native import has_memory
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
     from gnnseq.layers.recurrent import Recurrent
 
-__all__ = ["differentiably"]
+__all__ = ["differentiably", "refuse_batch"]
 
 
 def differentiably(
@@ -35,3 +36,12 @@ def differentiably(
     wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
     found = iter(torch.autograd.grad(states, wanted, grad, create_graph=True, allow_unused=True))
     return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]
+
+
+def refuse_batch(*grads: Tensor) -> None:
+    """Raises NotImplementedError where gradients are those of a batch, which a sweep could only take step by step."""
+    if not all(has_memory(grad) for grad in grads):
+        raise NotImplementedError(
+            "is_grads_batched is True, or torch.vmap is over a gradient of a sweep; expected one gradient at a time: "
+            "call torch.autograd.grad for each, or torch.func.vjp, whose result torch.vmap can take"
+        )

@@ -8,11 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
-from torch.func import debug_unwrap
 
-from gnnseq.kernels.native import call, is_plain, library_for
+from gnnseq.kernels.native import call, has_memory, is_plain, library_for
 from gnnseq.kernels.select import is_traced
 
 __all__ = ["feature_product"]
@@ -21,6 +19,8 @@ __all__ = ["feature_product"]
 LIMIT = 20
 # Numbers of dense features for one that :func:`library_for` asks for: an estimate of what is worth listing.
 DENSE = 16
+# Numbers in rows that `spread_rows` writes: whole registers of any processor.
+LANES = 16
 
 
 class _Rows(NamedTuple):
@@ -69,18 +69,18 @@ def feature_product(x: Tensor, weight: Tensor) -> Tensor | None:
 
 def _find(x: Tensor) -> _Rows | None:
     """Goes through dense features once; None where too many of them are not zero."""
-    if not x.is_contiguous():
-        return None
-    begin, end = torch.empty(2, x.size(0), dtype=torch.int64).unbind()
     room = x.numel() // LIMIT
-    columns, values = torch.empty(room, dtype=torch.int64), torch.empty(room)
+    if not x.is_contiguous() or room >= 2**31:
+        return None
+    begin, end = torch.empty(2, x.size(0), dtype=torch.int32).unbind()
+    columns, values = torch.empty(room, dtype=torch.int32), torch.empty(room)
     sparse = call("find_nonzero", *x.shape, x, LIMIT, begin, end, columns, values)
     return _Rows(begin, end, columns, values, x) if sparse else None
 
 
 def _listed(x: Tensor) -> _Rows | None:
     if x.layout == torch.sparse_csr:
-        offsets, columns, values = x.crow_indices().long().contiguous(), x.col_indices(), x.values()
+        offsets, columns, values = x.crow_indices().contiguous(), x.col_indices(), x.values()
     elif x.layout == torch.sparse_coo:
         x = x.coalesce()
         row, columns = x.indices()
@@ -90,7 +90,7 @@ def _listed(x: Tensor) -> _Rows | None:
             raise ValueError(f"x is sparse and lists row {wrong}; expected 0 to {x.size(0) - 1}")
     else:
         return None
-    return _Rows(offsets[:-1], offsets[1:], columns.long().contiguous(), values.contiguous(), None)
+    return _Rows(offsets[:-1], offsets[1:], columns.contiguous(), values.contiguous(), None)
 
 
 def _is_finite(tensor: Tensor) -> bool:
@@ -102,32 +102,33 @@ class _FeatureProduct(torch.autograd.Function):
     def forward(
         ctx: Any, weight: Tensor, begin: Tensor, end: Tensor, columns: Tensor, values: Tensor, dense: Tensor | None
     ) -> Tensor:
-        channels, features = weight.shape
-        out = weight.new_empty(begin.numel(), channels)
-        sizes, listed = (begin.numel(), features, channels), (begin, end, columns, values)
-        if not call("features_forward", *sizes, values.numel(), *listed, weight.t().contiguous(), out):
+        (channels, features), nodes = weight.shape, begin.numel()
+        lists, wide = (begin, end, columns, values), columns.dtype == torch.int64
+        weight_t, out = weight.new_empty(features, channels), weight.new_empty(nodes, channels)
+        call("transpose", features, channels, weight.contiguous(), weight_t)
+        if not call("sum_rows", nodes, features, channels, values.numel(), wide, *lists, weight_t, out):
             outside = columns[(columns < 0) | (columns >= features)]
             wrong = (
                 f"column {int(outside[0])}; expected 0 to {features - 1}" if outside.numel() else "rows out of order"
             )
             raise ValueError(f"x is sparse and lists {wrong}")
-        ctx.sizes = sizes
-        ctx.save_for_backward(*listed, dense)
+        ctx.shape = weight.shape
+        ctx.save_for_backward(*lists, dense)
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        *listed, dense = ctx.saved_tensors
-        nodes, features, channels = ctx.sizes
-        batched = is_legacy_batchedtensor(grad) or debug_unwrap(grad) is not grad  # of is_grads_batched, or of vmap
-        watched = batched or torch.is_grad_enabled()
+        begin, end, columns, values, dense = ctx.saved_tensors
+        (channels, features), nodes = ctx.shape, begin.numel()
+        watched = torch.is_grad_enabled() or not has_memory(grad)
         if watched or (dense is not None and not _is_finite(grad)):
             if dense is None:
-                begin, end, columns, values = listed
                 row = torch.repeat_interleave(torch.arange(nodes), end - begin)
                 dense = values.new_zeros(nodes, features).index_put((row, columns), values, accumulate=True)
             with torch.autocast("cpu", enabled=False):
                 return grad.t() @ dense, None, None, None, None, None
-        d_weight_t = grad.new_empty(features, channels)
-        call("features_backward", nodes, features, channels, *listed, grad.contiguous(), d_weight_t)
-        return d_weight_t.t(), None, None, None, None, None
+        lanes = -(-channels // LANES) * LANES
+        lists, wide = (begin, end, columns, values), columns.dtype == torch.int64
+        d_table, d_weight = grad.new_empty(features, lanes), grad.new_empty(channels, features)
+        call("spread_rows", nodes, features, channels, lanes, wide, *lists, grad.contiguous(), d_table, d_weight)
+        return d_weight, None, None, None, None, None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.derivative import differentiably
+from gnnseq.kernels.derivative import differentiably, refuse_batch
 from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
 from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
@@ -89,6 +89,7 @@ class _Sweep(torch.autograd.Function):
         kept: Any = saved[7:]
         if torch.is_grad_enabled():
             return None, None, *differentiably(ctx.layer, ctx.schedule, inputs, grad)
+        refuse_batch(grad)
         x, entering, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs
         assert isinstance(x, Tensor)
         assert isinstance(weight_ih, Tensor)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from gnnseq.kernels.derivative import differentiably
+from gnnseq.kernels.derivative import differentiably, refuse_batch
 from gnnseq.kernels.inputs import add_input_kernel_gradient, input_term, split_bias
 from gnnseq.kernels.native import gemm, library, library_for
 from gnnseq.kernels.precision import outside_autocast
@@ -142,6 +142,7 @@ class _FusedPath(torch.autograd.Function):
             inputs = (x, entering, None, *inputs[2:])
             d_x, d_entering, _, *d_weights = differentiably(ctx.layer, schedule, inputs, d_states)
             return None, None, d_x, d_entering, *d_weights
+        refuse_batch(d_h, flow)
         is_gru = ctx.layer.kind == "gru"  # whose sums are n's inner one, r, z and n: a side each for what is read and x
         kernel = weight_hh.roll(hidden, 0) if is_gru else weight_hh.contiguous()
         first = _enter(entering, h, schedule, rule)

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-__all__ = ["bound", "call", "gemm", "is_plain", "library", "library_for", "native"]
+__all__ = ["bound", "call", "gemm", "has_memory", "is_plain", "library", "library_for", "native"]
 
 # No -ffast-math: some compilers then link code that changes how the whole process rounds. NaN and infinity are kept.
 FLAGS = ["-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
@@ -101,6 +101,15 @@ def gemm() -> ctypes.c_void_p | None:
     a, b, c = ((number, ctypes.byref(two)) for number in numbers)
     found(b"N", b"N", *sizes, ctypes.byref(one), *a, *b, ctypes.byref(one), *c)
     return ctypes.cast(found, ctypes.c_void_p) if list(numbers[2]) == [24.0, 35.0, 32.0, 47.0] else None
+
+
+def has_memory(tensor: Tensor) -> bool:
+    """Whether it has numbers of its own, as a gradient under torch.vmap or is_grads_batched has not."""
+    try:
+        tensor.data_ptr()
+    except RuntimeError:
+        return False
+    return True
 
 
 def is_plain(tensor: Tensor) -> bool:

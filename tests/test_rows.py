@@ -1,4 +1,4 @@
-"""Products with mostly-zero features are the dense products, whatever is in them.
+"""Compiled sums of rows are the dense products, whatever is in them: over mostly-zero features and over neighbours.
 
 N nodes, F features, H output channels.
 """
@@ -7,8 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.autograd import forward_ad
 
 from gnnseq.graphs import path_graph
+from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels import native as module
 from gnnseq.kernels.features import feature_product
 from gnnseq.kernels.native import library
@@ -151,3 +153,46 @@ def test_hooks_on_the_linear_map_still_run():
     layer.lin.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
     layer(sparse_features(50, 300, 0.01), path_graph(50).edge_index)
     assert seen == [(50, 4)]
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 200), st.integers(1, 150), st.integers(0, 1000))
+def test_neighbours_are_summed_as_by_a_dense_matrix(targets, sources, edges, channels, seed):
+    torch.manual_seed(seed)
+    source, target = torch.randint(sources, (edges,)), torch.randint(targets, (edges,))
+    x, weight = torch.randn(sources, channels, requires_grad=True), torch.randn(edges, requires_grad=True)
+    adjacency = Adjacency.of(torch.stack([source, target]), targets, sources)
+    dense = torch.zeros(targets, sources).index_put((target, source), weight, accumulate=True)
+    found, expected, cotangent = aggregate(x, weight, adjacency), dense @ x, torch.randn(targets, channels)
+    torch.testing.assert_close(found, expected, **CLOSE)
+    for d_found, d_expected in zip(
+        *(torch.autograd.grad(h, (x, weight), cotangent) for h in (found, expected)), strict=True
+    ):
+        torch.testing.assert_close(d_found, d_expected, **CLOSE)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_no_number_of_threads_changes_a_sum_over_neighbours(threads):
+    before = torch.get_num_threads()
+    try:
+        torch.manual_seed(0)
+        adjacency = Adjacency.of(torch.randint(900, (2, 5000)), 900).weighted(torch.randn(5000))
+        x = torch.randn(900, 33)
+        torch.set_num_threads(1)
+        alone = aggregate(x, None, adjacency)
+        torch.set_num_threads(threads)
+        assert torch.equal(aggregate(x, None, adjacency), alone)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_sum_over_neighbours_loses_no_tangent_and_no_batch():
+    layer, x = GCN(40, 40), torch.randn(200, 40)
+    edge_index = path_graph(200, undirected=True).edge_index
+    with torch.no_grad(), forward_ad.dual_level(), pytest.raises(NotImplementedError, match="forward"):
+        layer(forward_ad.make_dual(x, torch.randn_like(x)), edge_index)
+    out = layer(x.requires_grad_(), edge_index)
+    cotangents = torch.randn(3, *out.shape)
+    at_once = torch.autograd.grad(out, x, cotangents, is_grads_batched=True, retain_graph=True)[0]
+    singly = [torch.autograd.grad(out, x, each, retain_graph=True)[0] for each in cotangents]
+    torch.testing.assert_close(at_once, torch.stack(singly))
