@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from torch.autograd import forward_ad
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from gnnseq import synchronous, topological
 from gnnseq.graphs import tree_graph
 from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph
+from gnnseq.schedule import packed_paths
 
 GRAPHS = {
     "tree": tree_graph([2, 2, 3, -1]).edge_index,
@@ -131,3 +134,21 @@ def test_many_cotangents_at_once(layer_type, nodes):
     expected = torch.stack([torch.autograd.grad(h, x, each, retain_graph=True)[0] for each in cotangents])
     (found,) = torch.func.vmap(torch.func.vjp(lambda x: layer(x, schedule)[0], x)[1])(cotangents)
     torch.testing.assert_close(found, expected)
+
+
+@LAYERS
+def test_paths_that_a_transform_looks_at(layer_type):
+    """Wherever it is wrapped: around the input, a head's weight, a tangent, or all operations as make_fx is."""
+    layer, schedule = layer_type(3, 16).double(), packed_paths([200, 100])
+    x, tangent = torch.randn(2, 300, 3).double().unbind()
+
+    def h(x):
+        return layer(x, schedule)[0]
+
+    expected = torch.autograd.functional.jvp(h, x, tangent)[1]
+    torch.testing.assert_close(torch.func.jvp(h, (x,), (tangent,))[1], expected)
+    with forward_ad.dual_level():
+        torch.testing.assert_close(forward_ad.unpack_dual(h(forward_ad.make_dual(x, tangent))).tangent, expected)
+    torch.testing.assert_close(torch.func.vmap(h)(torch.stack([x, tangent])), torch.stack([h(x), h(tangent)]))
+    torch.testing.assert_close(torch.func.grad(lambda w: (w * h(x)).sum())(torch.ones(()).double()), h(x).sum())
+    torch.testing.assert_close(make_fx(h)(x)(tangent), h(tangent))

@@ -196,3 +196,21 @@ def test_a_sum_over_neighbours_loses_no_tangent_and_no_batch():
     at_once = torch.autograd.grad(out, x, cotangents, is_grads_batched=True, retain_graph=True)[0]
     singly = [torch.autograd.grad(out, x, each, retain_graph=True)[0] for each in cotangents]
     torch.testing.assert_close(at_once, torch.stack(singly))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_torch_may_make_new_tensors_elsewhere(form):
+    x, weight = sparse_features(40, 60), torch.randn(7, 60, requires_grad=True)
+    with torch.device("meta"):
+        (found,) = torch.autograd.grad(feature_product(FORMS[form](x), weight).sum(), weight, create_graph=True)
+    torch.testing.assert_close(found, x.sum(0).expand(7, 60))
+
+
+def test_negative_views():
+    x = sparse_features(40, 60).to(torch.complex64).mul(1j).conj().imag
+    assert x.is_neg()
+    layer, edge_index = GCN(60, 7), path_graph(40, undirected=True).edge_index
+    torch.testing.assert_close(layer(x, edge_index), layer(x.resolve_neg(), edge_index))
+    weight, cotangent = torch.randn(7, 60, requires_grad=True), torch.randn(40, 7, dtype=torch.complex64).conj().imag
+    (found,) = torch.autograd.grad(feature_product(x.resolve_neg(), weight), weight, cotangent)
+    torch.testing.assert_close(found, cotangent.resolve_neg().t() @ x)

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.func import debug_unwrap
 
-from gnnseq.kernels.native import call, has_memory, library_for
+from gnnseq.kernels.native import call, library_for
+from gnnseq.kernels.tracing import has_memory, is_traced
 
 __all__ = ["Adjacency", "aggregate", "along_edges"]
 
@@ -96,14 +96,10 @@ def _sum(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
         assert adjacency.weights is not None
         ordered = adjacency.weights[0]
     ordered, exact = ordered.to(exact.dtype), exact.contiguous()
-    if exact.numel() <= SMALL and library_for(exact, exact.numel()) is not None and _is_bare(exact, ordered):
+    bare = not is_traced(exact, ordered) and has_memory(exact) and has_memory(ordered)
+    if bare and exact.numel() <= SMALL and library_for(exact, exact.numel()) is not None:
         return _sum_compiled(exact, ordered, offsets, columns).to(x.dtype)
     return torch.embedding_bag(exact, columns, offsets, False, 0, False, ordered, True)[0].to(x.dtype)
-
-
-def _is_bare(*tensors: Tensor) -> bool:
-    """Whether their numbers are all that there is to them: no batch, no tangent."""
-    return all(has_memory(tensor) and forward_ad.unpack_dual(tensor).tangent is None for tensor in tensors)
 
 
 def _sum_compiled(x: Tensor, weight: Tensor, offsets: Tensor, columns: Tensor) -> Tensor:

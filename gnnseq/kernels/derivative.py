@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gnnseq.kernels.inputs import input_term
-from gnnseq.kernels.native import has_memory
+from gnnseq.kernels.tracing import has_memory
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:

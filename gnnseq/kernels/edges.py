@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import debug_unwrap
 
 from gnnseq.kernels.aggregate import Adjacency, aggregate, along_edges
+from gnnseq.kernels.tracing import is_traced
 
 __all__ = ["edge_products"]
 
@@ -27,7 +27,7 @@ def edge_products(x: Tensor, y: Tensor, adjacency: Adjacency) -> Tensor:
     Returns:
         A number for each edge. [E]
     """
-    if any(debug_unwrap(tensor) is not tensor for tensor in (x, y)):  # a transform of torch.func
+    if is_traced(x, y):
         return along_edges(x, y, adjacency)
     products: Tensor = _EdgeProducts.apply(x, y, adjacency)
     return products

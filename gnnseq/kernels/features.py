@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
-from gnnseq.kernels.native import call, has_memory, is_plain, library_for
-from gnnseq.kernels.select import is_traced
+from gnnseq.kernels.native import call, is_plain, library_for
+from gnnseq.kernels.tracing import has_memory, is_traced
 
 __all__ = ["feature_product"]
 
@@ -58,8 +57,6 @@ def feature_product(x: Tensor, weight: Tensor) -> Tensor | None:
         return None
     if x.requires_grad and torch.is_grad_enabled():
         return None
-    if any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in (x, weight)):
-        return None
     rows = _find(x) if x.layout == torch.strided else _listed(x)
     if rows is None or (rows.dense is not None and not _is_finite(weight)):
         return None
@@ -72,8 +69,8 @@ def _find(x: Tensor) -> _Rows | None:
     room = x.numel() // LIMIT
     if not x.is_contiguous() or room >= 2**31:
         return None
-    begin, end = torch.empty(2, x.size(0), dtype=torch.int32).unbind()
-    columns, values = torch.empty(room, dtype=torch.int32), torch.empty(room)
+    begin, end = x.new_empty(2, x.size(0), dtype=torch.int32).unbind()
+    columns, values = x.new_empty(room, dtype=torch.int32), x.new_empty(room)
     sparse = call("find_nonzero", *x.shape, x, LIMIT, begin, end, columns, values)
     return _Rows(begin, end, columns, values, x) if sparse else None
 
@@ -84,13 +81,17 @@ def _listed(x: Tensor) -> _Rows | None:
     elif x.layout == torch.sparse_coo:
         x = x.coalesce()
         row, columns = x.indices()
-        offsets, values = torch.searchsorted(row.contiguous(), torch.arange(x.size(0) + 1)), x.values()
+        offsets, values = torch.searchsorted(row.contiguous(), _count(x.size(0) + 1)), x.values()
         if offsets[0] != 0 or offsets[-1] != row.numel():
             wrong = int(row[-1 if offsets[0] == 0 else 0])
             raise ValueError(f"x is sparse and lists row {wrong}; expected 0 to {x.size(0) - 1}")
     else:
         return None
     return _Rows(offsets[:-1], offsets[1:], columns.contiguous(), values.contiguous(), None)
+
+
+def _count(size: int) -> Tensor:
+    return torch.arange(size, device="cpu")  # whatever device is torch's default
 
 
 def _is_finite(tensor: Tensor) -> bool:
@@ -123,12 +124,13 @@ class _FeatureProduct(torch.autograd.Function):
         watched = torch.is_grad_enabled() or not has_memory(grad)
         if watched or (dense is not None and not _is_finite(grad)):
             if dense is None:
-                row = torch.repeat_interleave(torch.arange(nodes), end - begin)
+                row = torch.repeat_interleave(_count(nodes), end - begin)
                 dense = values.new_zeros(nodes, features).index_put((row, columns), values, accumulate=True)
             with torch.autocast("cpu", enabled=False):
                 return grad.t() @ dense, None, None, None, None, None
         lanes = -(-channels // LANES) * LANES
         lists, wide = (begin, end, columns, values), columns.dtype == torch.int64
         d_table, d_weight = grad.new_empty(features, lanes), grad.new_empty(channels, features)
-        call("spread_rows", nodes, features, channels, lanes, wide, *lists, grad.contiguous(), d_table, d_weight)
+        grad = grad.resolve_neg().contiguous()
+        call("spread_rows", nodes, features, channels, lanes, wide, *lists, grad, d_table, d_weight)
         return d_weight, None, None, None, None, None

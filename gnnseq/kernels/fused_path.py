@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gnnseq.kernels.derivative import differentiably, refuse_batch
-from gnnseq.kernels.inputs import add_input_kernel_gradient, input_term, split_bias
-from gnnseq.kernels.native import gemm, library, library_for
+from gnnseq.kernels.inputs import add_input_kernel_gradient, input_term, is_index, split_bias
+from gnnseq.kernels.native import gemm, is_plain, library, library_for
 from gnnseq.kernels.precision import outside_autocast
 from gnnseq.schedule import Schedule
 
@@ -35,7 +35,7 @@ class Sweep(ctypes.Structure):
 
     _fields_ = (
         ("multiply", ctypes.c_void_p),
-        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "hidden", "reads")),
+        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "H", "reads_first")),
         *((name, ctypes.c_void_p) for name in ("offsets", "kernel", "bias", "first", "scratch", "gates")),
         *((name, ctypes.c_void_p) for name in ("h", "c", "tanh_c", "inner", "d_h", "flow", "d_sums")),
     )
@@ -69,9 +69,11 @@ RULES = {
 
 def can_fuse(layer: "Recurrent", x: Tensor, initial: Tensor | None, weights: "CellWeights") -> bool:
     """Whether there is compiled code for these tensors, worth a compiler's run."""
-    given = [tensor for tensor in (x, initial, *weights) if tensor is not None]
-    plain = all(type(tensor) in (Tensor, nn.Parameter) for tensor in given)
-    return plain and library_for(weights.weight_hh, x.size(0) * layer.state_channels) is not None and gemm() is not None
+    given = [tensor for tensor in (x, initial, *weights) if tensor is not None and not is_index(tensor)]
+    hidden, width = layer.hidden_channels, RULES[layer.kind].gates * layer.hidden_channels
+    fits = weights.weight_hh.shape == (width, hidden) and weights.weight_ih.size(0) == width
+    compiled = library_for(weights.weight_hh, x.size(0) * layer.state_channels) is not None and gemm() is not None
+    return compiled and fits and all(is_plain(tensor) for tensor in given)
 
 
 def fused_path_sweep(
@@ -104,7 +106,7 @@ class _FusedPath(torch.autograd.Function):
         rule, hidden = RULES[layer.kind], weight_hh.size(1)
         bias, inner_bias = split_bias(layer.kind, bias_ih, bias_hh, weight_hh)
         gates = input_term(x, weight_ih, bias)
-        offsets = torch.tensor(schedule.node_offsets)
+        offsets = torch.tensor(schedule.node_offsets, device="cpu")  # whatever device is torch's default
         kept = [gates] if rule.gates == 1 else [gates.new_empty(gates.size(0), hidden) for _ in rule.kept]
         _run(
             f"{layer.kind}_paths",
@@ -129,10 +131,10 @@ class _FusedPath(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors  # once: torch's checkpoint computes them at this word
         x, entering, weight_ih, weight_hh, bias_ih, _ = inputs = saved[:6]
-        gates, *kept = saved[6:]
+        gates, *kept = (tensor.contiguous() for tensor in saved[6:])  # hooks on saved tensors may lay them out anew
         schedule: Schedule = ctx.schedule
         rule, hidden, h = RULES[ctx.layer.kind], weight_hh.size(1), kept[0]
-        d_h = torch.zeros_like(h) if grads[0] is None else grads[0].contiguous()
+        d_h = torch.zeros_like(h) if grads[0] is None else grads[0].resolve_neg().contiguous()
         paths = schedule.step_sizes[0]
         flow = torch.stack([h.new_zeros(paths, hidden) if grad is None else grad for grad in grads[1:]])
         if torch.is_grad_enabled():
@@ -203,8 +205,8 @@ def _run(name: str, steps: range, hidden: int, reads: bool, **tensors: Tensor | 
         threads=torch.get_num_threads(),
         begin=steps.start,
         end=steps.stop,
-        reads=reads,
-        hidden=hidden,
+        reads_first=reads,
+        H=hidden,
         **{name: tensor.data_ptr() for name, tensor in tensors.items() if tensor is not None},
     )
     getattr(library(), name)(ctypes.byref(sweep))

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import debug_unwrap
 
 from gnnseq.kernels.aggregate import Adjacency
+from gnnseq.kernels.tracing import is_traced, is_transformed
 
 __all__ = ["GatedEdges", "gated_aggregate"]
 
@@ -72,15 +72,10 @@ def gated_aggregate(a: Tensor, b: Tensor, c: Tensor, weight: Tensor | None, edge
         A row for each target. [N, H]
     """
     empty = len(edges.target) == 0 or a.size(1) == 0
-    if torch.compiler.is_compiling() or _is_wrapped(a, b, c, weight) or empty:
+    if is_traced(*(tensor for tensor in (a, b, c, weight) if tensor is not None)) or empty:
         return _plainly(a, b, c, weight, edges)
     summed: Tensor = _GatedAggregate.apply(a, b, c, weight, edges)
     return summed
-
-
-def _is_wrapped(*tensors: Tensor | None) -> bool:
-    """Whether a transform of torch.func is at work."""
-    return any(debug_unwrap(tensor) is not tensor for tensor in tensors if tensor is not None)
 
 
 def _plainly(a: Tensor, b: Tensor, c: Tensor, weight: Tensor | None, edges: GatedEdges) -> Tensor:
@@ -116,7 +111,7 @@ class _GatedAggregate(torch.autograd.Function):
         inputs = ctx.saved_tensors
         a, b, c, weight = inputs
         edges: GatedEdges = ctx.edges
-        if torch.is_grad_enabled() or _is_wrapped(grad):
+        if torch.is_grad_enabled() or is_transformed(grad):
             return *_differentiably(inputs, edges, grad), None
         in_weight, out_weight = edges.weights(weight, a)
         one, (incoming, _, listed), outgoing = edges.every[0], edges.adjacency.by_target, edges.adjacency.by_source[0]

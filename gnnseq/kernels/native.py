@@ -15,14 +15,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["bound", "call", "gemm", "has_memory", "is_plain", "library", "library_for", "native"]
+__all__ = ["bound", "call", "gemm", "is_plain", "library", "library_for", "native"]
 
 # No -ffast-math: some compilers then link code that changes how the whole process rounds. NaN and infinity are kept.
 FLAGS = ["-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
@@ -103,18 +102,10 @@ def gemm() -> ctypes.c_void_p | None:
     return ctypes.cast(found, ctypes.c_void_p) if list(numbers[2]) == [24.0, 35.0, 32.0, 47.0] else None
 
 
-def has_memory(tensor: Tensor) -> bool:
-    """Whether it has numbers of its own, as a gradient under torch.vmap or is_grads_batched has not."""
-    try:
-        tensor.data_ptr()
-    except RuntimeError:
-        return False
-    return True
-
-
 def is_plain(tensor: Tensor) -> bool:
-    """Whether it is of the kind that compiled functions take: of float32, on a CPU, and of no class of its own."""
-    return type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.dtype == torch.float32
+    """Whether it is of the kind that compiled functions take: float32 numbers as they lie in a CPU's memory."""
+    known = type(tensor) in (Tensor, nn.Parameter) and not tensor.is_neg()
+    return known and tensor.device.type == "cpu" and tensor.dtype == torch.float32
 
 
 @cache
@@ -138,21 +129,23 @@ def _kept_or_compiled(compiler: list[str]) -> ctypes.CDLL | None:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             compiled = _compile(compiler, Path(temporary))
             return None if compiled is None else ctypes.CDLL(str(compiled))  # stays loaded when its file is gone
-    kept = folder / f"cells-{_key(compiler)}.so"
-    with suppress(OSError):
-        return ctypes.CDLL(str(kept))
+    name = f"cells-{_key(compiler)}"
+    for kept in folder.glob(f"{name}-*.so"):
+        if kept.stem == f"{name}-{_digest(kept.read_bytes())}":  # one that a full disk cut off would end the process
+            return ctypes.CDLL(str(kept))
+        kept.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as temporary:
         compiled = _compile(compiler, Path(temporary))
         if compiled is None:
             return None
-        compiled.replace(kept)  # whole or not at all, whoever else compiles
-    return ctypes.CDLL(str(kept))
+        # Whole or not at all, whoever else compiles.
+        return ctypes.CDLL(str(compiled.replace(folder / f"{name}-{_digest(compiled.read_bytes())}.so")))
 
 
 def _cache() -> Path | None:
     """The folder of the user's cache; None where nobody else must be able to write, but might."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "gnnseq"
     try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "gnnseq"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
     except (OSError, RuntimeError):
@@ -170,7 +163,11 @@ def _key(compiler: list[str]) -> str:
         repr((compiler, FLAGS, CHOICES, torch.__version__)).encode(),
         macros,
     ]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    return _digest(b"\0".join(parts))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _compile(compiler: list[str], folder: Path) -> Path | None:

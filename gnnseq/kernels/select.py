@@ -4,23 +4,18 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.func import debug_unwrap
 
 from gnnseq.kernels.frontier import frontier_sweep
 from gnnseq.kernels.fused_path import can_fuse, fused_path_sweep
 from gnnseq.kernels.inputs import is_index
 from gnnseq.kernels.path import path_sweep
+from gnnseq.kernels.tracing import is_transformed
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
     from gnnseq.layers.recurrent import CellWeights, Recurrent
 
-__all__ = ["is_traced", "sweep"]
-
-
-def is_traced(*tensors: Tensor) -> bool:
-    """Whether torch.compile, torch.export or a transform of torch.func looks on: no number may then be read."""
-    return torch.compiler.is_compiling() or any(debug_unwrap(tensor) is not tensor for tensor in tensors)
+__all__ = ["sweep"]
 
 
 def sweep(
@@ -29,7 +24,8 @@ def sweep(
     """Sweeps a topological schedule by the kernel that wins at its shape.
 
     Unweighted paths go in compiled code, in dense blocks of time or frontier by frontier; trees, DAGs and weighted
-    paths frontier by frontier, and step by step under torch.compile, torch.export and the transforms of torch.func.
+    paths frontier by frontier, and step by step under torch.compile and torch.export. The transforms of torch.func
+    and whatever else :func:`is_transformed` knows take the steps of all of them.
 
     Args:
         layer: Whose rule is swept.
@@ -45,7 +41,9 @@ def sweep(
         h, final = sweep(layer, x.index_select(0, schedule.order), schedule.in_order, initial, weights)
         return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
     inputs = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
-    traced = is_traced(*inputs)  # then nothing may be written into preallocated tensors
+    traced = torch.compiler.is_compiling()  # then nothing may be written into preallocated tensors
+    if not traced and x.size(0) > 0 and is_transformed(*inputs):
+        return layer.run_reference(x, schedule, initial, weights)
     if schedule.lengths is not None and schedule.edge_weight is None:
         if traced or x.is_cuda or x.size(0) == 0:
             return path_sweep(layer, x, schedule, initial, weights)

@@ -13,7 +13,7 @@
 static inline float exp_(float x) {
     x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
     float k = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23, whose last bit is 1: k is rounded */
-    int32_t bits;
+    uint32_t bits;
     memcpy(&bits, &k, 4);
     k -= 12582912.0f;
     float r = x - k * 0.693359375f + k * 2.12194440e-4f; /* log(2) in two parts */
@@ -24,7 +24,7 @@ static inline float exp_(float x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    int32_t power = (bits + 127) << 23;
+    uint32_t power = (bits + 127) << 23;
     float scale;
     memcpy(&scale, &power, 4);
     return p * scale;
@@ -32,9 +32,10 @@ static inline float exp_(float x) {
 
 static inline float sigmoid_(float x) { return 1.0f / (1.0f + exp_(-x)); }
 
-/* The rational function of Eigen's fast tanh, 3 units in the last place. */
+/* The rational function of Eigen's fast tanh, 3 units in the last place; beyond the ends it would exceed 1. */
 static inline float tanh_(float x) {
-    x = x < -9.0f ? -9.0f : x > 9.0f ? 9.0f : x;
+    const float end = 7.90531110763549805f;
+    x = x < -end ? -end : x > end ? end : x;
     float y = x * x;
     float p = -2.76076847742355e-16f;
     p = p * y + 2.00018790482477e-13f;
@@ -118,7 +119,7 @@ static inline void relu_fire_back(ptrdiff_t n, ptrdiff_t H, const float *h, cons
                                   float *d_sums) {
 #pragma omp simd
     for (ptrdiff_t k = 0; k < n * H; k++)
-        d_sums[k] = h[k] > 0.0f ? d_h[k] + sent[k] : 0.0f;
+        d_sums[k] = h[k] <= 0.0f ? 0.0f : d_h[k] + sent[k];
 }
 
 /* gates: what r, z and n do not take from the state, which become the gates. [n, 3H]

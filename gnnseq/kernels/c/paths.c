@@ -22,7 +22,7 @@ typedef struct {
     ptrdiff_t threads;
     ptrdiff_t begin, end;           /* steps begin..end-1 */
     ptrdiff_t H;
-    ptrdiff_t reads;                /* whether the first step's nodes read `first` */
+    ptrdiff_t reads_first;          /* whether the first step's nodes read `first` */
     const int64_t *offsets;         /* the first node of each step, and N. [T + 1] */
     const float *kernel;            /* forward [H, G * H], backward [reading D * H, H] */
     const float *bias;              /* of a GRU's inner product. [H] */
@@ -40,6 +40,9 @@ typedef void Act(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n);
 
 static ptrdiff_t alive(const Sweep *s, ptrdiff_t t) { return s->offsets[t + 1] - s->offsets[t]; }
 
+/* Whether step t's nodes read anything. */
+static int reads(const Sweep *s, ptrdiff_t t) { return t > 0 || s->reads_first; }
+
 static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 /* The states that paths read, from path p on: those of the step before, or the first ones. */
@@ -47,7 +50,7 @@ static const float *before(const Sweep *s, ptrdiff_t t, ptrdiff_t p, const float
     return t > 0 ? nodes + s->H * (s->offsets[t - 1] + p) : s->first + s->H * (state * alive(s, 0) + p);
 }
 
-/* C = A B + beta C, by rows: A [n, k] with rows `stride` apart, B [k, m]. */
+/* C = A B + beta C, by rows: A [n, k] with rows `stride` apart, B [k, m]. By columns it is C' = B' A' + beta C'. */
 static void multiply(const Sweep *s, ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, ptrdiff_t stride,
                      const float *b, float beta, float *c) {
     const int64_t n_ = n, k_ = k, m_ = m, stride_ = stride;
@@ -94,7 +97,7 @@ static void sweep(const Sweep *s, Act *act, int back) {
 static void lstm(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     const ptrdiff_t H = s->H, row = s->offsets[t] + p;
     float *gates = s->gates + 4 * H * row;
-    if (t > 0 || s->reads)
+    if (reads(s, t))
         multiply(s, n, H, 4 * H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, gates);
     lstm_fire(n, H, gates, before(s, t, p, s->c, 1), s->c + H * row, s->tanh_c + H * row, s->h + H * row);
 }
@@ -105,7 +108,7 @@ static void lstm_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     float *d_gates = s->d_sums + 4 * H * (row - s->offsets[s->begin]);
     lstm_fire_back(n, H, s->gates + 4 * H * row, before(s, t, p, s->c, 1), s->tanh_c + H * row, s->d_h + H * row,
                    flow_h, flow_c, d_gates);
-    if (t > 0 || s->reads)
+    if (reads(s, t))
         multiply(s, n, 4 * H, H, d_gates, 4 * H, s->kernel, 0.0f, flow_h);
 }
 
@@ -113,7 +116,7 @@ static void gru(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     const ptrdiff_t H = s->H, row = s->offsets[t] + p;
     float *product = s->scratch + 3 * H * p;
     const float *read = before(s, t, p, s->h, 0);
-    if (t > 0 || s->reads)
+    if (reads(s, t))
         multiply(s, n, H, 3 * H, read, H, s->kernel, 0.0f, product);
     gru_fire(n, H, s->gates + 3 * H * row, product, s->bias, read, s->inner + H * row, s->h + H * row);
 }
@@ -125,7 +128,7 @@ static void gru_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     for (ptrdiff_t k = 0; k < n * H; k++)
         flow[k] += own[k];
     gru_fire_back(n, H, s->gates + 3 * H * row, s->inner + H * row, before(s, t, p, s->h, 0), flow, d_all, flow);
-    if (t > 0 || s->reads)
+    if (reads(s, t))
         multiply(s, n, 3 * H, H, d_all, 4 * H, s->kernel, 1.0f, flow);
 }
 
@@ -133,7 +136,7 @@ static inline void rnn(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
                        void (*fire)(ptrdiff_t, ptrdiff_t, float *)) {
     const ptrdiff_t H = s->H;
     float *sums = s->h + H * (s->offsets[t] + p);
-    if (t > 0 || s->reads)
+    if (reads(s, t))
         multiply(s, n, H, H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, sums);
     fire(n, H, sums);
 }
@@ -144,7 +147,7 @@ static inline void rnn_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t 
     const ptrdiff_t H = s->H, row = s->offsets[t] + p;
     float *flow = s->flow + H * p, *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
     fire_back(n, H, s->h + H * row, s->d_h + H * row, flow, d_sums);
-    if (t > 0 || s->reads)
+    if (reads(s, t))
         multiply(s, n, H, H, d_sums, H, s->kernel, 0.0f, flow);
 }
 

@@ -1,0 +1,27 @@
+"""Who looks on while torch works, and so must see every operation as torch's own."""
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+__all__ = ["has_memory", "is_traced", "is_transformed"]
+
+
+def is_traced(*tensors: Tensor) -> bool:
+    """Whether torch.compile, torch.export or what :func:`is_transformed` knows looks on: no number may then be read."""
+    return torch.compiler.is_compiling() or is_transformed(*tensors)
+
+
+def is_transformed(*tensors: Tensor) -> bool:
+    """Whether a transform of torch.func, a tangent or a mode such as make_fx's has to see every operation."""
+    seen = torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack() > 0
+    return seen or any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)
+
+
+def has_memory(tensor: Tensor) -> bool:
+    """Whether it has numbers of its own, as a gradient under torch.vmap or is_grads_batched has not."""
+    try:
+        tensor.data_ptr()
+    except RuntimeError:
+        return False
+    return True
