@@ -14,6 +14,7 @@ import torch
 from scipy.sparse import csr_array
 from speed_measure import (
     BareProducts,
+    Product,
     Runner,
     Work,
     linear_products,
@@ -24,11 +25,11 @@ from speed_measure import (
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.io import read_planetoid_data
-from torch_geometric.nn import GCNConv
+from torch_geometric.nn import GatedGraphConv, GCNConv
 from torch_geometric.utils import total_influence
 
 from gnnseq import receptive_field
-from gnnseq.layers import GCN
+from gnnseq.layers import GCN, GatedGraph
 
 PEER = "GCNConv(cached=True)"
 
@@ -78,20 +79,27 @@ def aggregation_bytes(edges: int, nodes: int, width: int) -> int:
     return 4 * ((edges + nodes) * (width + 2) + nodes * width)
 
 
-def convolution_limit(
-    edges: int, nodes: int, features: int, hidden: int, x_grad: bool, device: torch.device
+def products_and_bytes(
+    products: list[Product], aggregations: int, edges: int, nodes: int, width: int, device: torch.device
 ) -> Callable[[], None]:
-    """Bare products, and the bytes of a forward and a backward aggregation on the narrower side of the product."""
-    width = min(features, hidden)
-    backward = x_grad or hidden <= features  # the weight's gradient comes after the aggregation's
-    multiply = BareProducts(linear_products(nodes, features, hidden, x_grad), device)
-    move = copies(torch.randn(nodes, width, device=device), (1 + backward) * aggregation_bytes(edges, nodes, width))
+    """Bare products, and the bytes of so many aggregations."""
+    multiply = BareProducts(products, device)
+    move = copies(torch.randn(nodes, width, device=device), aggregations * aggregation_bytes(edges, nodes, width))
 
     def run() -> None:
         multiply()
         move()
 
     return run
+
+
+def convolution_limit(
+    edges: int, nodes: int, features: int, hidden: int, x_grad: bool, device: torch.device
+) -> Callable[[], None]:
+    """Bare products, and the bytes of a forward and a backward aggregation on the narrower side of the product."""
+    backward = x_grad or hidden <= features  # the weight's gradient comes after the aggregation's
+    products = linear_products(nodes, features, hidden, x_grad)
+    return products_and_bytes(products, 1 + backward, edges, nodes, min(features, hidden), device)
 
 
 def convolution_pair(features: int, hidden: int, device: torch.device) -> tuple[GCN, GCNConv]:
@@ -178,6 +186,31 @@ def sparse_first_layer(quick: bool, device: torch.device) -> Work:
     )
 
 
+def gated(quick: bool, device: torch.device) -> Work:
+    """The gated graph network on the graph of :func:`large`."""
+    nodes, edges, width = (20, 60, 5) if quick else (20_000, 400_000, 128)
+    edge_index = random_graph(nodes, edges).to(device)
+    torch.manual_seed(0)
+    ours, theirs = GatedGraph(width, num_rounds=2).to(device), GatedGraphConv(width, num_layers=2).to(device)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(nodes, width, device=device).requires_grad_()
+    round_ = [*linear_products(nodes, width, width), *2 * linear_products(nodes, width, 3 * width)]
+    return Work(
+        title="GatedGraph, 2 rounds",
+        shape=f"N={nodes} E={edges} H={width}",
+        ours=Runner(training_step(lambda: ours(x, edge_index), [*parameters(ours), x])),
+        peers={
+            "GatedGraphConv": peer(
+                "torch_geometric",
+                lambda: Runner(training_step(lambda: theirs(x, edge_index), [*parameters(theirs), x])),
+            )
+        },
+        limit=products_and_bytes(2 * round_, 4, edges, nodes, width, device),
+        limit_is="products and bytes",
+        rounds=7,
+    )
+
+
 class Stack(nn.Module):
     """Convolutions with tanh between them."""
 
@@ -236,5 +269,6 @@ GRAPH_WORKS: dict[str, Callable[[bool, torch.device], Work]] = {
     "gcn": large,
     "cora": first_layer,
     "cora-sparse": sparse_first_layer,
+    "gated": gated,
     "reach": reach,
 }

@@ -29,6 +29,10 @@ def test_equals_gatedgraphconv_and_the_reference(graph, channels, rounds, bias):
     known = torch.autograd.grad(expected, inputs, direction, allow_unused=True, materialize_grads=True)
     for a, b in zip(gradients, known, strict=True):
         torch.testing.assert_close(a, b, **EXACT)
+    seen = []
+    mine.register_message_forward_hook(lambda *messages: seen.append(messages))  # so that messages are held
+    torch.testing.assert_close(mine(x, graph.edge_index, weight), h, **EXACT)
+    assert len(seen) == rounds
 
 
 @given(graphs(), st.integers(1, 3))

@@ -7,7 +7,10 @@ from torch.nn import functional
 
 from gnnseq.checks import check_one_device, check_type, check_whole
 from gnnseq.dependence import dependence
-from gnnseq.message_passing import ScheduledMessagePassing
+from gnnseq.graphs import as_edge_index
+from gnnseq.kernels import Adjacency, aggregate
+from gnnseq.memo import Memo
+from gnnseq.message_passing import ScheduledMessagePassing, is_watched
 from gnnseq.schedule import synchronous
 
 __all__ = ["GatedGraph"]
@@ -44,6 +47,7 @@ class GatedGraph(ScheduledMessagePassing):
         self.num_rounds = num_rounds
         self.weight = nn.Parameter(torch.empty(num_rounds, out_channels, out_channels))
         self.rnn = nn.GRUCell(out_channels, out_channels, bias=bias)
+        self._adjacency: Memo[Adjacency] = Memo()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -57,13 +61,26 @@ class GatedGraph(ScheduledMessagePassing):
         if x.dim() != 2 or x.size(1) > self.out_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [N, F] with F up to {self.out_channels}")
         check_one_device(x=x, edge_index=edge_index, parameters=self.weight)
-        once = synchronous(edge_index, x.size(0), edge_weight=edge_weight)
         # Rounding adds up over rounds, so that mixed precision leaves them in the parameters' own.
         with torch.autocast(x.device.type, enabled=False):
             h = functional.pad(x.to(self.weight.dtype), (0, self.out_channels - x.size(1)))
+            if torch.compiler.is_compiling() or is_watched(self):
+                once = synchronous(edge_index, x.size(0), edge_weight=edge_weight)
+                for weight in self.weight:
+                    h = self.run(h, once, h, weight=weight)
+                return h
+            adjacency, each = self._prepare(edge_index, edge_weight, x.size(0))
             for weight in self.weight:
-                h = self.run(h, once, h, weight=weight)
+                h = self.rnn(aggregate(h, each, adjacency) @ weight, h)  # one product a node, none an edge
         return h
+
+    def _prepare(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Adjacency, Tensor]:
+        """The compressed edges, remembered where they are those of the last call, and their weights."""
+        edge_index, edge_weight = as_edge_index(graph, num_nodes, edge_weight)
+        adjacency = self._adjacency.get((edge_index,), num_nodes, lambda: Adjacency.of(edge_index, num_nodes))
+        if edge_weight is None:
+            edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
+        return adjacency, edge_weight.to(self.weight.dtype)
 
     def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
         """Row v holds the nodes within num_rounds hops of v, against the edges. Boolean [N, N]."""
