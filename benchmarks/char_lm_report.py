@@ -8,12 +8,12 @@ on one text are put together by
 
 import math
 import statistics
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import char_lm_figures
+import command
 import tyro
 from char_lm_results import (
     LOGGED,
@@ -224,7 +224,4 @@ def main(settings: Settings) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(tyro.cli(Settings)))
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"char_lm_report.py: {error}")
+    command.run(main, Settings)
