@@ -18,6 +18,12 @@ from gnnseq.plots import COLORS, save_figure, style
 
 HUES = {"RNN": "vermillion", "LSTM": "blue", "GRU": "green", "GCN": "purple"}
 GROWTH = 1.5  # how far the time per node or edge may be from constant
+# What was measured of growth, and how it is drawn.
+PARTS: dict[str, dict[str, Any]] = {
+    "steps": {"ls": "-", "marker": "o"},
+    "building": {"ls": "--", "marker": "s", "ms": 5, "lw": 1.4},
+    "reading": {"ls": "-.", "marker": "^", "ms": 5, "lw": 1.4},
+}
 
 Row = dict[str, Any]
 
@@ -203,10 +209,10 @@ def markdown(result: Row) -> str:
 
 
 def growth(records: list[Row]) -> dict[str, list[Row]]:
-    """For each layer its sizes, with seconds per node or edge of a step and of the building before it."""
+    """For each layer its sizes, with seconds per node or edge of a step, of the building before it, of reading rows."""
     found: dict[str, list[Row]] = {}
     for record in records:
-        each = {part: statistics.median(record[part]) / record["size"] for part in ("steps", "building")}
+        each = {part: statistics.median(record[part]) / record["size"] for part in PARTS if part in record}
         found.setdefault(record["layer"], []).append({"size": record["size"], **each})
     return found
 
@@ -215,9 +221,10 @@ def _print_growth(result: Row, console: Console) -> None:
     table = _table(
         "Growth: time per node of one path, per edge of a graph",
         f"A training step of {result['width']} channels; building: the schedule or the adjacency, once.\n"
-        f"Rows of features come from memory instead of a cache where a graph's no longer fit there.\n{_where(result)}.",
+        "Reading: the rows of every edge's source alone, from memory where a graph's fit no cache.\n"
+        f"{_where(result)}.",
         ("layer", "nodes or edges"),
-        ("step", "building", "of the smallest"),
+        ("step", "of the least", "building", "reading"),
     )
     for layer, rows in growth(result["scaling"]).items():
         least = min(row["steps"] for row in rows)
@@ -225,8 +232,9 @@ def _print_growth(result: Row, console: Console) -> None:
             table.add_row(
                 layer if number == 0 else "",
                 f"{row['size']:,}",
-                *(_each(row[part]) for part in ("steps", "building")),
+                _each(row["steps"]),
                 f"{row['steps'] / least:.2f}",
+                *(_each(row[part]) if part in row else "" for part in ("building", "reading")),
             )
         table.add_section()
     console.print(table)
@@ -256,9 +264,10 @@ def growth_figure(result: Row) -> Figure:
         _panel(right, {"GCN": curves["GCN"]}, "directed edges", "time per edge, ns")
     left.set_title("Sweep of a path")
     right.set_title("Graph convolution")
-    handles = [Line2D([], [], color=COLORS[HUES[layer]], marker="o", label=layer) for layer in curves]
+    handles = [Line2D([], [], color=COLORS[HUES[layer]], label=layer, **PARTS["steps"]) for layer in curves]
+    names = {"building": "schedule or adjacency", "reading": "reading the edges' rows alone"}
     handles += [
-        Line2D([], [], color=COLORS["ink"], ls="--", marker="s", ms=5, label="schedule or adjacency"),
+        *(Line2D([], [], color=COLORS["ink"], label=label, **PARTS[part]) for part, label in names.items()),
         Line2D([], [], color=COLORS["ink"], ls=":", lw=1.4, label=f"constant, band to {GROWTH:g} times"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
@@ -273,9 +282,10 @@ def _panel(axes: Axes, curves: dict[str, list[Row]], x: str, y: str) -> None:
         steps = [1e9 * row["steps"] for row in rows]
         axes.fill_between(size, min(steps), GROWTH * min(steps), color=color, alpha=0.12, lw=0)
         axes.axhline(min(steps), color=color, ls=":", lw=1.4)
-        axes.plot(size, steps, "o-", color=color)
-        axes.plot(size, [1e9 * row["building"] for row in rows], "s--", color=color, lw=1.4, ms=5)
-    drawn = [1e9 * row[part] for rows in curves.values() for row in rows for part in ("steps", "building")]
+        for part, look in PARTS.items():
+            if part in rows[0]:
+                axes.plot(size, [1e9 * row[part] for row in rows], color=color, **look)
+    drawn = [1e9 * row[part] for rows in curves.values() for row in rows for part in PARTS if part in row]
     decades = (10 ** np.floor(np.log10(min(drawn))), 10 ** np.ceil(np.log10(GROWTH * max(drawn))))
     axes.set(xscale="log", yscale="log", ylim=decades, xlabel=x, ylabel=y)
     axes.yaxis.set_minor_formatter(NullFormatter())

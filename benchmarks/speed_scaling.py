@@ -16,6 +16,7 @@ from speed_graphs import random_graph
 from speed_measure import once, parameters, training_step
 from speed_works import OURS
 from torch import Tensor
+from torch.nn import functional
 
 from gnnseq import topological
 from gnnseq.experiments import run_sweep
@@ -58,12 +59,13 @@ def measure_apart(point: Point) -> dict[str, Any]:
 
 
 def measure_point(point: Point) -> dict[str, Any]:
-    """Seconds of building the schedule or the adjacency, and of each training step."""
+    """Seconds of building the schedule or the adjacency, of each training step, and of reading a graph's rows alone."""
     torch.set_num_threads(point.threads)
     torch.manual_seed(0)
     device = torch.device(point.device)
-    build, step = (_convolution if point.layer == "GCN" else _sweep)(point.layer, point.size, device)
-    return {"layer": point.layer, "size": point.size, "building": repeat(build, device), "steps": repeat(step, device)}
+    parts = (_convolution if point.layer == "GCN" else _sweep)(point.layer, point.size, device)
+    seconds = {name: repeat(run, device) for name, run in parts.items()}
+    return {"layer": point.layer, "size": point.size, **seconds}
 
 
 def repeat(run: Callable[[], object], device: torch.device) -> list[float]:
@@ -75,16 +77,20 @@ def repeat(run: Callable[[], object], device: torch.device) -> list[float]:
     return seconds
 
 
-def _sweep(layer: str, nodes: int, device: torch.device) -> tuple[Callable[[], object], Callable[[], object]]:
+def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Callable[[], object]]:
     edge_index = path_graph(nodes).edge_index.to(device)
     module = OURS[layer](WIDTH, WIDTH).to(device)
     x = torch.randn(nodes, WIDTH, device=device)
     schedule = topological(edge_index, nodes)
-    return lambda: topological(edge_index, nodes), training_step(lambda: module(x, schedule)[0], parameters(module))
+    step = training_step(lambda: module(x, schedule)[0], parameters(module))
+    return {"building": lambda: topological(edge_index, nodes), "steps": step}
 
 
-def _convolution(layer: str, edges: int, device: torch.device) -> tuple[Callable[[], object], Callable[[], object]]:
-    """The adjacency is built in a layer's first call, here over features of one column."""
+def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Callable[[], object]]:
+    """The adjacency is built in a layer's first call, here over features of one column.
+
+    Reading is a sum over runs of edges, unweighted, of their sources' rows: what a processor's caches make of a graph.
+    """
     nodes = edges // DEGREE
     edge_index = random_graph(nodes, edges).to(device)
     module = GCN(WIDTH, WIDTH).to(device)
@@ -94,4 +100,9 @@ def _convolution(layer: str, edges: int, device: torch.device) -> tuple[Callable
     def build() -> Tensor:
         return GCN(1, 1).to(device)(x[:, :1], edge_index)
 
-    return build, training_step(lambda: module(x, edge_index), parameters(module))
+    source, runs = edge_index[0].int(), torch.arange(0, edges, DEGREE, dtype=torch.int32, device=device)
+    return {
+        "building": build,
+        "steps": training_step(lambda: module(x, edge_index), parameters(module)),
+        "reading": lambda: functional.embedding_bag(source, x, runs, mode="sum"),
+    }
