@@ -7,6 +7,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from gnnseq import synchronous, topological
 from gnnseq.graphs import tree_graph
+from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph
 from gnnseq.schedule import packed_paths
 
@@ -152,3 +153,31 @@ def test_paths_that_a_transform_looks_at(layer_type):
     torch.testing.assert_close(torch.func.vmap(h)(torch.stack([x, tangent])), torch.stack([h(x), h(tangent)]))
     torch.testing.assert_close(torch.func.grad(lambda w: (w * h(x)).sum())(torch.ones(()).double()), h(x).sum())
     torch.testing.assert_close(make_fx(h)(x)(tangent), h(tangent))
+
+
+@pytest.mark.parametrize("nodes", [5, 300])
+def test_forward_mode_derivatives_of_sums_over_neighbours(nodes):
+    torch.manual_seed(0)
+    adjacency = Adjacency.of(torch.randint(nodes, (2, 4 * nodes)), nodes)
+    x, weight = torch.randn(nodes, 16).double(), torch.rand(4 * nodes).double()
+    d_x, d_weight = torch.randn_like(x), torch.randn_like(weight)
+
+    def total(x, weight):
+        return aggregate(x, weight, adjacency)
+
+    for d, expected in (
+        ((d_x, torch.zeros_like(weight)), total(d_x, weight)),
+        ((torch.zeros_like(x), d_weight), total(x, d_weight)),
+        ((d_x, d_weight), total(d_x, weight) + total(x, d_weight)),
+    ):
+        torch.testing.assert_close(torch.func.jvp(total, (x, weight), d)[1], expected)
+    layer, edge_index = GCN(16, 8).double(), tree_graph([nodes - 1] * (nodes - 1) + [-1]).edge_index
+    found = torch.func.jvp(lambda x: layer(x, edge_index), (x,), (d_x,))[1]
+    torch.testing.assert_close(found, layer(x + d_x, edge_index) - layer(x, edge_index))
+    if nodes < 10:
+        ahead, back = (make(lambda x: total(x, weight).square())(x) for make in (torch.func.jacfwd, torch.func.jacrev))
+        torch.testing.assert_close(ahead, back)
+        hessian = torch.func.hessian(lambda x: total(x, weight).square().sum())(x)
+        torch.testing.assert_close(
+            hessian, torch.func.jacrev(torch.func.jacrev(lambda x: total(x, weight).square().sum()))(x)
+        )

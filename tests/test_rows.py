@@ -189,8 +189,11 @@ def test_no_number_of_threads_changes_a_sum_over_neighbours(threads):
 def test_a_sum_over_neighbours_loses_no_tangent_and_no_batch():
     layer, x = GCN(40, 40), torch.randn(200, 40)
     edge_index = path_graph(200, undirected=True).edge_index
-    with torch.no_grad(), forward_ad.dual_level(), pytest.raises(NotImplementedError, match="forward"):
-        layer(forward_ad.make_dual(x, torch.randn_like(x)), edge_index)
+    tangent = torch.randn_like(x)
+    expected = layer(x + tangent, edge_index) - layer(x, edge_index)  # it is linear but for its bias
+    with torch.no_grad(), forward_ad.dual_level():
+        found = layer(forward_ad.make_dual(x, tangent), edge_index)
+        torch.testing.assert_close(forward_ad.unpack_dual(found).tangent, expected, rtol=1e-4, atol=1e-5)
     out = layer(x.requires_grad_(), edge_index)
     cotangents = torch.randn(3, *out.shape)
     at_once = torch.autograd.grad(out, x, cotangents, is_grads_batched=True, retain_graph=True)[0]

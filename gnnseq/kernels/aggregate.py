@@ -9,10 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import debug_unwrap
 
 from gnnseq.kernels.native import call, library_for
-from gnnseq.kernels.tracing import has_memory, is_traced
+from gnnseq.kernels.tracing import has_memory, is_traced, is_transformed
 
 __all__ = ["Adjacency", "aggregate", "along_edges"]
 
@@ -78,7 +77,7 @@ def aggregate(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
     Returns:
         A row for each target. [N, F]
     """
-    if not torch.is_grad_enabled() and debug_unwrap(x) is x:  # as in a backward pass: nothing to record nor transform
+    if not torch.is_grad_enabled() and not is_transformed(x):  # as in a backward pass: nobody asks for derivatives
         return _sum(x, weight, adjacency)
     summed: Tensor = _Aggregate.apply(x, weight, adjacency)
     return summed
@@ -118,6 +117,7 @@ class _Aggregate(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor | None, Adjacency], output: Tensor) -> None:
         x, weight, ctx.adjacency = inputs
         ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
+        ctx.save_for_forward(x, weight)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -128,6 +128,13 @@ class _Aggregate(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             d_weight = along_edges(grad, x, ctx.adjacency).to(weight.dtype)
         return d_x, d_weight, None
+
+    @staticmethod
+    def jvp(ctx: Any, d_x: Tensor | None, d_weight: Tensor | None, _: None) -> Tensor:
+        x, weight = ctx.saved_tensors
+        parts = [] if d_x is None else [aggregate(d_x, weight, ctx.adjacency)]
+        parts += [] if d_weight is None else [aggregate(x, d_weight, ctx.adjacency)]
+        return torch.stack(parts).sum(0)
 
     @staticmethod
     def vmap(
