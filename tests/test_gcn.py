@@ -9,6 +9,7 @@ import torch
 import torch_geometric
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.autograd import forward_ad
 from torch_geometric import EdgeIndex
 from torch_geometric.explain import CaptumExplainer, Explainer, GNNExplainer
 from torch_geometric.nn import GCNConv
@@ -317,8 +318,15 @@ def test_forward_derivatives_are_not_lost_to_the_memo():
     """Dual numbers equal their primal parts, and what was remembered of those has no tangent."""
     layer, x, weight = GCN(F_IN, F_OUT).double(), torch.randn(4, F_IN).double(), torch.rand(8).double()
     layer(x, UNDIRECTED, weight)
-    with pytest.raises(NotImplementedError, match="forward mode AD"):
-        torch.func.jvp(lambda weight: layer(x, UNDIRECTED, weight), (weight,), (weight,))
+    tangent = torch.rand(8).double()
+    found, expected = (
+        torch.func.jvp(of, (weight,), (tangent,))[1]
+        for of in (lambda weight: layer(x, UNDIRECTED, weight), lambda weight: dense(layer, x, UNDIRECTED, weight))
+    )
+    torch.testing.assert_close(found, expected, **EXACT)
+    with torch.no_grad(), forward_ad.dual_level():
+        again = layer(x, UNDIRECTED, forward_ad.make_dual(weight, tangent))
+        torch.testing.assert_close(forward_ad.unpack_dual(again).tangent, expected, **EXACT)
 
 
 def test_what_was_remembered_in_inference_mode_does_not_break_training():

@@ -77,7 +77,8 @@ def aggregate(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
     Returns:
         A row for each target. [N, F]
     """
-    if not torch.is_grad_enabled() and not is_transformed(x):  # as in a backward pass: nobody asks for derivatives
+    given = [x] if weight is None else [x, weight]
+    if not torch.is_grad_enabled() and not is_transformed(*given):  # as in a backward pass: nobody asks for derivatives
         return _sum(x, weight, adjacency)
     summed: Tensor = _Aggregate.apply(x, weight, adjacency)
     return summed

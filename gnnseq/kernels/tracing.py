@@ -1,5 +1,7 @@
 """Who looks on while torch works, and so must see every operation as torch's own."""
 
+import sys
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -13,9 +15,12 @@ def is_traced(*tensors: Tensor) -> bool:
 
 
 def is_transformed(*tensors: Tensor) -> bool:
-    """Whether a transform of torch.func, a tangent or a mode such as make_fx's has to see every operation."""
-    seen = torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack() > 0
-    return seen or any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)
+    """Whether a transform of torch.func, make_fx or a tangent has to see every operation."""
+    tracer = sys.modules.get("torch.fx.experimental.proxy_tensor")  # nobody traces by it who has not imported it
+    traced = tracer is not None and tracer.get_proxy_mode() is not None
+    if traced or torch._C._are_functorch_transforms_active():
+        return True
+    return any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)
 
 
 def has_memory(tensor: Tensor) -> bool:
