@@ -126,6 +126,19 @@ class Schedule:
 
     @cached_property
     @_for_training()
+    def incoming(self) -> Tensor:
+        """The first column of ``edge_index`` into each node, and E, if nodes are numbered in firing order. [N + 1]"""
+        return torch.searchsorted(self.edge_index[1], torch.arange(self.num_nodes + 1, device=self.device))
+
+    @cached_property
+    @_for_training()
+    def outgoing(self) -> tuple[Tensor, Tensor]:
+        """Columns of ``edge_index`` sorted by source [E]; the place of each node's first one, and E. [N + 1]"""
+        source, edge = self.edge_index[0].sort(stable=True)
+        return edge, torch.searchsorted(source, torch.arange(self.num_nodes + 1, device=self.device))
+
+    @cached_property
+    @_for_training()
     def in_order(self) -> "Schedule":
         """The same schedule with nodes renumbered in firing order: node ``order[p]`` becomes p."""
         if self.order is None:

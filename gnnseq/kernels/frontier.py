@@ -18,6 +18,7 @@ from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
 from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
 from gnnseq.kernels.fronts import CellGradients, Fronts
+from gnnseq.kernels.fused_tree import can_fuse, fused_tree_sweep
 from gnnseq.kernels.inputs import input_kernel_gradient, input_term, split_bias
 from gnnseq.kernels.precision import outside_autocast
 from gnnseq.schedule import Schedule
@@ -34,13 +35,18 @@ def frontier_sweep(
     """Sweeps any graph whose nodes are numbered in firing order, as :func:`gnnseq.kernels.sweep`."""
     rows = schedule.rows
     entering = None if initial is None else initial.index_select(0, rows)
-    states: Tensor = _Sweep.apply(layer, schedule, x, entering, schedule.edge_weight, *weights)
-    h = states[:, : layer.hidden_channels]
-    if rows.numel() == schedule.starts.numel():
-        return h, states.index_select(0, schedule.ends)
+    none_is_empty = rows.numel() == schedule.starts.numel()
+    ends = schedule.ends if none_is_empty else schedule.ends[rows]
+    if can_fuse(layer, x, schedule, entering, weights):
+        h, last = fused_tree_sweep(layer, x, schedule, entering, weights, ends)
+    else:
+        states: Tensor = _Sweep.apply(layer, schedule, x, entering, schedule.edge_weight, *weights)
+        h, last = states[:, : layer.hidden_channels], states.index_select(0, ends)
+    if none_is_empty:
+        return h, last
     # An empty path's state passes through.
-    everything = states.new_zeros(schedule.starts.numel(), states.size(1)) if initial is None else initial
-    return h, everything.index_copy(0, rows, states.index_select(0, schedule.ends[rows]))
+    everything = h.new_zeros(schedule.starts.numel(), last.size(1)) if initial is None else initial
+    return h, everything.index_copy(0, rows, last)
 
 
 class _Sweep(torch.autograd.Function):

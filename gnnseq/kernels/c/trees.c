@@ -1,0 +1,240 @@
+/* Sweeps of LSTMs over trees and directed acyclic graphs, with a forget gate for each edge: frontier_lstm.py's
+ * equations. Threads share the nodes of a step, and each does all that the step is to its own: only steps wait. Gradients
+ * are pulled along out-edges, so that every row is written by one thread, in an order that is always the same.
+ *
+ * Nodes are numbered step by step, and edges by target. Gates lie in the order f, i, o, g; there is an f for each edge,
+ * computed when it is used, and in f's place lies what the target contributes to all of its own.
+ *
+ * Letters: T steps, N nodes, E edges, H hidden channels; V rows of entering state, each read by a node of the first
+ * step; P nodes that read nothing, all of the first step or none; L nodes before the last step, who alone are read; M
+ * nodes of the T steps, which are all, or some that follow one another, as those of the first and last may be. */
+
+#include <string.h>
+
+#include "cells.h"
+#include "gemm.h"
+#include "threads.h"
+
+enum { LEAST_ROWS = 4, MOST_ROWS = 256 }; /* that a thread is worth; that stay in a core's cache */
+
+/* Mirrored in fused_tree.py. */
+typedef struct {
+    Gemm *gemm;
+    ptrdiff_t threads, T, H, V, P, L;
+    const int64_t *steps;                       /* the first node of each step, and the one after all. [T + 1] */
+    const int64_t *incoming, *source;           /* the first edge into each node, and E [N + 1]; of each edge [E] */
+    const int64_t *outgoing, *edge, *target;    /* the same by source, and the edges' numbers. [N + 1], [E], [E] */
+    const float *weight;                        /* of the edges; NULL where all are 1. [E] */
+    const float *forget_kernel, *other_kernel;  /* forward [H, H], [H, 3H], backward [H, H], [3H, H] */
+    const float *first;                         /* entering h and c, and U_f h. [3, V, H] */
+    float *gates;                               /* forward, input terms, whose i, o, g become the gates. [N, 4H] */
+    float *h, *c;                               /* [N, H] */
+    float *read;                                /* U_f h. [L, H] */
+    float *summed;                              /* of h over in-edges. [N - P, H] */
+    float *d_h;                                 /* given that of the node's own h; becomes that of summed. [N, H] */
+    float *d_c;                                 /* given that of the node's own c; becomes complete. [N, H] */
+    float *d_read, *d_gates;                    /* of the M nodes, where they are read. [M, H], [M, 4H] */
+    float *d_first;                             /* of all but h through U_f. [3, V, H] */
+    float *d_weight;                            /* NULL where none is wanted. [E] */
+} Tree;
+
+/* What n nodes of a step do, from node `row` on. */
+typedef void Act(const Tree *s, ptrdiff_t row, ptrdiff_t n);
+
+/* What an edge reads. */
+typedef struct {
+    float weight;
+    const float *h, *c, *read;
+} Source;
+
+static inline ptrdiff_t in_degree(const Tree *s, ptrdiff_t i) {
+    return i < s->V ? 1 : s->incoming[i + 1] - s->incoming[i];
+}
+
+static inline Source entering(const Tree *s, ptrdiff_t v) {
+    const float *first = s->first + s->H * v;
+    return (Source){1.0f, first, first + s->H * s->V, first + 2 * s->H * s->V};
+}
+
+/* That of node i's edge number d. */
+static inline Source source(const Tree *s, ptrdiff_t i, ptrdiff_t d) {
+    if (i < s->V)
+        return entering(s, i);
+    const ptrdiff_t e = s->incoming[i] + d, j = s->H * s->source[e];
+    return (Source){s->weight ? s->weight[e] : 1.0f, s->h + j, s->c + j, s->read + j};
+}
+
+static void sum(const Tree *s, ptrdiff_t i, float *summed) {
+    const ptrdiff_t degree = in_degree(s, i), H = s->H;
+    memset(summed, 0, 4 * (size_t)H);
+    for (ptrdiff_t d = 0; d < degree; d++) {
+        const Source j = source(s, i, d);
+#pragma omp simd
+        for (ptrdiff_t k = 0; k < H; k++)
+            summed[k] += j.weight * j.h[k];
+    }
+}
+
+static void fire_node(const Tree *s, ptrdiff_t row) {
+    const ptrdiff_t degree = in_degree(s, row), H = s->H;
+    float *f = s->gates + 4 * H * row, *i = f + H, *o = i + H, *g = o + H, *c = s->c + H * row, *h = s->h + H * row;
+    memset(c, 0, 4 * (size_t)H);
+    for (ptrdiff_t d = 0; d < degree; d++) {
+        const Source j = source(s, row, d);
+#pragma omp simd
+        for (ptrdiff_t k = 0; k < H; k++)
+            c[k] += j.weight * sigmoid_(f[k] + j.read[k]) * j.c[k];
+    }
+#pragma omp simd
+    for (ptrdiff_t k = 0; k < H; k++) {
+        i[k] = sigmoid_(i[k]);
+        o[k] = sigmoid_(o[k]);
+        g[k] = tanh_(g[k]);
+        c[k] += i[k] * g[k];
+        h[k] = o[k] * tanh_(c[k]);
+    }
+}
+
+static void fire(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
+    const ptrdiff_t H = s->H;
+    if (row >= s->P) {
+        float *summed = s->summed + H * (row - s->P);
+        for (ptrdiff_t i = 0; i < n; i++)
+            sum(s, row + i, summed + H * i);
+        multiply(s->gemm, n, H, 3 * H, summed, H, s->other_kernel, 1.0f, s->gates + 4 * H * row + H, 4 * H);
+    }
+    for (ptrdiff_t i = row; i < row + n; i++)
+        fire_node(s, i);
+    if (row < s->L)
+        multiply(s->gemm, n, H, H, s->h + H * row, H, s->forget_kernel, 0.0f, s->read + H * row, H);
+}
+
+/* Adds to gradients of the source what node i sends back to it. */
+static inline void pull(const Tree *s, ptrdiff_t i, Source j, float *d_h, float *d_c, float *d_read) {
+    const ptrdiff_t H = s->H;
+    const float *f = s->gates + 4 * H * i, *d_summed = s->d_h + H * i, *d_cell = s->d_c + H * i;
+#pragma omp simd
+    for (ptrdiff_t k = 0; k < H; k++) {
+        float gate = sigmoid_(f[k] + j.read[k]), kept = j.weight * d_cell[k] * gate;
+        d_h[k] += j.weight * d_summed[k];
+        d_c[k] += kept;
+        d_read[k] += kept * j.c[k] * (1.0f - gate);
+    }
+}
+
+/* The gradient of the weight with which node i reads. */
+static float weigh(const Tree *s, ptrdiff_t i, Source j) {
+    const ptrdiff_t H = s->H;
+    const float *f = s->gates + 4 * H * i, *d_summed = s->d_h + H * i, *d_cell = s->d_c + H * i;
+    float all = 0.0f;
+#pragma omp simd reduction(+ : all)
+    for (ptrdiff_t k = 0; k < H; k++)
+        all += d_summed[k] * j.h[k] + d_cell[k] * sigmoid_(f[k] + j.read[k]) * j.c[k];
+    return all;
+}
+
+static void pull_node(const Tree *s, ptrdiff_t row) {
+    const ptrdiff_t own = s->H * row;
+    float *d_read = s->d_read + s->H * (row - s->steps[0]);
+    memset(d_read, 0, 4 * (size_t)s->H);
+    for (ptrdiff_t place = s->outgoing[row]; place < s->outgoing[row + 1]; place++) {
+        const ptrdiff_t e = s->edge[place], i = s->target[place];
+        const Source j = {s->weight ? s->weight[e] : 1.0f, s->h + own, s->c + own, s->read + own};
+        pull(s, i, j, s->d_h + own, s->d_c + own, d_read);
+        if (s->d_weight)
+            s->d_weight[e] = weigh(s, i, j);
+    }
+}
+
+static void fire_node_back(const Tree *s, ptrdiff_t row) {
+    const ptrdiff_t degree = in_degree(s, row), H = s->H;
+    const float *f = s->gates + 4 * H * row, *i = f + H, *o = i + H, *g = o + H, *c = s->c + H * row;
+    const float *d_h = s->d_h + H * row;
+    float *d_c = s->d_c + H * row, *d_f = s->d_gates + 4 * H * (row - s->steps[0]), *d_i = d_f + H, *d_o = d_i + H, *d_g = d_o + H;
+    memset(d_f, 0, 4 * (size_t)H);
+    for (ptrdiff_t d = 0; d < degree; d++) {
+        const Source j = source(s, row, d);
+#pragma omp simd
+        for (ptrdiff_t k = 0; k < H; k++) {
+            float gate = sigmoid_(f[k] + j.read[k]);
+            d_f[k] += j.weight * j.c[k] * gate * (1.0f - gate);
+        }
+    }
+#pragma omp simd
+    for (ptrdiff_t k = 0; k < H; k++) {
+        float t = tanh_(c[k]);
+        d_c[k] += d_h[k] * o[k] * (1.0f - t * t);
+        d_f[k] *= d_c[k];
+        d_i[k] = d_c[k] * g[k] * i[k] * (1.0f - i[k]);
+        d_o[k] = d_h[k] * t * o[k] * (1.0f - o[k]);
+        d_g[k] = d_c[k] * i[k] * (1.0f - g[k] * g[k]);
+    }
+}
+
+static void fire_back(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
+    const ptrdiff_t H = s->H, place = row - s->steps[0];
+    float *d_h = s->d_h + H * row;
+    if (row < s->L) {
+        for (ptrdiff_t i = row; i < row + n; i++)
+            pull_node(s, i);
+        multiply(s->gemm, n, H, H, s->d_read + H * place, H, s->forget_kernel, 1.0f, d_h, H);
+    }
+    for (ptrdiff_t i = row; i < row + n; i++)
+        fire_node_back(s, i);
+    if (row >= s->P)
+        multiply(s->gemm, n, 3 * H, H, s->d_gates + 4 * H * place + H, 4 * H, s->other_kernel, 0.0f, d_h, H);
+}
+
+static void pull_first(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
+    const ptrdiff_t size = s->H * s->V;
+    for (ptrdiff_t v = row; v < row + n; v++) {
+        float *d_h = s->d_first + s->H * v;
+        pull(s, v, entering(s, v), d_h, d_h + size, d_h + 2 * size);
+    }
+}
+
+static ptrdiff_t shares_of(const Tree *s, ptrdiff_t t) {
+    const ptrdiff_t most = (s->steps[t + 1] - s->steps[t]) / LEAST_ROWS;
+    return most < 1 ? 1 : most < s->threads ? most : s->threads;
+}
+
+/* A thread's share of a step, a few rows at a time. */
+static void take_share(const Tree *s, Act *act, ptrdiff_t t, ptrdiff_t share, ptrdiff_t shares) {
+    const ptrdiff_t begin = s->steps[t], n = s->steps[t + 1] - begin, end = begin + n * (share + 1) / shares;
+    for (ptrdiff_t row = begin + n * share / shares; row < end; row += MOST_ROWS)
+        act(s, row, end - row < MOST_ROWS ? end - row : MOST_ROWS);
+}
+
+/* By each thread of a team, or outside of any. Steps next to one another that one thread is enough for are one's. */
+static void follow(const Tree *s, Act *act, int back) {
+    for (ptrdiff_t done = 0, end; done < s->T; done = end) {
+        const ptrdiff_t shares = shares_of(s, back ? s->T - 1 - done : done);
+        end = done + 1;
+        while (shares == 1 && end < s->T && shares_of(s, back ? s->T - 1 - end : end) == 1)
+            end++;
+#pragma omp for
+        for (ptrdiff_t share = 0; share < shares; share++)
+            for (ptrdiff_t step = done; step < end; step++)
+                take_share(s, act, back ? s->T - 1 - step : step, share, shares);
+    }
+}
+
+static void sweep(const Tree *s, Act *act, int back) {
+    ptrdiff_t most = 1;
+    for (ptrdiff_t t = 0; t < s->T; t++)
+        most = shares_of(s, t) > most ? shares_of(s, t) : most;
+    if (most == 1) { /* not in a team of one thread: see threads.h */
+        follow(s, act, back);
+        return;
+    }
+#pragma omp parallel num_threads((int)most)
+    follow(s, act, back);
+}
+
+void lstm_tree(const Tree *s) { sweep(s, fire, 0); }
+
+void lstm_tree_back(const Tree *s) {
+    sweep(s, fire_back, 1);
+    if (s->steps[0] == 0)
+        EACH_SHARE(s->threads, s->V, s->H, from, rows, pull_first(s, from, rows));
+}
