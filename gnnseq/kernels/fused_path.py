@@ -34,7 +34,7 @@ class Sweep(ctypes.Structure):
     """What the functions of ``c/paths.c`` are given; described there."""
 
     _fields_ = (
-        ("multiply", ctypes.c_void_p),
+        ("gemm", ctypes.c_void_p),
         *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "H", "reads_first")),
         *((name, ctypes.c_void_p) for name in ("offsets", "kernel", "bias", "first", "scratch", "gates")),
         *((name, ctypes.c_void_p) for name in ("h", "c", "tanh_c", "inner", "d_h", "flow", "d_sums")),
@@ -201,7 +201,7 @@ class _FusedPath(torch.autograd.Function):
 def _run(name: str, steps: range, hidden: int, reads: bool, **tensors: Tensor | None) -> None:
     """Calls a function of ``c/paths.c`` on contiguous tensors."""
     sweep = Sweep(
-        multiply=gemm(),
+        gemm=gemm(),
         threads=torch.get_num_threads(),
         begin=steps.start,
         end=steps.stop,

@@ -5,20 +5,14 @@
  *
  * Letters: T steps, B paths, N nodes, H hidden channels, S states, G gates, D gradients of sums; n paths of a step. */
 
-#include <stdint.h>
-
 #include "cells.h"
+#include "gemm.h"
 
 enum { LEAST_PATHS = 4 }; /* that a thread is worth */
 
-/* Fortran's C = alpha A B + beta C, by columns. Where its sizes have 32 bits, it reads the lower halves. */
-typedef void Gemm(const char *, const char *, const int64_t *m, const int64_t *n, const int64_t *k, const float *alpha,
-                  const float *a, const int64_t *lda, const float *b, const int64_t *ldb, const float *beta, float *c,
-                  const int64_t *ldc);
-
 /* Mirrored in fused_path.py. */
 typedef struct {
-    Gemm *multiply;
+    Gemm *gemm;
     ptrdiff_t threads;
     ptrdiff_t begin, end;           /* steps begin..end-1 */
     ptrdiff_t H;
@@ -48,14 +42,6 @@ static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 /* The states that paths read, from path p on: those of the step before, or the first ones. */
 static const float *before(const Sweep *s, ptrdiff_t t, ptrdiff_t p, const float *nodes, int state) {
     return t > 0 ? nodes + s->H * (s->offsets[t - 1] + p) : s->first + s->H * (state * alive(s, 0) + p);
-}
-
-/* C = A B + beta C, by rows: A [n, k] with rows `stride` apart, B [k, m]. By columns it is C' = B' A' + beta C'. */
-static void multiply(const Sweep *s, ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, ptrdiff_t stride,
-                     const float *b, float beta, float *c) {
-    const int64_t n_ = n, k_ = k, m_ = m, stride_ = stride;
-    const float one = 1.0f;
-    s->multiply("N", "N", &m_, &n_, &k_, &one, b, &m_, a, &stride_, &beta, c, &m_);
 }
 
 static void follow(const Sweep *s, Act *act, int back, ptrdiff_t first_path, ptrdiff_t end) {
@@ -98,7 +84,7 @@ static void lstm(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     const ptrdiff_t H = s->H, row = s->offsets[t] + p;
     float *gates = s->gates + 4 * H * row;
     if (reads(s, t))
-        multiply(s, n, H, 4 * H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, gates);
+        multiply(s->gemm, n, H, 4 * H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, gates, 4 * H);
     lstm_fire(n, H, gates, before(s, t, p, s->c, 1), s->c + H * row, s->tanh_c + H * row, s->h + H * row);
 }
 
@@ -109,7 +95,7 @@ static void lstm_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     lstm_fire_back(n, H, s->gates + 4 * H * row, before(s, t, p, s->c, 1), s->tanh_c + H * row, s->d_h + H * row,
                    flow_h, flow_c, d_gates);
     if (reads(s, t))
-        multiply(s, n, 4 * H, H, d_gates, 4 * H, s->kernel, 0.0f, flow_h);
+        multiply(s->gemm, n, 4 * H, H, d_gates, 4 * H, s->kernel, 0.0f, flow_h, H);
 }
 
 static void gru(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
@@ -117,7 +103,7 @@ static void gru(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     float *product = s->scratch + 3 * H * p;
     const float *read = before(s, t, p, s->h, 0);
     if (reads(s, t))
-        multiply(s, n, H, 3 * H, read, H, s->kernel, 0.0f, product);
+        multiply(s->gemm, n, H, 3 * H, read, H, s->kernel, 0.0f, product, 3 * H);
     gru_fire(n, H, s->gates + 3 * H * row, product, s->bias, read, s->inner + H * row, s->h + H * row);
 }
 
@@ -129,7 +115,7 @@ static void gru_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
         flow[k] += own[k];
     gru_fire_back(n, H, s->gates + 3 * H * row, s->inner + H * row, before(s, t, p, s->h, 0), flow, d_all, flow);
     if (reads(s, t))
-        multiply(s, n, 3 * H, H, d_all, 4 * H, s->kernel, 1.0f, flow);
+        multiply(s->gemm, n, 3 * H, H, d_all, 4 * H, s->kernel, 1.0f, flow, H);
 }
 
 static inline void rnn(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
@@ -137,7 +123,7 @@ static inline void rnn(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
     const ptrdiff_t H = s->H;
     float *sums = s->h + H * (s->offsets[t] + p);
     if (reads(s, t))
-        multiply(s, n, H, H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, sums);
+        multiply(s->gemm, n, H, H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, sums, H);
     fire(n, H, sums);
 }
 
@@ -148,7 +134,7 @@ static inline void rnn_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t 
     float *flow = s->flow + H * p, *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
     fire_back(n, H, s->h + H * row, s->d_h + H * row, flow, d_sums);
     if (reads(s, t))
-        multiply(s, n, H, H, d_sums, H, s->kernel, 0.0f, flow);
+        multiply(s->gemm, n, H, H, d_sums, H, s->kernel, 0.0f, flow, H);
 }
 
 static void rnn_tanh(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) { rnn(s, t, p, n, tanh_fire); }

@@ -150,7 +150,8 @@ static void fire_node_back(const Tree *s, ptrdiff_t row) {
     const ptrdiff_t degree = in_degree(s, row), H = s->H;
     const float *f = s->gates + 4 * H * row, *i = f + H, *o = i + H, *g = o + H, *c = s->c + H * row;
     const float *d_h = s->d_h + H * row;
-    float *d_c = s->d_c + H * row, *d_f = s->d_gates + 4 * H * (row - s->steps[0]), *d_i = d_f + H, *d_o = d_i + H, *d_g = d_o + H;
+    float *d_c = s->d_c + H * row, *d_f = s->d_gates + 4 * H * (row - s->steps[0]);
+    float *d_i = d_f + H, *d_o = d_i + H, *d_g = d_o + H;
     memset(d_f, 0, 4 * (size_t)H);
     for (ptrdiff_t d = 0; d < degree; d++) {
         const Source j = source(s, row, d);
