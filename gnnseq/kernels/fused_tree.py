@@ -181,6 +181,7 @@ class _FusedTree(torch.autograd.Function):
             if reads < end:
                 summed = kept["summed"][reads - silent : end - silent]
                 d_kernel[hidden:].addmm_(d_gates[reads - begin :, hidden:].t(), summed)
+        del input_kernel  # or it would lie beside two copies of its gradient, of which a small graph needs little else
         d_entering = None
         if entering is not None:
             d_kernel[:hidden].addmm_(d_first[2].t(), first[0])
