@@ -65,7 +65,7 @@ class Settings:
     @property
     def name(self) -> str:
         """What the results are called."""
-        kind = "scaling" if self.scaling else "custom" if self.works else "speed"
+        kind = "scaling" if self.scaling else "-".join(self.works) or "speed"
         return "_".join([kind, *["quick"] * self.quick, *["cuda"] * (self.device == "cuda")])
 
     def check(self) -> None:
@@ -99,7 +99,7 @@ def measure_all(settings: Settings, console: Console) -> dict[str, Any]:
         "threads": threads,
     }
     if settings.scaling:
-        wanted = points(settings.quick, settings.device, threads)
+        wanted = points(settings.quick, settings.device, threads, result["provenance"]["commit"])
         records = measure_growth(wanted, settings.results / "cache" / settings.name, console)
         return {**result, "width": WIDTH, "scaling": records}
     with Progress(console=console, transient=True) as progress:

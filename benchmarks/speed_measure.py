@@ -7,6 +7,7 @@ import gc
 import importlib.metadata
 import json
 import math
+import random
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -166,7 +167,7 @@ def measure(work: Work, rounds: int, warm_up: int, device: torch.device) -> dict
 def interleave(
     contest: dict[str, Callable[[], object]], rounds: int, warm_up: int, device: torch.device
 ) -> dict[str, list[float]]:
-    """Seconds of every run: each round runs all competitors, each round another one first."""
+    """Seconds of every run: each round runs all competitors, in an order drawn anew, so that nobody follows another."""
     names = list(contest)
     for _ in range(warm_up):
         for name in names:
@@ -177,8 +178,7 @@ def interleave(
     gc.disable()  # a collection would fall into somebody's run by chance
     try:
         for number in range(rounds):
-            first = number % len(names)
-            for name in names[first:] + names[:first]:
+            for name in random.Random(number).sample(names, len(names)):
                 seconds[name].append(once(contest[name], device))
     finally:
         if collecting:

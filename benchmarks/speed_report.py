@@ -181,15 +181,18 @@ def _print_autocast(result: Row, console: Console) -> None:
 
 
 def summary(result: Row) -> str:
-    """How many times as fast as the first of its peers each work is, in one column."""
+    """How many times as fast as the fastest of its peers each work is, in one column."""
     rows = ["| work (a training step where not said) | beside | times as fast (quartiles) |", "|---|---|--:|"]
-    seen: set[str] = set()
+    fastest: dict[str, Row] = {}
     for line in lines(result):
-        work = f"{line['work']}: {line['shape'].split(', no gradient')[0].split(';')[0]}"
-        if "peer_missing" not in line and work not in seen:
-            seen.add(work)
-            peer, _, _, ratio, _, _ = speed_cells(line, rich=False)
-            rows.append(f"| {work} | {peer} | {ratio} |")
+        work = f"{line['work']}: {line['shape'].replace(', no gradient of x', '')}"
+        if "peer_missing" in line or line["peer"].startswith("our "):
+            continue
+        if work not in fastest or line["ratio"][1] < fastest[work]["ratio"][1]:
+            fastest[work] = line
+    for work, line in fastest.items():
+        peer, _, _, ratio, _, _ = speed_cells(line, rich=False)
+        rows.append(f"| {work} | {peer} | {ratio} |")
     return "\n".join([*rows, "", f"{_where(result)}; medians of {result['rounds']} interleaved rounds."]) + "\n"
 
 

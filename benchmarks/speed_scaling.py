@@ -36,14 +36,15 @@ class Point:
     size: int
     device: str
     threads: int
+    commit: str  # whose points are not another's
 
 
-def points(quick: bool, device: str, threads: int) -> list[Point]:
+def points(quick: bool, device: str, threads: int, commit: str) -> list[Point]:
     """From 10^3 to 10^6 nodes and from 10^5 to 10^7 edges, two a decade."""
     lengths = [10, 30, 100] if quick else [round(10**e) for e in (3, 3.5, 4, 4.5, 5, 5.5, 6)]
     edges = [1000, 4000] if quick else [2 * round(10**e / 2) for e in (5, 5.5, 6, 6.5, 7)]
-    paths = [Point(cell, length, device, threads) for cell in OURS for length in lengths]
-    return paths + [Point("GCN", size, device, threads) for size in edges]
+    paths = [Point(cell, length, device, threads, commit) for cell in OURS for length in lengths]
+    return paths + [Point("GCN", size, device, threads, commit) for size in edges]
 
 
 def measure_growth(wanted: Sequence[Point], folder: Path, console: Console) -> list[dict[str, Any]]:

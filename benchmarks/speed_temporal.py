@@ -8,9 +8,8 @@ from functools import partial
 from importlib import import_module
 
 import torch
-from speed_graphs import aggregation_bytes, copies, random_graph
+from speed_graphs import products_and_bytes, random_graph
 from speed_measure import (
-    BareProducts,
     MissingError,
     Product,
     Runner,
@@ -134,15 +133,7 @@ def limit(order: str, gates: int, steps: int, nodes: int, edges: int, device: to
         products += linear_products(rows, HIDDEN, gates * HIDDEN)
     products += [Product(nodes, HIDDEN, gates * HIDDEN), Product(nodes, gates * HIDDEN, HIDDEN)] * (steps - 1)
     products += [Product(gates * HIDDEN, rows - nodes, HIDDEN, over_nodes=True), *linear_products(rows, HIDDEN, HIDDEN)]
-    multiply = BareProducts(products, device)
-    times = 2 * (steps - 1) if over_edges else steps
-    move = copies(torch.randn(nodes, width, device=device), times * aggregation_bytes(edges, nodes, width))
-
-    def run() -> None:
-        multiply()
-        move()
-
-    return run
+    return products_and_bytes(products, 2 * (steps - 1) if over_edges else steps, edges, nodes, width, device)
 
 
 def _named() -> Iterator[tuple[str, Callable[[bool, torch.device], Work]]]:

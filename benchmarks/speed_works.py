@@ -69,7 +69,7 @@ def long_paths(cell: str, quick: bool, device: torch.device) -> Work:
 
 
 def palindromes(cell: str, quick: bool, device: torch.device) -> Work:
-    """The shape of the palindrome study: one-hot digits, which need no gradient."""
+    """The shape of the palindrome study, whose digits need no gradient."""
     return equal_paths(cell, (4, 5, 3, 6) if quick else (22, 128, 10, 128), False, device)
 
 

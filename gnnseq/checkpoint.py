@@ -58,6 +58,7 @@ def sweep_in_chunks(
     steps = len(schedule)
     chunks = math.isqrt(max(steps - 1, 0)) + 1 if chunks is None else chunks
     check_whole(1, chunks=chunks)
+    layer.check(x, schedule, state)
     # Longest first, as nodes of a step are: then a chunk's nodes are in the firing order of its own schedule.
     rows = schedule.rows
     lengths = [schedule.lengths[row] for row in rows.tolist()]

@@ -41,6 +41,7 @@ class Stream:
         torch.Size([1, 8])
     """
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def __init__(
         self,
@@ -102,7 +103,8 @@ class Stream:
         if list(index.shape) != self._shape[:1]:
             raise ValueError(f"x has indices of shape {list(index.shape)}; expected {self._shape[:1]}, one a path")
         if self._terms is None:
-            self._terms = first.terms(self._embedding)
+            with torch.autocast(self._x.device.type, enabled=False):
+                self._terms = first.terms(self._embedding)
         try:
             first.run_from(self._terms, index)
         except IndexError:
@@ -115,7 +117,12 @@ class Stream:
 
         Args:
             rows: A path of 0 to B - 1 for each path. int64 [B]
+
+        Raises:
+            ValueError: If rows has another shape.
         """
+        if list(rows.shape) != self._shape[:1]:
+            raise ValueError(f"rows has shape {shape_of(rows)}; expected {self._shape[:1]}, a path for each path")
         for step in self._steps:
             for part in step.state:
                 part.copy_(part[rows])

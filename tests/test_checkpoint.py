@@ -99,3 +99,11 @@ def test_dropout_is_the_same_when_computed_again():
 def test_what_cannot_be_cut(layer, schedule, chunks, words):
     with pytest.raises(ValueError, match=words):
         sweep_in_chunks(layer, torch.randn(3, 1), schedule, chunks=chunks)
+
+
+def test_what_the_layer_would_refuse_is_refused():
+    layer, schedule = LSTM(3, 8), packed_paths([10])
+    with pytest.raises(ValueError, match="x has 12 rows and the graph 10 nodes"):
+        sweep_in_chunks(layer, torch.randn(12, 3), schedule)
+    with pytest.raises(ValueError, match="state has shape"):
+        sweep_in_chunks(layer, torch.randn(10, 3), schedule, (torch.zeros(1, 3, 8), torch.zeros(1, 3, 8)))

@@ -3,6 +3,8 @@
 N nodes, F features, H output channels.
 """
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels import native as module
 from gnnseq.kernels.features import feature_product
 from gnnseq.kernels.native import library
-from gnnseq.layers import GCN
+from gnnseq.layers import GCN, GatedGraph
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # float32 carries 6e-8; sums of up to 700 products
 FORMS = {"dense": lambda x: x, "csr": torch.Tensor.to_sparse_csr, "coo": torch.Tensor.to_sparse_coo}
@@ -217,3 +219,78 @@ def test_negative_views():
     weight, cotangent = torch.randn(7, 60, requires_grad=True), torch.randn(40, 7, dtype=torch.complex64).conj().imag
     (found,) = torch.autograd.grad(feature_product(x.resolve_neg(), weight), weight, cotangent)
     torch.testing.assert_close(found, cotangent.resolve_neg().t() @ x)
+
+
+@pytest.mark.parametrize("make", [torch.func.grad, torch.func.jacrev, lambda f: torch.func.grad(torch.func.grad(f))])
+@pytest.mark.parametrize("layer_type", [GCN, GatedGraph])
+def test_a_first_call_within_a_transform_leaves_nothing_behind(layer_type, make):
+    torch.manual_seed(0)
+    layer = layer_type(40, 2) if layer_type is GatedGraph else GCN(40, 64)
+    x, edge_index = torch.randn(110, 40), path_graph(110, undirected=True).edge_index
+    fresh = copy.deepcopy(layer)
+    make(lambda scale: layer(scale * x, edge_index).square().sum())(torch.ones(()))
+    torch.testing.assert_close(layer(x, edge_index), fresh(x, edge_index))
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")  # as features need no gradient
+@pytest.mark.parametrize(("features", "channels"), [(3, 40), (300, 4)])
+def test_backward_hooks_on_the_linear_map_run(features, channels):
+    layer, calls, x = GCN(features, channels), [], sparse_features(50, features)
+    layer.lin.register_full_backward_hook(lambda *gradients: calls.append(gradients))
+    layer(x, path_graph(50, undirected=True).edge_index).sum().backward()
+    assert len(calls) == 1
+
+
+def test_what_a_forward_hook_keeps_is_not_overwritten():
+    layer, kept = GCN(3, 40), []
+    torch.nn.init.ones_(layer.bias)
+    layer.lin.register_forward_hook(lambda module, inputs, output: kept.append((output, output.clone())))
+    layer(torch.randn(50, 3), path_graph(50, undirected=True).edge_index)
+    assert torch.equal(*kept[0])
+
+
+def test_biases_of_a_batch():
+    layer, x, edge_index = GCN(3, 4), torch.randn(5, 3), path_graph(5, undirected=True).edge_index
+    biases = torch.randn(2, 4)
+    found = torch.func.vmap(lambda bias: torch.func.functional_call(layer, {"bias": bias}, (x, edge_index)))(biases)
+    torch.testing.assert_close(found, torch.stack([layer(x, edge_index) - layer.bias + bias for bias in biases]))
+
+
+def test_kernels_of_a_batch_on_sparse_features():
+    layer, x = GCN(60, 4), sparse_features(30, 60).to_sparse_coo()
+    edge_index, kernels = path_graph(30, undirected=True).edge_index, torch.randn(2, 4, 60)
+
+    def call(kernel):
+        return torch.func.functional_call(layer, {"lin.weight": kernel}, (x, edge_index))
+
+    torch.testing.assert_close(torch.func.vmap(call)(kernels), torch.stack([call(kernel) for kernel in kernels]))
+
+
+def test_zeros_without_memory():
+    zeros, edge_index = torch._efficientzerotensor((500, 300)), path_graph(500, undirected=True).edge_index
+    assert torch.equal(GCN(300, 4)(zeros, edge_index), torch.zeros(500, 4))
+
+
+def test_an_adjacency_of_other_rows_is_an_error():
+    adjacency = Adjacency.of(torch.tensor([[0, 9], [0, 1]]), 10).weighted(torch.ones(2))
+    with pytest.raises(ValueError, match="sources that x, with 5 rows, does not have"):
+        aggregate(torch.ones(5, 64), None, adjacency)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (lambda v: torch.sparse_csr_tensor(torch.tensor([1, 2, 2]), torch.tensor([0, 1]), v, (2, 60)), "crow_indices"),
+        (lambda v: torch.sparse_csr_tensor(torch.tensor([0, 1, 1]), torch.tensor([0, 1]), v, (2, 60)), "crow_indices"),
+        (lambda v: torch.sparse_csr_tensor(torch.tensor([0, 1, 2]), torch.tensor([0, 60]), v, (2, 60)), "column 60"),
+        (lambda v: torch.sparse_coo_tensor(torch.tensor([[0, 5], [0, 1]]), v, (2, 60), is_coalesced=True), "row 5"),
+        (
+            lambda v: torch.sparse_coo_tensor(torch.tensor([[0, 1], [0, -1]]), v, (2, 60), is_coalesced=True),
+            "column -1",
+        ),
+    ],
+)
+def test_malformed_sparse_features_are_named_in_every_type(x, message, dtype):
+    with pytest.raises(ValueError, match=message):
+        GCN(60, 3).to(dtype)(x(torch.ones(2, dtype=dtype)), path_graph(2).edge_index)

@@ -137,3 +137,22 @@ def test_outputs_and_state_are_not_written_over():
 def test_what_does_not_fit(function, words):
     with pytest.raises(ValueError, match=words):
         function()
+
+
+def test_mixed_precision_leaves_indices_alone():
+    layer, embedding, index = LSTM(5, 7), torch.randn(9, 5), torch.tensor([4])
+    expected = Stream(layer, embedding=embedding)(index)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(Stream(layer, embedding=embedding)(index), expected)
+
+
+def test_one_made_in_inference_mode_is_used_outside():
+    layer, x = LSTM(5, 7), torch.randn(1, 5)
+    with torch.inference_mode():
+        stream = Stream(layer)
+    assert torch.equal(stream(x), Stream(layer)(x))
+
+
+def test_selecting_needs_a_path_for_each_path():
+    with pytest.raises(ValueError, match=r"rows has shape \[1\]; expected \[3\]"):
+        Stream(LSTM(5, 7), batch=3).select(torch.tensor([1]))

@@ -96,7 +96,7 @@ def _sum(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
         assert adjacency.weights is not None
         ordered = adjacency.weights[0]
     ordered, exact = ordered.to(exact.dtype), exact.contiguous()
-    bare = not is_traced(exact, ordered) and has_memory(exact) and has_memory(ordered)
+    bare = not is_traced(exact, ordered) and all(map(has_memory, (exact, ordered, offsets, columns)))
     if bare and exact.numel() <= SMALL and library_for(exact, exact.numel()) is not None:
         return _sum_compiled(exact, ordered, offsets, columns).to(x.dtype)
     return torch.embedding_bag(exact, columns, offsets, False, 0, False, ordered, True)[0].to(x.dtype)
@@ -105,7 +105,8 @@ def _sum(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
 def _sum_compiled(x: Tensor, weight: Tensor, offsets: Tensor, columns: Tensor) -> Tensor:
     summed = x.new_empty(offsets.numel() - 1, x.size(1))
     sizes = len(summed), *x.shape, columns.numel(), columns.dtype == torch.int64
-    call("sum_rows", *sizes, offsets[:-1], offsets[1:], columns, weight.contiguous(), x, summed)
+    if not call("sum_rows", *sizes, offsets[:-1], offsets[1:], columns, weight.contiguous(), x, summed):
+        raise ValueError(f"adjacency lists sources that x, with {len(x)} rows, does not have")
     return summed
 
 
@@ -148,7 +149,7 @@ class _Aggregate(torch.autograd.Function):
             return torch.stack([aggregate(*entry, adjacency) for entry in zip(entries, weights, strict=True)]), 0
         assert x_dim is not None
         wide = x.movedim(x_dim, 1)  # [N, V, F]: one aggregation, V times as wide
-        return aggregate(wide.flatten(1), weight, adjacency).view(wide.shape), 1
+        return aggregate(wide.flatten(1), weight, adjacency).view(-1, *wide.shape[1:]), 1
 
 
 # apply() asks for it in every call, and would otherwise read it off the code: a tenth of a small graph's time.

@@ -12,7 +12,7 @@ from torch import Tensor
 from gnnseq.kernels.native import call, is_plain, library_for
 from gnnseq.kernels.tracing import has_memory, is_traced
 
-__all__ = ["feature_product"]
+__all__ = ["check_listed", "check_offsets", "feature_product"]
 
 # Dense features are multiplied as such where more than one in so many is not zero.
 LIMIT = 20
@@ -78,16 +78,30 @@ def _find(x: Tensor) -> _Rows | None:
 def _listed(x: Tensor) -> _Rows | None:
     if x.layout == torch.sparse_csr:
         offsets, columns, values = x.crow_indices().contiguous(), x.col_indices(), x.values()
+        if offsets[0] != 0 or offsets[-1] != columns.numel():  # what lies between is checked where it is read
+            check_offsets(offsets, columns.numel())
     elif x.layout == torch.sparse_coo:
         x = x.coalesce()
         row, columns = x.indices()
         offsets, values = torch.searchsorted(row.contiguous(), _count(x.size(0) + 1)), x.values()
         if offsets[0] != 0 or offsets[-1] != row.numel():
-            wrong = int(row[-1 if offsets[0] == 0 else 0])
-            raise ValueError(f"x is sparse and lists row {wrong}; expected 0 to {x.size(0) - 1}")
+            check_listed("row", row, x.size(0))
     else:
         return None
     return _Rows(offsets[:-1], offsets[1:], columns.contiguous(), values.contiguous(), None)
+
+
+def check_listed(what: str, listed: Tensor, size: int) -> None:
+    """Raises a ValueError where a row or column of sparse features is not there."""
+    outside = listed[(listed < 0) | (listed >= size)]
+    if outside.numel() > 0:
+        raise ValueError(f"x is sparse and lists {what} {int(outside[0])}; expected 0 to {size - 1}")
+
+
+def check_offsets(offsets: Tensor, size: int) -> None:
+    """Raises a ValueError where rows of so many numbers do not begin at the first of them and end at the last."""
+    if offsets[0] != 0 or offsets[-1] != size or (offsets.diff() < 0).any():
+        raise ValueError(f"x is sparse, and its crow_indices are not 0 to {size} in rising order")
 
 
 def _count(size: int) -> Tensor:
@@ -108,11 +122,8 @@ class _FeatureProduct(torch.autograd.Function):
         weight_t, out = weight.new_empty(features, channels), weight.new_empty(nodes, channels)
         call("transpose", features, channels, weight.contiguous(), weight_t)
         if not call("sum_rows", nodes, features, channels, values.numel(), wide, *lists, weight_t, out):
-            outside = columns[(columns < 0) | (columns >= features)]
-            wrong = (
-                f"column {int(outside[0])}; expected 0 to {features - 1}" if outside.numel() else "rows out of order"
-            )
-            raise ValueError(f"x is sparse and lists {wrong}")
+            check_listed("column", columns, features)
+            check_offsets(torch.cat([begin, end[-1:]]), values.numel())
         ctx.shape = weight.shape
         ctx.save_for_backward(*lists, dense)
         return out

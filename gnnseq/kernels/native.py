@@ -104,7 +104,7 @@ def gemm() -> ctypes.c_void_p | None:
 
 def is_plain(tensor: Tensor) -> bool:
     """Whether it is of the kind that compiled functions take: float32 numbers as they lie in a CPU's memory."""
-    known = type(tensor) in (Tensor, nn.Parameter) and not tensor.is_neg()
+    known = type(tensor) in (Tensor, nn.Parameter) and not tensor.is_neg() and not tensor._is_zerotensor()
     return known and tensor.device.type == "cpu" and tensor.dtype == torch.float32
 
 

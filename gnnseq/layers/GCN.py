@@ -10,8 +10,8 @@ from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnseq.checks import check_one_device, check_type, check_whole
 from gnnseq.graphs import as_edge_index, check_edge_weight, gcn_normalize
-from gnnseq.kernels import Adjacency, aggregate
-from gnnseq.kernels.features import feature_product
+from gnnseq.kernels import Adjacency, aggregate, is_traced
+from gnnseq.kernels.features import check_listed, check_offsets, feature_product
 from gnnseq.layers.initialization import check_init
 from gnnseq.memo import Memo
 from gnnseq.message_passing import is_watched
@@ -105,12 +105,20 @@ class GCN(MessagePassing):
             x = self._aggregate(self._multiply(x), edge_index, edge_weight)
         else:
             x = self.lin(self._aggregate(x, edge_index, edge_weight))
-        return x if self.bias is None else x.add_(self.bias)
+        if self.bias is None:
+            return x
+        return x + self.bias if is_traced(self.bias) or self._is_hooked() else x.add_(self.bias)
+
+    def _is_hooked(self) -> bool:
+        """Whether somebody wants to see the linear map called, or has put another module in its place."""
+        lin = self.lin
+        hooks = lin._forward_hooks, lin._forward_pre_hooks, lin._backward_hooks, lin._backward_pre_hooks
+        return type(lin) is not nn.Linear or any(hooks) or nn.modules.module._has_any_global_hook()
 
     def _multiply(self, x: Tensor) -> Tensor:
         """The product of features with the kernel. [..., N, out_channels]"""
-        hooked = type(self.lin) is not nn.Linear or self.lin._forward_hooks or self.lin._forward_pre_hooks
-        product = None if hooked or is_watched(self) else feature_product(x, self.lin.weight)
+        seen = self._is_hooked() or is_watched(self)
+        product = None if seen else feature_product(x, self.lin.weight)
         if product is None:
             product = self._multiply_sparse(x) if is_torch_sparse_tensor(x) else self.lin(x)
         return product
@@ -127,7 +135,10 @@ class GCN(MessagePassing):
         def compress() -> Adjacency:
             row, feature, value = parts
             if x.layout == torch.sparse_csr:
+                check_offsets(row, feature.numel())
                 row = torch.repeat_interleave(torch.arange(x.size(0), device=row.device), row.diff())
+            check_listed("row", row, x.size(0))
+            check_listed("column", feature, self.in_channels)
             return Adjacency.of(torch.stack([feature, row]), x.size(0), self.in_channels).weighted(value)
 
         return aggregate(self.lin.weight.t(), None, self._features.get(parts, (x.layout, x.shape), compress))

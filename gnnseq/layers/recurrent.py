@@ -208,6 +208,11 @@ class Recurrent(ScheduledMessagePassing):
         final = final.index_copy(0, empty.nonzero().view(-1), initial[schedule.starts < 0])
         return states[:, : self.hidden_channels], final
 
+    def check(self, x: Tensor, schedule: Schedule, state: Tensor | tuple[Tensor, ...] | None) -> None:
+        """Raises the ValueError that a call with these would."""
+        self._check(x, schedule)
+        self._split_state(state, schedule)
+
     def _check(self, x: Tensor, graph: Schedule | Tensor) -> Schedule:
         weight = self.weight_ih_l0
         assert isinstance(weight, Tensor)

@@ -203,8 +203,8 @@ int sum_rows(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t
     return valid;
 }
 
-/* out[i, k] = in[i, k], [n, H], whose neighbours in a row and in a column are so far apart. H is the shorter side. */
-static void copy(ptrdiff_t n, ptrdiff_t H, const float *restrict in, ptrdiff_t row, ptrdiff_t column,
+/* out[i, k] = in[i, k], [n, H], whose neighbours in a row and in a column lie so far apart. H is the shorter side. */
+static void turn(ptrdiff_t n, ptrdiff_t H, const float *restrict in, ptrdiff_t row, ptrdiff_t column,
                  float *restrict out, ptrdiff_t out_row, ptrdiff_t out_column) {
     for (ptrdiff_t i = 0; i < n; i++)
         for (ptrdiff_t k = 0; k < H; k++)
@@ -213,7 +213,7 @@ static void copy(ptrdiff_t n, ptrdiff_t H, const float *restrict in, ptrdiff_t r
 
 /* in [H, F], out [F, H] */
 void transpose(ptrdiff_t threads, ptrdiff_t F, ptrdiff_t H, const float *in, float *out) {
-    EACH_SHARE(threads, F, H, from, count, copy(count, H, in + from, F, 1, out + H * from, 1, H));
+    EACH_SHARE(threads, F, H, from, count, turn(count, H, in + from, F, 1, out + H * from, 1, H));
 }
 
 /* Rows first..first+count-1 of the table alone. Its rows are whole lanes, because storing parts of them is slow. */
@@ -248,6 +248,6 @@ void spread_rows(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdi
             spread_share(first, count, n, H, room, 1, begin, end, columns, values, grad, d_table);
         else
             spread_share(first, count, n, H, room, 0, begin, end, columns, values, grad, d_table);
-        copy(count, H, d_table + room * first, 1, room, turned + first, F, 1);
+        turn(count, H, d_table + room * first, 1, room, turned + first, F, 1);
     });
 }
