@@ -178,7 +178,7 @@ def test_gradients_keep_no_memory_of_one_another():
 
 def test_a_gradient_that_is_a_negative_view():
     layer, x = LSTM(F, H), torch.randn(30, F, requires_grad=True)
-    h, negative = layer(x, tree(30))[0], torch.randn(30, H, dtype=torch.complex64).conj().imag
+    h, negative = layer(x, topological(tree(30), 30).in_order)[0], torch.randn(30, H, dtype=torch.complex64).conj().imag
     assert negative.is_neg()
     (found,) = torch.autograd.grad(h, x, negative, retain_graph=True)
     torch.testing.assert_close(found, torch.autograd.grad(h, x, negative.resolve_neg())[0])

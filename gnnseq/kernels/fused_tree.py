@@ -138,7 +138,7 @@ class _FusedTree(torch.autograd.Function):
         h = kept["h"]
         d_h, d_c = torch.zeros_like(h), torch.zeros_like(h)
         if grad is not None:
-            d_h = grad.resolve_neg().clone(memory_format=torch.contiguous_format)
+            d_h = grad.clone(memory_format=torch.contiguous_format)
         if last_grad is not None:
             last_h, last_c = last_grad.chunk(2, dim=1)
             d_h, d_c = d_h.index_add(0, ctx.ends, last_h), d_c.index_add(0, ctx.ends, last_c)
