@@ -127,6 +127,18 @@ def test_activations_at_their_ends():
     torch.testing.assert_close(h, o * tanh_c, equal_nan=True)
 
 
+@pytest.mark.parametrize("least_size", [0, 1 << 60])
+@pytest.mark.parametrize("edge_index", [[[0, 1, 2], [1, 2, 3]], [[0, 1, 2], [2, 2, 3]]], ids=["path", "tree"])
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+def test_no_two_gradients_share_memory(layer_type, edge_index, least_size, monkeypatch):
+    """In place, as clipping works, one would change the other."""
+    monkeypatch.setattr(module, "LEAST_SIZE", least_size)
+    layer = layer_type(F, H, num_layers=2, bidirectional=True)
+    layer(torch.randn(4, F), torch.tensor(edge_index))[0].sum().backward()
+    places = [parameter.grad.untyped_storage().data_ptr() for parameter in layer.parameters()]
+    assert len(set(places)) == len(places)
+
+
 @pytest.mark.usefixtures("compiled")
 def test_what_is_not_a_number_passes_through_relu():
     layer, x = RNN(F, H, nonlinearity="relu", bias=False), torch.randn(4, F)

@@ -184,7 +184,8 @@ class _FusedPath(torch.autograd.Function):
             equal = paths == schedule.step_sizes[-1]
             read = h[edges] if equal else h.index_select(0, schedule.edge_index[0, edges])
             d_kernel.addmm_(d_read.t(), read)
-        d_bias_ih, d_bias_hh = d_bias[-rule.gates * hidden :], d_bias[: rule.gates * hidden]
+        # A copy: gradients that share memory would be clipped or scaled twice.
+        d_bias_ih, d_bias_hh = d_bias[-rule.gates * hidden :].clone(), d_bias[: rule.gates * hidden]
         if is_gru:
             d_kernel, d_bias_hh = d_kernel.roll(-hidden, 0), d_bias_hh.roll(-hidden, 0)
         return (
