@@ -1,4 +1,4 @@
-"""Compiled sums of rows are the dense products, whatever is in them: over mostly-zero features and over neighbours.
+"""Sums of rows are the dense products, whatever is in them: over mostly-zero features, and over neighbours.
 
 N nodes, F features, H output channels.
 """
@@ -173,21 +173,6 @@ def test_neighbours_are_summed_as_by_a_dense_matrix(targets, sources, edges, cha
         torch.testing.assert_close(d_found, d_expected, **CLOSE)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5])
-def test_no_number_of_threads_changes_a_sum_over_neighbours(threads):
-    before = torch.get_num_threads()
-    try:
-        torch.manual_seed(0)
-        adjacency = Adjacency.of(torch.randint(900, (2, 5000)), 900).weighted(torch.randn(5000))
-        x = torch.randn(900, 33)
-        torch.set_num_threads(1)
-        alone = aggregate(x, None, adjacency)
-        torch.set_num_threads(threads)
-        assert torch.equal(aggregate(x, None, adjacency), alone)
-    finally:
-        torch.set_num_threads(before)
-
-
 def test_a_sum_over_neighbours_loses_no_tangent_and_no_batch():
     layer, x = GCN(40, 40), torch.randn(200, 40)
     edge_index = path_graph(200, undirected=True).edge_index
@@ -269,12 +254,6 @@ def test_kernels_of_a_batch_on_sparse_features():
 def test_zeros_without_memory():
     zeros, edge_index = torch._efficientzerotensor((500, 300)), path_graph(500, undirected=True).edge_index
     assert torch.equal(GCN(300, 4)(zeros, edge_index), torch.zeros(500, 4))
-
-
-def test_an_adjacency_of_other_rows_is_an_error():
-    adjacency = Adjacency.of(torch.tensor([[0, 9], [0, 1]]), 10).weighted(torch.ones(2))
-    with pytest.raises(ValueError, match="sources that x, with 5 rows, does not have"):
-        aggregate(torch.ones(5, 64), None, adjacency)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -10,13 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.native import call, library_for
-from gnnseq.kernels.tracing import has_memory, is_traced, is_transformed
+from gnnseq.kernels.tracing import is_transformed
 
 __all__ = ["Adjacency", "aggregate", "along_edges"]
 
-# Numbers in tables that compiled code sums: 1 MiB of float32. Beyond, torch's fetches ahead and no call's cost matters.
-SMALL = 1 << 18
 # Edges whose two ends are held at once when weights get a gradient.
 EDGE_CHUNK = 1 << 16
 
@@ -95,19 +92,9 @@ def _sum(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
     else:
         assert adjacency.weights is not None
         ordered = adjacency.weights[0]
-    ordered, exact = ordered.to(exact.dtype), exact.contiguous()
-    bare = not is_traced(exact, ordered) and all(map(has_memory, (exact, ordered, offsets, columns)))
-    if bare and exact.numel() <= SMALL and library_for(exact, exact.numel()) is not None:
-        return _sum_compiled(exact, ordered, offsets, columns).to(x.dtype)
-    return torch.embedding_bag(exact, columns, offsets, False, 0, False, ordered, True)[0].to(x.dtype)
-
-
-def _sum_compiled(x: Tensor, weight: Tensor, offsets: Tensor, columns: Tensor) -> Tensor:
-    summed = x.new_empty(offsets.numel() - 1, x.size(1))
-    sizes = len(summed), *x.shape, columns.numel(), columns.dtype == torch.int64
-    if not call("sum_rows", *sizes, offsets[:-1], offsets[1:], columns, weight.contiguous(), x, summed):
-        raise ValueError(f"adjacency lists sources that x, with {len(x)} rows, does not have")
-    return summed
+    ordered = ordered.to(exact.dtype)
+    summed = torch.embedding_bag(exact.contiguous(), columns, offsets, False, 0, False, ordered, True)[0]
+    return summed.to(x.dtype)
 
 
 class _Aggregate(torch.autograd.Function):

@@ -1,4 +1,4 @@
-/* Weighted sums of a table's rows: over neighbours, and of a kernel's rows over features that are not zero.
+/* Weighted sums of a table's rows, such as a kernel's over features that are not zero.
  *
  * Letters: n lists, F rows of the table, H channels. List i lies at begin[i]..end[i]-1 of columns and values. All indices
  * have 32 bits, or 64 where they are wide. */
