@@ -110,12 +110,10 @@ class Jacobian:
         return pulled.reshape(len(cotangent), self.num_nodes, -1)
 
     def _grad(self, cotangent: Tensor, batched: bool) -> Tensor:
-        def pull(cotangent: Tensor) -> Tensor:
-            return torch.autograd.grad(self._out, self._x, cotangent, retain_graph=True, materialize_grads=True)[0]
-
-        # Not is_grads_batched, whose older vmap goes through a graph's sums one by one.
-        pulled: Tensor = torch.func.vmap(pull)(cotangent) if batched else pull(cotangent)
-        return pulled
+        grads = torch.autograd.grad(
+            self._out, self._x, cotangent, retain_graph=True, materialize_grads=True, is_grads_batched=batched
+        )
+        return grads[0]
 
     def _can_batch(self) -> bool:
         cotangent = self._zeros(2)
