@@ -273,7 +273,7 @@ def growth_figure(result: Row) -> Figure:
         *(Line2D([], [], color=COLORS["ink"], label=label, **PARTS[part]) for part, label in names.items()),
         Line2D([], [], color=COLORS["ink"], ls=":", lw=1.4, label=f"constant, band to {GROWTH:g} times"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     figure.suptitle(f"Time of a training step per node and per edge, {result['width']} channels", x=0.01, ha="left")
     return figure
 
