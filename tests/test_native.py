@@ -42,6 +42,12 @@ def compiled(monkeypatch):
         pytest.skip("no C compiler")
 
 
+@pytest.fixture
+def _hastily(monkeypatch):
+    """Compiled without optimisation, where only what becomes of the file matters."""
+    monkeypatch.setattr(module, "FLAGS", ["-O0", "-fPIC"])
+
+
 def results(layer, x, schedule, state):
     layer, x = layer.to(x.dtype), x.detach().clone().requires_grad_()
     state = tuple(part.detach().to(x.dtype).requires_grad_() for part in state[: layer.states])
@@ -286,6 +292,7 @@ def test_without_a_compiler(environment, monkeypatch):
     LSTM(4, 64)(torch.randn(1000, 4), packed_paths([100] * 10))[0].sum().backward()
 
 
+@pytest.mark.usefixtures("_hastily")
 def test_a_compiler_may_have_arguments(monkeypatch):
     if shutil.which("cc") is None:
         pytest.skip("no C compiler")
@@ -295,6 +302,7 @@ def test_a_compiler_may_have_arguments(monkeypatch):
     assert module.library.__wrapped__() is None
 
 
+@pytest.mark.usefixtures("_hastily")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 def test_what_was_compiled_is_kept_for_the_next_process(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -308,6 +316,7 @@ def test_what_was_compiled_is_kept_for_the_next_process(monkeypatch, tmp_path):
     assert len(list((tmp_path / "gnnseq").iterdir())) == 2
 
 
+@pytest.mark.usefixtures("_hastily")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
 def test_a_library_that_is_cut_off_is_compiled_anew(share, monkeypatch, tmp_path):
@@ -323,6 +332,7 @@ def test_a_library_that_is_cut_off_is_compiled_anew(share, monkeypatch, tmp_path
     assert again.stat().st_size >= len(whole)
 
 
+@pytest.mark.usefixtures("_hastily")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 def test_a_folder_that_others_can_write_to_is_not_trusted(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -332,6 +342,7 @@ def test_a_folder_that_others_can_write_to_is_not_trusted(monkeypatch, tmp_path)
     assert not any((tmp_path / "gnnseq").iterdir())
 
 
+@pytest.mark.usefixtures("_hastily")
 def test_no_home(monkeypatch):
     """As in a container whose user has no name."""
 
