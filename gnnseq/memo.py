@@ -6,6 +6,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from gnnseq.kernels.tracing import is_transformed
+
 __all__ = ["Memo"]
 
 Value = TypeVar("Value")
@@ -36,7 +38,7 @@ class Memo(Generic[Value]):
             with torch.inference_mode(False), torch.no_grad():
                 value = compute()
                 copies = tuple(None if tensor is None else tensor.detach().clone() for tensor in inputs)
-            if torch._C._are_functorch_transforms_active():
+            if is_transformed():
                 return value  # whose tensors end with the transform
             self._last = last = copies, key, value
         return last[2]

@@ -18,7 +18,7 @@ from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
 from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
 from gnnseq.kernels.fronts import CellGradients, Fronts
-from gnnseq.kernels.fused_tree import can_fuse, fused_tree_sweep
+from gnnseq.kernels.fused_tree import can_fuse_tree, fused_tree_sweep
 from gnnseq.kernels.inputs import input_kernel_gradient, input_term, split_bias
 from gnnseq.kernels.precision import outside_autocast
 from gnnseq.schedule import Schedule
@@ -37,7 +37,7 @@ def frontier_sweep(
     entering = None if initial is None else initial.index_select(0, rows)
     none_is_empty = rows.numel() == schedule.starts.numel()
     ends = schedule.ends if none_is_empty else schedule.ends[rows]
-    if can_fuse(layer, x, schedule, entering, weights):
+    if can_fuse_tree(layer, x, schedule, entering, weights):
         h, last = fused_tree_sweep(layer, x, schedule, entering, weights, ends)
     else:
         states: Tensor = _Sweep.apply(layer, schedule, x, entering, schedule.edge_weight, *weights)

@@ -19,15 +19,16 @@ from torch import Tensor
 
 from gnnseq.kernels.derivative import differentiably, refuse_batch
 from gnnseq.kernels.frontier_lstm import swap_gates
-from gnnseq.kernels.inputs import add_input_kernel_gradient, input_term, is_index
-from gnnseq.kernels.native import gemm, is_plain, library, library_for
+from gnnseq.kernels.fused_path import can_fuse
+from gnnseq.kernels.inputs import add_input_kernel_gradient, input_term
+from gnnseq.kernels.native import gemm, is_plain, library
 from gnnseq.kernels.precision import outside_autocast
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
     from gnnseq.layers.recurrent import CellWeights, Recurrent
 
-__all__ = ["can_fuse", "fused_tree_sweep"]
+__all__ = ["can_fuse_tree", "fused_tree_sweep"]
 
 # Numbers in the gradients of a run of nodes: 1 MiB of float32, which stays in a core's cache while it is used.
 CHUNK = 1 << 18
@@ -45,18 +46,14 @@ class Tree(ctypes.Structure):
     )
 
 
-def can_fuse(
+def can_fuse_tree(
     layer: "Recurrent", x: Tensor, schedule: Schedule, entering: Tensor | None, weights: "CellWeights"
 ) -> bool:
     """Whether there is compiled code for these tensors, worth a compiler's run."""
-    hidden, edge_weight = layer.hidden_channels, schedule.edge_weight
-    fits = weights.weight_hh.shape == (4 * hidden, hidden) and weights.weight_ih.size(0) == 4 * hidden
-    if layer.kind != "lstm" or not fits or x.size(0) == 0:
+    if layer.kind != "lstm" or x.size(0) == 0 or not can_fuse(layer, x, entering, weights):
         return False
-    if library_for(weights.weight_hh, x.size(0) * layer.state_channels) is None or gemm() is None:
-        return False
-    given = [None if is_index(x) else x, entering, _as_floats(edge_weight), *weights]
-    return all(is_plain(tensor) for tensor in given if tensor is not None)
+    edge_weight = _as_floats(schedule.edge_weight)
+    return edge_weight is None or is_plain(edge_weight)
 
 
 def fused_tree_sweep(

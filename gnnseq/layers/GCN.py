@@ -99,15 +99,16 @@ class GCN(MessagePassing):
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """The layer's output. [..., N, out_channels]"""
         self._check(x, edge_index)
+        hooked = self._is_hooked()
         # The product is taken on whichever side of the aggregation is narrower; last where both are the same, because
         # an aggregation of inputs that need no gradient needs no backward pass.
         if is_torch_sparse_tensor(x) or self.out_channels < self.in_channels:
-            x = self._aggregate(self._multiply(x), edge_index, edge_weight)
+            x = self._aggregate(self._multiply(x, hooked), edge_index, edge_weight)
         else:
             x = self.lin(self._aggregate(x, edge_index, edge_weight))
         if self.bias is None:
             return x
-        return x + self.bias if is_traced(self.bias) or self._is_hooked() else x.add_(self.bias)
+        return x + self.bias if hooked or is_traced(self.bias) else x.add_(self.bias)
 
     def _is_hooked(self) -> bool:
         """Whether somebody wants to see the linear map called, or has put another module in its place."""
@@ -115,10 +116,9 @@ class GCN(MessagePassing):
         hooks = lin._forward_hooks, lin._forward_pre_hooks, lin._backward_hooks, lin._backward_pre_hooks
         return type(lin) is not nn.Linear or any(hooks) or nn.modules.module._has_any_global_hook()
 
-    def _multiply(self, x: Tensor) -> Tensor:
+    def _multiply(self, x: Tensor, hooked: bool) -> Tensor:
         """The product of features with the kernel. [..., N, out_channels]"""
-        seen = self._is_hooked() or is_watched(self)
-        product = None if seen else feature_product(x, self.lin.weight)
+        product = None if hooked or is_watched(self) else feature_product(x, self.lin.weight)
         if product is None:
             product = self._multiply_sparse(x) if is_torch_sparse_tensor(x) else self.lin(x)
         return product
