@@ -5,10 +5,10 @@ import torch
 from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from gnnseq import synchronous, topological
+from gnnseq import layers, synchronous, topological
 from gnnseq.graphs import tree_graph
 from gnnseq.kernels import Adjacency, aggregate, native
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN, TemporalGCN
 from gnnseq.schedule import packed_paths
 
 GRAPHS = {
@@ -65,11 +65,54 @@ def test_mixed_precision_leaves_gated_rounds_alone():
     torch.testing.assert_close(rounded, expected, rtol=0, atol=0.03)  # x is rounded
 
 
-def test_mixed_precision_of_gcn():
-    layer, x = GCN(3, 5), torch.randn(4, 3)
+ON_A_GRAPH = {
+    "GCN": (lambda: GCN(8, 8), (40, 8), torch.bfloat16),
+    "GatedGraph": (lambda: GatedGraph(8, num_rounds=2), (40, 8), torch.float32),
+    **{
+        f"RelationalGCN, {strength}, {len(shape)} dimensions": (
+            lambda strength=strength: RelationalGCN(8, 2, strength), shape, torch.float32
+        )
+        for strength in ("uniform", "explicit", "implicit") for shape in ((40, 8), (3, 40, 8))
+    },
+    **{
+        f"TemporalGCN, {order}, {cell}": (
+            lambda order=order, cell=cell: TemporalGCN(8, 8, 8, order, cell), (3, 40, 8), torch.bfloat16
+        )
+        for order in ("time_then_space", "space_then_time", "space_time") for cell in ("RNN", "LSTM", "GRU")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ON_A_GRAPH)
+def test_mixed_precision_on_a_graph(name, half):
+    """Sums over neighbours are in the type of what is summed: of linear maps' outputs rounded, of x as it came."""
+    torch.manual_seed(0)
+    make, shape, kind = ON_A_GRAPH[name]
+    layer, x = make(), torch.randn(shape)
+    edge_index = torch.randint(40, (2, 200))
+    given = [torch.eye(2)[torch.arange(200) % 2]] if name.startswith("RelationalGCN") else []
+
+    def run(x):
+        h = layer(x, edge_index, *given)
+        return h[0] if isinstance(h, tuple) else h
+
+    def gradients(h, x):
+        found = torch.autograd.grad(h, [x, *layer.parameters()], torch.linspace(-1, 1, h.numel()).view(h.shape).to(h))
+        return torch.cat([gradient.flatten().float() for gradient in found])
+
+    exact_x, rounded_x = x.requires_grad_(), (x.bfloat16() if half else x).detach().requires_grad_()
+    exact = run(exact_x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        h = layer(x, GRAPHS["tree"])
-    torch.testing.assert_close(h.float(), layer(x, GRAPHS["tree"]), rtol=0, atol=0.03)  # 8 bits of mantissa
+        h = run(rounded_x)
+    assert h.dtype == (torch.bfloat16 if half and name.startswith("RelationalGCN") else kind)
+    for found, known in ((h.float(), exact), (gradients(h, rounded_x), gradients(exact, exact_x))):
+        assert (found - known).norm() < 0.03 * known.norm()  # 8 bits, and relus that open or close by their rounding
+
+
+def test_mixed_precision_is_asked_of_every_layer():
+    swept = {layer.__name__ for layer in (RNN, LSTM, GRU)}
+    assert swept | {name.split(",")[0] for name in ON_A_GRAPH} == set(layers.__all__)
 
 
 class Swept(torch.nn.Module):
