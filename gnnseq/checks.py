@@ -30,7 +30,7 @@ def check_type(x: object, parameters: Tensor) -> None:
 
 def check_one_device(**named: object) -> None:
     """Raises a ValueError that names where each argument is, unless all that have a device are on one."""
-    devices = {name: str(value.device) for name, value in named.items() if hasattr(value, "device")}
+    devices = {name: value.device for name, value in named.items() if hasattr(value, "device")}
     if len(set(devices.values())) > 1:
         places = ", ".join(f"{name} on {device}" for name, device in devices.items())
         raise ValueError(f"arguments are on different devices: {places}; move all to one device")

@@ -14,7 +14,7 @@ from torch.autograd import forward_ad
 from gnnseq.graphs import path_graph
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels import native as module
-from gnnseq.kernels.features import feature_product
+from gnnseq.kernels.features import convolve_features
 from gnnseq.kernels.native import library
 from gnnseq.layers import GCN, GatedGraph
 
@@ -34,6 +34,14 @@ def sparse_features(nodes, features, share=0.02, seed=0):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(nodes, features, generator=generator)
     return x * (torch.rand(nodes, features, generator=generator) < share)
+
+
+def feature_product(x, weight):
+    """The convolution on a graph of nothing but self-loops."""
+    nodes = len(x)
+    with torch.device("cpu"):  # whatever device is torch's default
+        loops = Adjacency.of(torch.arange(nodes).expand(2, -1), nodes).weighted(torch.ones(nodes))
+    return convolve_features(x, weight, None, loops)
 
 
 def assert_dense(x, weight, form):
@@ -67,6 +75,43 @@ def test_large_ones_by_any_number_of_threads(form, threads):
         assert_dense(sparse_features(700, 1433, 0.01), torch.randn(16, 1433), form)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=25)
+@given(
+    st.integers(1, 60), st.integers(0, 200), st.integers(1, 70), st.integers(1, 40), st.booleans(), st.integers(0, 9)
+)
+def test_convolutions_and_gradients_are_the_dense_ones(form, nodes, edges, features, channels, biased, seed):
+    torch.manual_seed(seed)
+    x, edge_index, each = sparse_features(nodes, features), torch.randint(nodes, (2, edges)), torch.randn(edges)
+    adjacency = Adjacency.of(edge_index, nodes).weighted(each)
+    dense = torch.zeros(nodes, nodes, dtype=torch.float64).index_put(
+        (edge_index[1], edge_index[0]), each.double(), True
+    )
+    learnt = [torch.randn(channels, features), *[torch.randn(channels)] * biased]
+    exact = [each.double().requires_grad_() for each in learnt]
+    learnt = [each.requires_grad_() for each in learnt]
+    found = convolve_features(FORMS[form](x), learnt[0], learnt[1] if biased else None, adjacency)
+    if found is None:  # a sample of the rows has too many
+        assert form == "dense"
+        return
+    expected = dense @ x.double() @ exact[0].t() + (exact[1] if biased else 0)
+    torch.testing.assert_close(found.double(), expected, **CLOSE)
+    cotangent = torch.randn(nodes, channels)
+    once = torch.autograd.grad(found.square(), learnt, cotangent, create_graph=True)
+    exactly = torch.autograd.grad(expected.square(), exact, cotangent.double(), create_graph=True)
+    plainly = torch.autograd.grad(found.square(), learnt, cotangent, retain_graph=True)
+    for a, b, c in zip(once, plainly, exactly, strict=True):
+        scale = float(c.detach().abs().max()) if c.numel() else 1.0
+        for each in (a, b):
+            torch.testing.assert_close(each.double(), c, rtol=1e-4, atol=1e-5 * max(scale, 1.0))
+    twice, exactly_twice = (
+        torch.autograd.grad(sum(g.square().sum() for g in first), parameters)
+        for first, parameters in ((once, learnt), (exactly, exact))
+    )
+    for a, c in zip(twice, exactly_twice, strict=True):
+        torch.testing.assert_close(a.double(), c, rtol=1e-3, atol=1e-4 * max(float(c.abs().max()), 1.0))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -1,6 +1,6 @@
-"""Products of features that are mostly zero, such as bags of words, with a kernel, in compiled code.
+"""Convolutions of features that are mostly zero, such as bags of words, in compiled code.
 
-Letters: n rows, F features, H channels, Z numbers that are not zero.
+Letters: N nodes, F features, H channels, Z numbers that are not zero.
 """
 
 import math
@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gnnseq.kernels.aggregate import Adjacency, aggregate
 from gnnseq.kernels.native import call, is_plain, library_for
 from gnnseq.kernels.tracing import has_memory, is_traced
 
-__all__ = ["check_listed", "check_offsets", "feature_product"]
+__all__ = ["check_listed", "check_offsets", "convolve_features"]
 
 # Dense features are multiplied as such where more than one in so many is not zero.
 LIMIT = 20
@@ -22,49 +23,53 @@ DENSE = 16
 LANES = 16
 
 
-class _Rows(NamedTuple):
-    """What is not zero in row i lies at begin[i]..end[i]-1.
+class _Lists(NamedTuple):
+    """The numbers of node i that are not zero lie at begin[i]..end[i]-1.
 
     Attributes:
-        begin: [n]
-        end: [n]
+        begin: [N], or [N + 1] where end is None.
+        end: None where each list ends where the next begins. [N]
         columns: [Z]
         values: [Z]
-        dense: The features, where they were given as such; their zeros count where something is not finite. [n, F]
+        dense: The features, where they were given as such; their zeros count where something is not finite. [N, F]
     """
 
     begin: Tensor
-    end: Tensor
+    end: Tensor | None
     columns: Tensor
     values: Tensor
     dense: Tensor | None
 
 
-def feature_product(x: Tensor, weight: Tensor) -> Tensor | None:
-    """``x @ weight.T``; None where torch has to make it, because it is as fast or because it must see it.
+def convolve_features(x: Tensor, weight: Tensor, bias: Tensor | None, adjacency: Adjacency) -> Tensor | None:
+    """``aggregate(x @ weight.T) + bias``; None where torch has to make it, because it is as fast or must see it.
 
     Args:
-        x: Features without a gradient, dense or torch.sparse. [n, F]
+        x: Features without a gradient, dense or torch.sparse. [N, F]
         weight: The kernel. [H, F]
+        bias: [H]
+        adjacency: Edges among the nodes, and their weights.
 
     Raises:
         ValueError: If x is sparse and an index of it is out of range.
     """
-    if is_traced(x, weight) or x.dim() != 2 or torch.is_autocast_enabled("cpu"):
+    learnt = (weight,) if bias is None else (weight, bias)
+    if is_traced(x, *learnt) or x.dim() != 2 or torch.is_autocast_enabled("cpu"):
         return None
     size = x.numel() // DENSE if x.layout == torch.strided else x._nnz()
-    if library_for(x, size) is None or not is_plain(weight):
+    if library_for(x, size) is None or not all(map(is_plain, learnt)) or adjacency.by_target[1].dtype != torch.int32:
         return None
     if x.requires_grad and torch.is_grad_enabled():
         return None
-    rows = _find(x) if x.layout == torch.strided else _listed(x)
-    if rows is None or (rows.dense is not None and not _is_finite(weight)):
+    lists = _find(x) if x.layout == torch.strided else _listed(x)
+    if lists is None or (lists.dense is not None and not _is_finite(weight)):
         return None
-    product: Tensor = _FeatureProduct.apply(weight, *rows)
-    return product
+    sizes = *x.shape, len(weight), lists.columns.numel(), lists.columns.dtype == torch.int64
+    convolved: Tensor = _Convolution.apply(weight, bias, adjacency, sizes, *lists)
+    return convolved
 
 
-def _find(x: Tensor) -> _Rows | None:
+def _find(x: Tensor) -> _Lists | None:
     """Goes through dense features once; None where too many of them are not zero."""
     room = x.numel() // LIMIT
     if not x.is_contiguous() or room >= 2**31:
@@ -72,23 +77,21 @@ def _find(x: Tensor) -> _Rows | None:
     begin, end = x.new_empty(2, x.size(0), dtype=torch.int32).unbind()
     columns, values = x.new_empty(room, dtype=torch.int32), x.new_empty(room)
     sparse = call("find_nonzero", *x.shape, x, LIMIT, begin, end, columns, values)
-    return _Rows(begin, end, columns, values, x) if sparse else None
+    return _Lists(begin, end, columns, values, x) if sparse else None
 
 
-def _listed(x: Tensor) -> _Rows | None:
+def _listed(x: Tensor) -> _Lists | None:
     if x.layout == torch.sparse_csr:
-        offsets, columns, values = x.crow_indices().contiguous(), x.col_indices(), x.values()
-        if offsets[0] != 0 or offsets[-1] != columns.numel():  # what lies between is checked where it is read
-            check_offsets(offsets, columns.numel())
+        offsets, columns, values = x.crow_indices(), x.col_indices(), x.values()
     elif x.layout == torch.sparse_coo:
         x = x.coalesce()
-        row, columns = x.indices()
-        offsets, values = torch.searchsorted(row.contiguous(), _count(x.size(0) + 1)), x.values()
+        (row, columns), values = x.indices(), x.values()
+        offsets = torch.searchsorted(row.contiguous(), _count(x.size(0) + 1))
         if offsets[0] != 0 or offsets[-1] != row.numel():
             check_listed("row", row, x.size(0))
     else:
         return None
-    return _Rows(offsets[:-1], offsets[1:], columns.contiguous(), values.contiguous(), None)
+    return _Lists(offsets.contiguous(), None, columns.contiguous(), values.contiguous(), None)
 
 
 def check_listed(what: str, listed: Tensor, size: int) -> None:
@@ -112,36 +115,47 @@ def _is_finite(tensor: Tensor) -> bool:
     return math.isfinite(float(tensor.detach().sum()))
 
 
-class _FeatureProduct(torch.autograd.Function):
+class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, weight: Tensor, begin: Tensor, end: Tensor, columns: Tensor, values: Tensor, dense: Tensor | None
+        ctx: Any,
+        weight: Tensor,
+        bias: Tensor | None,
+        adjacency: Adjacency,
+        sizes: tuple[int, int, int, int, bool],
+        *lists: Any,
     ) -> Tensor:
-        (channels, features), nodes = weight.shape, begin.numel()
-        lists, wide = (begin, end, columns, values), columns.dtype == torch.int64
-        weight_t, out = weight.new_empty(features, channels), weight.new_empty(nodes, channels)
-        call("transpose", features, channels, weight.contiguous(), weight_t)
-        if not call("sum_rows", nodes, features, channels, values.numel(), wide, *lists, weight_t, out):
-            check_listed("column", columns, features)
-            check_offsets(torch.cat([begin, end[-1:]]), values.numel())
-        ctx.shape = weight.shape
-        ctx.save_for_backward(*lists, dense)
+        nodes, features, channels, size, _ = sizes
+        table, product, out = (weight.new_empty(rows, channels) for rows in (features, nodes, nodes))
+        kernel, start = weight.contiguous(), None if bias is None else bias.contiguous()
+        if not call("convolve", *sizes, *lists[:4], kernel, table, product, *_edges(adjacency), start, out):
+            check_listed("column", lists[2], features)
+            check_offsets(lists[0], size)
+        ctx.adjacency, ctx.sizes = adjacency, sizes
+        ctx.save_for_backward(*lists)
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        begin, end, columns, values, dense = ctx.saved_tensors
-        (channels, features), nodes = ctx.shape, begin.numel()
+        begin, _, columns, values, dense = lists = ctx.saved_tensors
+        nodes, features, channels, _, _ = ctx.sizes
+        back = ctx.adjacency.transposed
+        d_bias = grad.sum(0) if ctx.needs_input_grad[1] else None
         watched = torch.is_grad_enabled() or not has_memory(grad)
         if watched or (dense is not None and not _is_finite(grad)):
             if dense is None:
-                row = torch.repeat_interleave(_count(nodes), end - begin)
+                row = torch.repeat_interleave(_count(nodes), begin.diff())
                 dense = values.new_zeros(nodes, features).index_put((row, columns), values, accumulate=True)
             with torch.autocast("cpu", enabled=False):
-                return grad.t() @ dense, None, None, None, None, None
+                return aggregate(grad, None, back).t() @ dense, d_bias, *[None] * 7
         lanes = -(-channels // LANES) * LANES
-        lists, wide = (begin, end, columns, values), columns.dtype == torch.int64
-        d_table, d_weight = grad.new_empty(features, lanes), grad.new_empty(channels, features)
-        grad = grad.resolve_neg().contiguous()
-        call("spread_rows", nodes, features, channels, lanes, wide, *lists, grad, d_table, d_weight)
-        return d_weight, None, None, None, None, None
+        room = grad.new_empty(nodes, channels), grad.new_empty(features, lanes)
+        grad, d_weight = grad.resolve_neg().contiguous(), grad.new_empty(channels, features)
+        call("convolve_back", *ctx.sizes, *lists[:4], lanes, *_edges(back), grad, *room, d_weight)
+        return d_weight, d_bias, *[None] * 7
+
+
+def _edges(adjacency: Adjacency) -> tuple[Tensor, Tensor, Tensor]:
+    """What compiled code reads of them: offsets, sources, weights."""
+    assert adjacency.weights is not None
+    return *adjacency.by_target[:2], adjacency.weights[0].to(torch.float32)

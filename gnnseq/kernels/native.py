@@ -47,21 +47,24 @@ def native(name: str, like: Tensor, size: int) -> Callable[..., int] | None:
     return None if library_for(like, size) is None else partial(call, name)
 
 
-def call(name: str, *arguments: int | Tensor) -> int:
+def call(name: str, *arguments: int | Tensor | None) -> int:
     """Calls a function that :func:`library_for` has found, on as many threads as torch uses.
 
     Args:
         name: Of the function.
-        arguments: Sizes and contiguous tensors, the number of threads left out.
+        arguments: Sizes and contiguous tensors, None for NULL, the number of threads left out.
 
     Returns:
         What the function gives; means nothing where it gives nothing.
     """
-    sizes_and_tensors = [
-        ctypes.c_ssize_t(each) if isinstance(each, int) else ctypes.c_void_p(each.data_ptr()) for each in arguments
-    ]
-    result: int = getattr(library(), name)(ctypes.c_ssize_t(torch.get_num_threads()), *sizes_and_tensors)
+    result: int = getattr(library(), name)(*map(_as_c, (torch.get_num_threads(), *arguments)))
     return result
+
+
+def _as_c(argument: int | Tensor | None) -> ctypes.c_ssize_t | ctypes.c_void_p:
+    if isinstance(argument, int):
+        return ctypes.c_ssize_t(argument)
+    return ctypes.c_void_p(None if argument is None else argument.data_ptr())
 
 
 def library_for(like: Tensor, size: int) -> ctypes.CDLL | None:

@@ -11,7 +11,7 @@ from torch_geometric.utils import is_torch_sparse_tensor
 from gnnseq.checks import check_one_device, check_type, check_whole
 from gnnseq.graphs import as_edge_index, check_edge_weight, gcn_normalize
 from gnnseq.kernels import Adjacency, aggregate, is_traced
-from gnnseq.kernels.features import check_listed, check_offsets, feature_product
+from gnnseq.kernels.features import check_listed, check_offsets, convolve_features
 from gnnseq.layers.initialization import check_init
 from gnnseq.memo import Memo
 from gnnseq.message_passing import is_watched
@@ -99,13 +99,19 @@ class GCN(MessagePassing):
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """The layer's output. [..., N, out_channels]"""
         self._check(x, edge_index)
-        hooked = self._is_hooked()
+        hooked, sparse = self._is_hooked(), is_torch_sparse_tensor(x)
+        by_messages = torch.compiler.is_compiling() or is_watched(self)
+        graph, weight = (self._list if by_messages else self._prepare)(edge_index, edge_weight, x.size(-2))
         # The product is taken on whichever side of the aggregation is narrower; last where both are the same, because
         # an aggregation of inputs that need no gradient needs no backward pass.
-        if is_torch_sparse_tensor(x) or self.out_channels < self.in_channels:
-            x = self._aggregate(self._multiply(x, hooked), edge_index, edge_weight)
+        if sparse or self.out_channels < self.in_channels:
+            if isinstance(graph, Adjacency) and weight is None and not hooked:
+                convolved = convolve_features(x, self.lin.weight, self.bias, graph)
+                if convolved is not None:
+                    return convolved
+            x = self._aggregate(self._multiply_sparse(x) if sparse else self.lin(x), graph, weight)
         else:
-            x = self.lin(self._aggregate(x, edge_index, edge_weight))
+            x = self.lin(self._aggregate(x, graph, weight))
         if self.bias is None:
             return x
         return x + self.bias if hooked or is_traced(self.bias) else x.add_(self.bias)
@@ -115,13 +121,6 @@ class GCN(MessagePassing):
         lin = self.lin
         hooks = lin._forward_hooks, lin._forward_pre_hooks, lin._backward_hooks, lin._backward_pre_hooks
         return type(lin) is not nn.Linear or any(hooks) or nn.modules.module._has_any_global_hook()
-
-    def _multiply(self, x: Tensor, hooked: bool) -> Tensor:
-        """The product of features with the kernel. [..., N, out_channels]"""
-        product = None if hooked or is_watched(self) else feature_product(x, self.lin.weight)
-        if product is None:
-            product = self._multiply_sparse(x) if is_torch_sparse_tensor(x) else self.lin(x)
-        return product
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # it cannot trace sparse tensors
     def _multiply_sparse(self, x: Tensor) -> Tensor:
@@ -160,18 +159,21 @@ class GCN(MessagePassing):
         ends = target[kept].cpu().numpy(), source[kept].cpu().numpy()
         return csr_array((kept[kept].cpu().numpy(), ends), shape=(num_nodes, num_nodes))
 
-    def _aggregate(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
-        num_nodes = x.size(-2)
-        if torch.compiler.is_compiling() or is_watched(self):
-            edges, each = self._weigh(*as_edge_index(edge_index, num_nodes, edge_weight), num_nodes)
-            each = each.to(x.dtype)
-            summed: Tensor = self.propagate(edges, size=(num_nodes, num_nodes), x=x, edge_weight=each)
+    def _aggregate(self, x: Tensor, graph: Adjacency | Tensor, weight: Tensor | None) -> Tensor:
+        """The sum over sources: of messages where the graph is a list of edges. [..., N, F]"""
+        if not isinstance(graph, Adjacency):
+            assert weight is not None
+            size = x.size(-2), x.size(-2)
+            summed: Tensor = self.propagate(graph, size=size, x=x, edge_weight=weight.to(x.dtype))
             return summed
-        adjacency, weight = self._prepare(edge_index, edge_weight, num_nodes)
         if x.dim() == 2:
-            return aggregate(x, weight, adjacency)
+            return aggregate(x, weight, graph)
         wide = x.movedim(-2, 0)  # [N, ..., F]: one aggregation for all
-        return aggregate(wide.flatten(1), weight, adjacency).view(wide.shape).movedim(0, -2)
+        return aggregate(wide.flatten(1), weight, graph).view(wide.shape).movedim(0, -2)
+
+    def _list(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:
+        """The edges one by one and their weights, self-loops included."""
+        return self._weigh(*as_edge_index(graph, num_nodes, edge_weight), num_nodes)
 
     def _prepare(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Adjacency, Tensor | None]:
         """The compressed edges, remembered where they are the same numbers as last time, and weights to learn."""

@@ -1,7 +1,6 @@
-/* Weighted sums of a table's rows, such as a kernel's over features that are not zero.
+/* Weighted sums of a table's rows: a kernel's over features that are not zero, and products' over neighbours.
  *
- * Letters: n lists, F rows of the table, H channels. List i lies at begin[i]..end[i]-1 of columns and values. All indices
- * have 32 bits, or 64 where they are wide. */
+ * Letters: n lists or nodes, F features or rows of the table, H channels. */
 
 #include "threads.h"
 
@@ -139,15 +138,34 @@ int find_nonzero(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, const float *x, pt
     return fits;
 }
 
+/* Lists of numbers, each in a column: list i lies at begin[i]..end[i]-1, or ends where the next begins if end is NULL;
+ * begin then has one more, and the lists cover all numbers. Indices have 32 bits, or 64 where they are wide. */
+typedef struct {
+    ptrdiff_t size; /* of columns and values */
+    int wide;
+    const void *begin, *end, *columns;
+    const float *values;
+} Lists;
+
 static inline ptrdiff_t at(const void *index, const int wide, ptrdiff_t i) {
     return wide ? (ptrdiff_t)((const int64_t *)index)[i] : ((const int32_t *)index)[i];
 }
 
-/* Up to `width` lanes of one sum, `size` numbers. */
+static inline ptrdiff_t begin_of(const Lists *lists, const int wide, ptrdiff_t i) {
+    return at(lists->begin, wide, i);
+}
+
+static inline ptrdiff_t end_of(const Lists *lists, const int wide, ptrdiff_t i) {
+    return lists->end ? at(lists->end, wide, i) : at(lists->begin, wide, i + 1);
+}
+
+/* Up to `width` lanes of one sum, `size` numbers, on top of `start` if there is one. */
 static inline void sum_lanes(const int width, ptrdiff_t size, ptrdiff_t H, ptrdiff_t begin, ptrdiff_t end,
                              const void *columns, const int wide, const float *values, const float *table,
-                             float *sum) {
+                             const float *start, float *sum) {
     Lanes parts[MOST] = {0};
+    for (int part = 0; start && part < width; part++)
+        parts[part] = read(start + LANES * part, size - LANES * part);
     for (ptrdiff_t i = begin; i < end; i++) {
         const float *row = table + H * at(columns, wide, i);
         for (int part = 0; part < width; part++)
@@ -157,23 +175,23 @@ static inline void sum_lanes(const int width, ptrdiff_t size, ptrdiff_t H, ptrdi
         write(sum + LANES * part, size - LANES * part, parts[part]);
 }
 
-static inline int is_valid(ptrdiff_t F, ptrdiff_t size, ptrdiff_t begin, ptrdiff_t end, const void *columns,
-                           const int wide) {
-    if (begin < 0 || begin > end || end > size)
+static inline int is_valid(ptrdiff_t F, const Lists *lists, const int wide, ptrdiff_t begin, ptrdiff_t end) {
+    if (begin < 0 || begin > end || end > lists->size)
         return 0;
     int within = 1;
     for (ptrdiff_t i = begin; i < end; i++)
-        within &= at(columns, wide, i) >= 0 && at(columns, wide, i) < F;
+        within &= at(lists->columns, wide, i) >= 0 && at(lists->columns, wide, i) < F;
     return within;
 }
 
-/* Lists from..from+n-1. Clears `valid` where a list is not within 0..size-1 or a column not within 0..F-1. */
-static inline void sum_share(ptrdiff_t from, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t size, const int wide,
-                             const void *begin, const void *end, const void *columns, const float *values,
-                             const float *table, float *out, int *valid) {
+/* Lists from..from+n-1. Clears `valid` where a list is not among the numbers or a column not within 0..F-1. */
+static inline void sum_share(ptrdiff_t from, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, const Lists *lists, const int wide,
+                             const float *table, const float *start, float *out, int *valid) {
+    const void *columns = lists->columns;
+    const float *values = lists->values;
     for (ptrdiff_t list = from; list < from + n; list++) {
-        const ptrdiff_t first = at(begin, wide, list), last = at(end, wide, list);
-        if (!is_valid(F, size, first, last, columns, wide)) {
+        const ptrdiff_t first = begin_of(lists, wide, list), last = end_of(lists, wide, list);
+        if (!is_valid(F, lists, wide, first, last)) {
 #pragma omp atomic write
             *valid = 0;
             return;
@@ -181,25 +199,29 @@ static inline void sum_share(ptrdiff_t from, ptrdiff_t n, ptrdiff_t F, ptrdiff_t
         float *sum = out + H * list;
         ptrdiff_t k = 0;
         for (; k + MOST * LANES <= H; k += MOST * LANES)
-            sum_lanes(MOST, MOST * LANES, H, first, last, columns, wide, values, table + k, sum + k);
+            sum_lanes(MOST, MOST * LANES, H, first, last, columns, wide, values, table + k, start ? start + k : start,
+                      sum + k);
         for (; k + 2 * LANES <= H; k += 2 * LANES)
-            sum_lanes(2, 2 * LANES, H, first, last, columns, wide, values, table + k, sum + k);
+            sum_lanes(2, 2 * LANES, H, first, last, columns, wide, values, table + k, start ? start + k : start,
+                      sum + k);
         for (; k < H; k += LANES)
-            sum_lanes(1, H - k, H, first, last, columns, wide, values, table + k, sum + k);
+            sum_lanes(1, H - k, H, first, last, columns, wide, values, table + k, start ? start + k : start, sum + k);
     }
 }
 
-/* 0 where the lists of `size` numbers are malformed. table [F, H], out [n, H] */
-int sum_rows(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t size, ptrdiff_t wide,
-             const void *begin, const void *end, const void *columns, const float *values, const float *table,
-             float *out) {
+/* For each of n lists `start` [H], if it is not NULL, and the sum of its numbers times the table's rows in their columns;
+ * 0 where the lists are malformed. table [F, H], out [n, H] */
+static int sum_rows(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, const Lists *lists, const float *table,
+                    const float *start, float *out) {
     int valid = 1;
-    if (wide)
-        EACH_SHARE(threads, n, H, from, count,
-                   sum_share(from, count, F, H, size, 1, begin, end, columns, values, table, out, &valid));
+    if (n == 0) /* then memory for ends is NULL, too */
+        return valid;
+    if (!lists->end && (begin_of(lists, lists->wide, 0) != 0 || begin_of(lists, lists->wide, n) != lists->size))
+        return 0;
+    if (lists->wide)
+        EACH_SHARE(threads, n, H, from, count, sum_share(from, count, F, H, lists, 1, table, start, out, &valid));
     else
-        EACH_SHARE(threads, n, H, from, count,
-                   sum_share(from, count, F, H, size, 0, begin, end, columns, values, table, out, &valid));
+        EACH_SHARE(threads, n, H, from, count, sum_share(from, count, F, H, lists, 0, table, start, out, &valid));
     return valid;
 }
 
@@ -211,23 +233,18 @@ static void turn(ptrdiff_t n, ptrdiff_t H, const float *restrict in, ptrdiff_t r
             out[out_column * i + out_row * k] = in[column * i + row * k];
 }
 
-/* in [H, F], out [F, H] */
-void transpose(ptrdiff_t threads, ptrdiff_t F, ptrdiff_t H, const float *in, float *out) {
-    EACH_SHARE(threads, F, H, from, count, turn(count, H, in + from, F, 1, out + H * from, 1, H));
-}
-
 /* Rows first..first+count-1 of the table alone. Its rows are whole lanes, because storing parts of them is slow. */
 static inline void spread_share(ptrdiff_t first, ptrdiff_t count, ptrdiff_t n, ptrdiff_t H, ptrdiff_t room,
-                                const int wide, const void *begin, const void *end, const void *columns,
-                                const float *values, const float *restrict grad, float *restrict d_table) {
+                                const Lists *lists, const int wide, const float *restrict grad,
+                                float *restrict d_table) {
     memset(d_table + room * first, 0, 4 * (size_t)(room * count));
     for (ptrdiff_t list = 0; list < n; list++) {
         const float *own = grad + H * list;
-        for (ptrdiff_t i = at(begin, wide, list), last = at(end, wide, list); i < last; i++) {
-            const ptrdiff_t row = at(columns, wide, i);
+        for (ptrdiff_t i = begin_of(lists, wide, list), last = end_of(lists, wide, list); i < last; i++) {
+            const ptrdiff_t row = at(lists->columns, wide, i);
             if (row < first || row >= first + count)
                 continue;
-            const float value = values[i];
+            const float value = lists->values[i];
             float *sum = d_table + room * row;
             ptrdiff_t k = 0;
             for (; k + LANES <= H; k += LANES)
@@ -240,14 +257,42 @@ static inline void spread_share(ptrdiff_t first, ptrdiff_t count, ptrdiff_t n, p
 
 /* The table's gradient, turned. Each thread reads everything and sums for rows of its own, in the order of the lists.
  * grad [n, H], d_table [F, room], room at least H and a multiple of 16; turned [H, F] */
-void spread_rows(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t room, ptrdiff_t wide,
-                 const void *begin, const void *end, const void *columns, const float *values, const float *grad,
-                 float *d_table, float *turned) {
+static void spread_rows(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t room, const Lists *lists,
+                        const float *grad, float *d_table, float *turned) {
     EACH_SHARE(threads, F, H, first, count, {
-        if (wide)
-            spread_share(first, count, n, H, room, 1, begin, end, columns, values, grad, d_table);
+        if (lists->wide)
+            spread_share(first, count, n, H, room, lists, 1, grad, d_table);
         else
-            spread_share(first, count, n, H, room, 0, begin, end, columns, values, grad, d_table);
+            spread_share(first, count, n, H, room, lists, 0, grad, d_table);
         turn(count, H, d_table + room * first, 1, room, turned + first, F, 1);
     });
+}
+
+/* A graph's compressed edges: node i's lie at offsets[i]..offsets[i+1]-1. */
+static Lists neighbours(ptrdiff_t n, const int32_t *offsets, const int32_t *nodes, const float *weights) {
+    return (Lists){offsets[n], 0, offsets, NULL, nodes, weights};
+}
+
+/* A graph convolution of n nodes whose features are lists: each node's sum over its sources of their products with the
+ * kernel, and the bias, if it is not NULL; 0 where the features are malformed. kernel [H, F]; table [F, H] and
+ * product [n, H] are room to work in; offsets [n + 1], sources and weights by target; bias [H], out [n, H] */
+int convolve(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t size, ptrdiff_t wide, const void *begin,
+             const void *end, const void *columns, const float *values, const float *kernel, float *table,
+             float *product, const int32_t *offsets, const int32_t *sources, const float *weights, const float *bias,
+             float *out) {
+    const Lists features = {size, (int)wide, begin, end, columns, values}, edges = neighbours(n, offsets, sources, weights);
+    EACH_SHARE(threads, F, H, from, count, turn(count, H, kernel + from, F, 1, table + H * from, 1, H));
+    return sum_rows(threads, n, F, H, &features, table, NULL, product) &&
+           sum_rows(threads, n, n, H, &edges, product, bias, out);
+}
+
+/* The kernel's gradient. grad [n, H]; offsets, targets and weights by source; d_product [n, H] and d_table [F, room] are
+ * room to work in; d_kernel [H, F] */
+void convolve_back(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t size, ptrdiff_t wide,
+                   const void *begin, const void *end, const void *columns, const float *values, ptrdiff_t room,
+                   const int32_t *offsets, const int32_t *targets, const float *weights, const float *grad,
+                   float *d_product, float *d_table, float *d_kernel) {
+    const Lists features = {size, (int)wide, begin, end, columns, values}, edges = neighbours(n, offsets, targets, weights);
+    sum_rows(threads, n, n, H, &edges, grad, NULL, d_product);
+    spread_rows(threads, n, F, H, room, &features, d_product, d_table, d_kernel);
 }
