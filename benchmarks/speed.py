@@ -8,8 +8,9 @@
 
 Before anything is timed, ours and each peer must give the same output and gradients. Then all run in turns in one
 process, so that what slows the machine slows everybody, and the ratio is the median of the rounds' ratios. Peers that
-are not installed are named. Exit code 0: measured; 2: a peer's numbers differ from ours, or an argument or a
-file is wrong; 130: interrupted.
+are not installed are named. On a CPU, and not with --quick, ratios, memory and growth are held against speed_goals.py.
+Exit code 0: measured, and every statement checked holds; 1: one does not; 2: a peer's numbers differ from ours, or an
+argument or a file is wrong; 130: interrupted.
 """
 
 import json
@@ -29,8 +30,9 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 from speed_autocast import measure_autocast
+from speed_figures import figures
 from speed_measure import measure
-from speed_report import figures, print_report
+from speed_report import checks, print_report
 from speed_scaling import WIDTH, measure_growth, points
 from speed_works import WORKS
 
@@ -97,6 +99,7 @@ def measure_all(settings: Settings, console: Console) -> dict[str, Any]:
         "device": settings.device,
         "gpu": torch.cuda.get_device_name() if settings.device == "cuda" else None,
         "threads": threads,
+        "quick": settings.quick,
     }
     if settings.scaling:
         wanted = points(settings.quick, settings.device, threads, result["provenance"]["commit"])
@@ -133,10 +136,11 @@ def main(settings: Settings) -> int:
     if not settings.report_only:
         write_json(path, measure_all(settings, Console(stderr=True)), indent=None)
     if settings.json:
-        print(json.dumps(command.read_result(path)))
+        result = command.read_result(path)
+        print(json.dumps(result))
     else:
-        command.report(path, print_report, figures, console)
-    return 0
+        result = command.report(path, print_report, figures, console)
+    return 0 if all(holds for _, holds in checks(result)) else 1
 
 
 if __name__ == "__main__":

@@ -1,46 +1,27 @@
-"""Tables and the growth figure of the speed benchmark, from its JSON alone."""
+"""Tables of the speed benchmark and what of its goals is reached, from its JSON alone."""
 
 import statistics
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from speed_goals import GOALS, MEMORY, Goal, Row, Statement, aimed_at, even_growth, has_goals, must_hold
 
-from gnnseq.plots import COLORS, save_figure, style
-
-HUES = {"RNN": "vermillion", "LSTM": "blue", "GRU": "green", "GCN": "purple"}
-GROWTH = 1.5  # how far the time per node or edge may be from constant
-# What was measured of growth, and how it is drawn.
-PARTS: dict[str, dict[str, Any]] = {
-    "steps": {"ls": "-", "marker": "o"},
-    "building": {"ls": "--", "marker": "s", "ms": 5, "lw": 1.4},
-    "reading": {"ls": "-.", "marker": "^", "ms": 5, "lw": 1.4},
-}
-
-Row = dict[str, Any]
+PARTS = ("steps", "building", "reading")  # what is measured of growth
 
 
 def lines(result: Row) -> Iterator[Row]:
-    """One line a peer: names, medians in ms, the ratio's quartiles, the limit as a share of our time, peaks."""
+    """One line a peer: names, medians in ms, the ratio's quartiles, its goal, limit as a share of our time, peaks."""
+    goals = GOALS if has_goals(result) else {}
     for work in result["works"]:
         ours = work["ours"]["milliseconds"]
         middle = statistics.median(ours)
         line = {"work": work["title"], "shape": work["shape"], "ours": middle, "ours_peak": work["ours"]["peak_bytes"]}
         if work["limit"] is not None:
-            limit = work["limit"]["milliseconds"]
-            line |= {
-                "limit": statistics.median(limit),
-                "limit_is": work["limit"]["is"],
-                "near": quartiles(limit, ours)[1],
-            }
+            line["near"] = quartiles(work["limit"]["milliseconds"], ours)[1]
         for name, peer in work["peers"].items():
             if "missing" in peer:
                 yield {**line, "peer": name, "peer_missing": peer["missing"]}
@@ -51,6 +32,7 @@ def lines(result: Row) -> Iterator[Row]:
                 "peer": name,
                 "peer_ms": statistics.median(theirs),
                 "ratio": quartiles(theirs, ours),
+                "goal": goals.get((work["title"], name)),
                 "peer_peak": peer["peak_bytes"],
                 "sampled": peer["share"] < 1,
             }
@@ -62,11 +44,31 @@ def quartiles(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, fl
     return float(low), float(middle), float(high)
 
 
+def checks(result: Row) -> list[Statement]:
+    """Statements that must hold, each with whether it does."""
+    if not has_goals(result):
+        return []
+    return even_growth(growth(result["scaling"])) if "scaling" in result else must_hold(list(lines(result)))
+
+
+def aims(result: Row) -> list[Statement]:
+    """Statements that need not hold, in the same form."""
+    return aimed_at(list(lines(result))) if has_goals(result) and "works" in result else []
+
+
 def print_report(result: Row, console: Console) -> None:
-    """All tables that the result has numbers for."""
+    """All tables that the result has numbers for, and what of the goals is reached."""
     if "scaling" in result:
         _print_growth(result, console)
-        return
+    else:
+        _print_works(result, console)
+    for statement, holds in checks(result):
+        console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", highlight=False)
+    for statement, holds in aims(result):
+        console.print(f"[green]holds[/] {statement}" if holds else f"[yellow]not yet[/] {statement}", highlight=False)
+
+
+def _print_works(result: Row, console: Console) -> None:
     found = list(lines(result))
     _print_speed(result, found, console)
     _print_memory(result, found, console)
@@ -88,7 +90,7 @@ def _table(title: str, note: str, left: Sequence[str], right: Sequence[str]) -> 
         title=title, caption=note, box=box.SIMPLE_HEAD, title_style="bold", title_justify="left", caption_justify="left"
     )
     for heading in left:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for heading in right:
         table.add_column(heading, justify="right", no_wrap=True)
     return table
@@ -97,40 +99,47 @@ def _table(title: str, note: str, left: Sequence[str], right: Sequence[str]) -> 
 def _print_speed(result: Row, found: list[Row], console: Console) -> None:
     table = _table(
         "Time of a training step, ours and others'",
-        f"Medians of {result['rounds']} interleaved rounds, float32; ratio: peer / ours, median and quartiles of the "
-        f"rounds.\nLimit: the bare matrix products, or bytes at copy speed. {_where(result)}.",
-        ("work", "peer"),
-        ("ours ms", "peer ms", "ratio", "limit ms", "limit/ours"),
+        f"Medians of {result['rounds']} interleaved rounds, float32. Ratio: peer / ours, median and quartiles of the "
+        "rounds.\nGoal: at least / aim. Limit: bare matrix products, or bytes at copy speed, as a share of our time.\n"
+        f"{_where(result)}.",
+        ("ours, then peers",),
+        ("ms", "ratio", "goal", "limit"),
     )
     before = None
     for line in found:
-        head = "" if line["work"] + line["shape"] == before else f"{line['work']}\n[dim]{line['shape']}[/]"
-        if before is not None and head:
-            table.add_section()
+        peer, ours, theirs, ratio, goal, near = speed_cells(line, rich=True)
+        if line["work"] + line["shape"] != before:
+            if before is not None:
+                table.add_section()
+            table.add_row(f"{line['work']}\n[dim]{line['shape']}[/]", ours, "", "", near)
         before = line["work"] + line["shape"]
-        table.add_row(head, *speed_cells(line, rich=True))
+        table.add_row(Padding(peer, (0, 0, 0, 2)), theirs, ratio, goal, "")
     console.print(table)
 
 
 def speed_cells(line: Row, rich: bool) -> list[str]:
-    """Peer, our time, its time, ratio, limit, limit over ours."""
-    limit = [_milliseconds(line["limit"]), f"{100 * line['near']:.0f} %"] if "limit" in line else ["", ""]
-    ours = _milliseconds(line["ours"])
+    """Peer, our time, its time, ratio, the ratio's goal, limit over ours."""
+    ours, near = _milliseconds(line["ours"]), f"{100 * line['near']:.0f} %" if "near" in line else ""
     if "peer_missing" in line:
-        return [line["peer"], ours, "not measured", "", *limit]
+        return [line["peer"], ours, "not measured", "", "", near]
     low, middle, high = line["ratio"]
     ratio = f"{middle:.2f}" if middle < 10 else f"{middle:.0f}"
     if rich:
         ratio = f"[bold {'green' if middle >= 1 else 'red'}]{ratio}[/]"
     digits = 2 if middle < 10 else 0
-    spread = f" ({low:.{digits}f}-{high:.{digits}f})"
     return [
         line["peer"],
         ours,
         ("~" if line["sampled"] else "") + _milliseconds(line["peer_ms"]),
-        ratio + spread,
-        *limit,
+        f"{ratio} ({low:.{digits}f}-{high:.{digits}f})",
+        "" if line["goal"] is None else _reached(line["goal"], middle) if rich else str(line["goal"]),
+        near,
     ]
+
+
+def _reached(goal: Goal, ratio: float) -> str:
+    colour = "green" if ratio >= goal.aim else "yellow" if ratio >= goal.at_least else "red"
+    return f"[{colour}]{goal}[/]"
 
 
 def _milliseconds(value: float) -> str:
@@ -152,7 +161,7 @@ def _print_memory(result: Row, found: list[Row], console: Console) -> None:
         head = "" if line["work"] + line["shape"] == before else f"{line['work']}\n[dim]{line['shape']}[/]"
         before = line["work"] + line["shape"]
         share = line["ours_peak"] / max(line["peer_peak"], 1)
-        colour = "green" if share <= 1.2 else "red"
+        colour = "green" if share <= MEMORY else "red"
         sizes = (f"{line[name] / 1e6:.3g}" for name in ("ours_peak", "peer_peak"))
         table.add_row(head, line["peer"], *sizes, f"[bold {colour}]{share:.2f}[/]")
     console.print(table)
@@ -163,15 +172,14 @@ def _print_autocast(result: Row, console: Console) -> None:
         "bfloat16 autocast beside float32",
         "Speed: float32 / bfloat16, median and quartiles. Errors: largest difference of any number, as a share of the "
         "tensor's largest.",
-        ("layer", "shape"),
-        ("float32 ms", "bfloat16 ms", "speed", "error of h", "of gradients"),
+        ("layer",),
+        ("float32\nms", "bfloat16\nms", "speed", "error\nof h", "error of\ngradients"),
     )
     for row in result["autocast"]:
         times = row["milliseconds"]
         low, middle, high = quartiles(times["float32"], times["bfloat16"])
         table.add_row(
-            row["layer"],
-            row["shape"],
+            f"{row['layer']}\n[dim]{row['shape']}[/]",
             *(_milliseconds(statistics.median(times[kind])) for kind in ("float32", "bfloat16")),
             f"{middle:.2f} ({low:.2f}-{high:.2f})",
             f"{row['output_error']:.1e}",
@@ -197,18 +205,23 @@ def summary(result: Row) -> str:
 
 
 def markdown(result: Row) -> str:
-    """All works and peers, with times and the limit, and where they were measured."""
-    rows = ["| work | ours, ms | peer | its time, ms | ratio (quartiles) | limit / ours |", "|---|--:|---|--:|--:|--:|"]
+    """All works and peers, with times, goals and the limit, where it was measured, and what of the goals is reached."""
+    rows = [
+        "| work | ours, ms | peer | its time, ms | ratio (quartiles) | at least / aim | limit / ours |",
+        "|---|--:|---|--:|--:|--:|--:|",
+    ]
     before = None
     for line in lines(result):
         if "peer_missing" in line:
             continue
-        peer, ours, theirs, ratio, _, near = speed_cells(line, rich=False)
+        peer, ours, theirs, ratio, goal, near = speed_cells(line, rich=False)
         first = line["work"] + line["shape"] != before
         before = line["work"] + line["shape"]
-        head = f"{line['work']}: {line['shape']}" if first else ""
-        rows.append(f"| {head} | {ours if first else ''} | {peer} | {theirs} | {ratio} | {near if first else ''} |")
-    return "\n".join([*rows, "", f"{_where(result)}; medians of {result['rounds']} interleaved rounds."]) + "\n"
+        head = [f"{line['work']}: {line['shape']}", ours, near] if first else [""] * 3
+        rows.append(f"| {head[0]} | {head[1]} | {peer} | {theirs} | {ratio} | {goal} | {head[2]} |")
+    rows += ["", f"{_where(result)}; medians of {result['rounds']} interleaved rounds."]
+    goals = [f"- {statement}" for statement, _ in [*checks(result), *aims(result)]]
+    return "\n".join([*rows, *([""] if goals else []), *goals]) + "\n"
 
 
 def growth(records: list[Row]) -> dict[str, list[Row]]:
@@ -246,49 +259,3 @@ def _print_growth(result: Row, console: Console) -> None:
 def _each(seconds: float) -> str:
     unit, scale = ("ns", 1e9) if seconds < 1e-6 else ("µs", 1e6) if seconds < 1e-3 else ("ms", 1e3)
     return f"{scale * seconds:.3g} {unit}"
-
-
-def figures(result: Row, stem: Path) -> list[Path]:
-    """Draws the growth curves, where there are any; gives the files."""
-    if "scaling" not in result:
-        return []
-    with style():
-        return list(save_figure(growth_figure(result), stem))
-
-
-def growth_figure(result: Row) -> Figure:
-    """Time per node and per edge on logarithmic axes, and constant time as a line under each curve."""
-    curves = growth(result["scaling"])
-    figure = Figure(figsize=(11.5, 5.6))
-    left, right = figure.subplots(1, 2, sharey=False)
-    paths = [layer for layer in curves if layer != "GCN"]
-    _panel(left, {layer: curves[layer] for layer in paths}, "nodes of one path", "time per node, ns")
-    if "GCN" in curves:
-        _panel(right, {"GCN": curves["GCN"]}, "directed edges", "time per edge, ns")
-    left.set_title("Sweep of a path")
-    right.set_title("Graph convolution")
-    handles = [Line2D([], [], color=COLORS[HUES[layer]], label=layer, **PARTS["steps"]) for layer in curves]
-    names = {"building": "schedule or adjacency", "reading": "reading the edges' rows alone"}
-    handles += [
-        *(Line2D([], [], color=COLORS["ink"], label=label, **PARTS[part]) for part, label in names.items()),
-        Line2D([], [], color=COLORS["ink"], ls=":", lw=1.4, label=f"constant, band to {GROWTH:g} times"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    figure.suptitle(f"Time of a training step per node and per edge, {result['width']} channels", x=0.01, ha="left")
-    return figure
-
-
-def _panel(axes: Axes, curves: dict[str, list[Row]], x: str, y: str) -> None:
-    for layer, rows in curves.items():
-        color = COLORS[HUES[layer]]
-        size = [row["size"] for row in rows]
-        steps = [1e9 * row["steps"] for row in rows]
-        axes.fill_between(size, min(steps), GROWTH * min(steps), color=color, alpha=0.12, lw=0)
-        axes.axhline(min(steps), color=color, ls=":", lw=1.4)
-        for part, look in PARTS.items():
-            if part in rows[0]:
-                axes.plot(size, [1e9 * row[part] for row in rows], color=color, **look)
-    drawn = [1e9 * row[part] for rows in curves.values() for row in rows for part in PARTS if part in row]
-    decades = (10 ** np.floor(np.log10(min(drawn))), 10 ** np.ceil(np.log10(GROWTH * max(drawn))))
-    axes.set(xscale="log", yscale="log", ylim=decades, xlabel=x, ylabel=y)
-    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -12,10 +12,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts import their neighbours, as when run
 
 import speed as script
+import speed_goals
 import speed_graphs
 import speed_measure
 import speed_report
 import speed_scaling
+import speed_temporal
 import speed_trees
 import speed_works
 from speed_measure import BareProducts, MissingError, Product, Runner, Work
@@ -201,3 +203,81 @@ def test_the_summary_names_the_fastest_peer():
     provenance = {"cpu": "a processor", "versions": {"torch": "2"}}
     result = {"works": [work], "provenance": provenance, "threads": 1, "device": "cpu", "rounds": 3}
     assert "| W: N=1 | fast | 1.50 (1.50-1.50) |" in speed_report.summary(result)
+
+
+def result(ratio=1.0, memory=1.0, **other):
+    """Of one work, whose goal is 1.4 and whose aim 2."""
+    peer = {"milliseconds": [ratio] * 3, "share": 1, "peak_bytes": 100}
+    ours = {"milliseconds": [1.0] * 3, "peak_bytes": round(100 * memory)}
+    title, name = "RNN, equal-length paths", "torch.nn.RNN"
+    work = {"title": title, "shape": "T=9 B=2, dense", "ours": ours, "peers": {name: peer}, "limit": None}
+    provenance = {"cpu": "a processor", "versions": {"torch": "2"}}
+    return {"works": [work], "autocast": [], "provenance": provenance, "threads": 1, "device": "cpu", "rounds": 3,
+            **other}  # fmt: skip
+
+
+def test_goals_are_of_works_and_peers_that_there_are():
+    works = [make(True, CPU) for name, make in speed_works.WORKS.items() if name not in speed_temporal.TEMPORAL_WORKS]
+    named = {(work.title, peer) for work in works for peer in work.peers}
+    assert speed_goals.GOALS.keys() <= named
+    assert speed_goals.PRODUCTS.keys() <= {work.title for work in works if work.limit is not None}
+    assert all(goal.at_least < goal.aim for goal in speed_goals.GOALS.values())
+
+
+@pytest.mark.parametrize(
+    ("ratio", "at_least", "aim"),
+    [(1.39, "0 of 1; short: {}: 1.39, not 1.4", "0 of 1; short: {}: 1.39, not 2"),
+     (1.4, "1 of 1", "0 of 1; short: {}: 1.4, not 2"), (2.0, "1 of 1", "1 of 1")],
+)  # fmt: skip
+def test_a_ratio_is_held_against_its_goal(ratio, at_least, aim, capsys):
+    found, name = result(ratio), "RNN, equal-length paths (T=9 B=2) beside torch.nn.RNN"
+    memory = ("every peak of memory is within 1.2 times the peer's: 1 of 1", True)
+    first = (f"every ratio is at least its goal: {at_least.format(name)}", ratio >= 1.4)
+    assert speed_report.checks(found) == [first, memory]
+    assert speed_report.aims(found) == [(f"every ratio reaches its aim: {aim.format(name)}", ratio >= 2)]
+    assert "| 1.4 / 2 |" in speed_report.markdown(found)
+    assert f"\n- {first[0]}\n" in speed_report.markdown(found)
+    speed_report.print_report(found, script.Console(width=200))
+    out = capsys.readouterr().out
+    assert f"{'holds' if first[1] else 'FAILS'} {first[0]}\n" in out
+    assert f"{'holds' if ratio >= 2 else 'not yet'} every ratio reaches its aim" in out
+
+
+def test_memory_is_held_against_its_bound():
+    assert [holds for _, holds in speed_report.checks(result(2.0, memory=1.2))] == [True, True]
+    assert speed_report.checks(result(2.0, memory=1.21))[1] == (
+        "every peak of memory is within 1.2 times the peer's: 0 of 1; short: RNN, equal-length paths (T=9 B=2) beside "
+        "torch.nn.RNN: 1.21", False
+    )  # fmt: skip
+
+
+def test_a_time_is_held_against_the_bare_products():
+    tree = result()
+    tree["works"][0] |= {"title": "LSTM, binary trees", "limit": {"milliseconds": [0.5] * 3}}
+    assert speed_report.aims(tree) == [("LSTM, binary trees: 2.00 times the bare products' time, aim 1.3", False)]
+
+
+def test_growth_is_held_against_its_bound():
+    def points(*seconds):
+        return [{"layer": "RNN", "size": size, "steps": [size * each]} for size, each in seconds]
+
+    even, uneven = points((10, 1.5), (1000, 1.0)), points((10, 1.0), (1000, 1.6))
+    bound = "every layer's time per node or edge is within 1.5 times its least"
+    assert speed_report.checks({"device": "cpu", "scaling": even}) == [(f"{bound}: 1 of 1", True)]
+    assert speed_report.checks({"device": "cpu", "scaling": uneven}) == [
+        (f"{bound}: 0 of 1; short: RNN: 1.60 at 1,000", False)
+    ]
+
+
+@pytest.mark.parametrize("other", [{"device": "cuda", "gpu": "one"}, {"quick": True}])
+def test_other_devices_and_sizes_have_no_goals(other):
+    found = result(**other)
+    assert speed_report.checks(found) == speed_report.aims(found) == []
+    assert "1.4 / 2" not in speed_report.markdown(found)
+
+
+@pytest.mark.parametrize(("ratio", "code"), [(1.0, 1), (1.4, 0)])
+@pytest.mark.parametrize("json", [False, True])
+def test_a_goal_that_is_missed_has_exit_code_1(tmp_path, ratio, code, json):
+    script.write_json(tmp_path / "speed.json", result(ratio))
+    assert script.main(script.Settings(report_only=True, json=json, results=tmp_path)) == code

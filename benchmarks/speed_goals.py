@@ -1,0 +1,101 @@
+"""What the package sets itself in speed, memory and growth, and how far a result is from it.
+
+The goals are for a CPU and the sizes of the full benchmark: results of a GPU or of --quick have none.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+MEMORY = 1.2  # a step's peak, as a multiple of the peer's
+GROWTH = 1.5  # the time per node or edge, as a multiple of its least
+PRODUCTS = {"LSTM, binary trees": 1.3}  # the time, as a multiple of the bare products'
+
+Row = dict[str, Any]
+Statement = tuple[str, bool]  # with whether it holds
+
+
+class Goal(NamedTuple):
+    """How many times as fast as a peer."""
+
+    at_least: float
+    aim: float
+
+    def __str__(self) -> str:
+        return f"{self.at_least:g} / {self.aim:g}"
+
+
+# By the work's title and the peer's name.
+GOALS = {
+    ("RNN, equal-length paths", "torch.nn.RNN"): Goal(1.4, 2),
+    ("GRU, equal-length paths", "torch.nn.GRU"): Goal(1.1, 2),
+    ("LSTM, equal-length paths", "torch.nn.LSTM"): Goal(0.97, 1.2),
+    ("RNN, ragged paths", "torch.nn.RNN, packed"): Goal(1.3, 2),
+    ("GRU, ragged paths", "torch.nn.GRU, packed"): Goal(1.3, 2),
+    ("LSTM, ragged paths", "torch.nn.LSTM, packed"): Goal(2, 3),
+    ("LSTM, binary trees", "DGL prop_nodes_topo"): Goal(1.5, 2),
+    ("LSTM, binary trees", "pytorch-tree-lstm"): Goal(2.2, 3),
+    ("GCN", "GCNConv(cached=True), edge_index"): Goal(10, 20),
+    ("GCN", "GCNConv(cached=True), CSR"): Goal(2, 3),
+    ("GCN, dense features", "GCNConv(cached=True)"): Goal(1.5, 3),
+    ("GCN, sparse features", "GCNConv(cached=True), dense"): Goal(5, 20),
+    ("LSTM, sampling of characters", "torch.nn.LSTMCell, two a step"): Goal(1.5, 3),
+    ("receptive field, 3 GCN layers", "total_influence"): Goal(20, 100),
+}
+
+
+def has_goals(result: Row) -> bool:
+    """Whether the result is of what the goals are for."""
+    return result["device"] == "cpu" and not result.get("quick")
+
+
+def must_hold(found: Sequence[Row]) -> list[Statement]:
+    """Of the lines of a result: every ratio at its goal, and every peak of memory."""
+    held = [line for line in found if line.get("peer_peak") and not line["peer"].startswith("our ")]
+    shares = [(_where(line), line["ours_peak"] / line["peer_peak"]) for line in held]
+    return [
+        *_all_of("every ratio is at least its goal", _ratios(found, "at_least")),
+        *_all_of(f"every peak of memory is within {MEMORY:g} times the peer's",
+                 [(f"{where}: {share:.2f}", share <= MEMORY) for where, share in shares]),
+    ]  # fmt: skip
+
+
+def aimed_at(found: Sequence[Row]) -> list[Statement]:
+    """Of the lines of a result: what is wished for beyond that."""
+    times = {line["work"]: 1 / line["near"] for line in found if line["work"] in PRODUCTS}
+    return [
+        *_all_of("every ratio reaches its aim", _ratios(found, "aim")),
+        *((f"{work}: {time:.2f} times the bare products' time, aim {PRODUCTS[work]:g}", time <= PRODUCTS[work])
+          for work, time in times.items()),
+    ]  # fmt: skip
+
+
+def even_growth(curves: dict[str, list[Row]]) -> list[Statement]:
+    """Of each layer's sizes: none far above the least time."""
+    items = []
+    for layer, rows in curves.items():
+        worst = max(rows, key=lambda row: row["steps"])
+        times = worst["steps"] / min(row["steps"] for row in rows)
+        items.append((f"{layer}: {times:.2f} at {worst['size']:,}", times <= GROWTH))
+    return _all_of(f"every layer's time per node or edge is within {GROWTH:g} times its least", items)
+
+
+def _ratios(found: Sequence[Row], which: str) -> list[Statement]:
+    items = []
+    for line in found:
+        if line.get("goal") and "ratio" in line:
+            ratio, wanted = line["ratio"][1], getattr(line["goal"], which)
+            items.append((f"{_where(line)}: {ratio:.3g}, not {wanted:g}", ratio >= wanted))
+    return items
+
+
+def _where(line: Row) -> str:
+    return f"{line['work']} ({line['shape'].split(',')[0]}) beside {line['peer']}"
+
+
+def _all_of(text: str, items: Sequence[Statement]) -> list[Statement]:
+    """One statement of all items that names those which do not hold; none where there are no items."""
+    if not items:
+        return []
+    short = [what for what, holds in items if not holds]
+    names = f"; short: {'; '.join(short)}" if short else ""
+    return [(f"{text}: {len(items) - len(short)} of {len(items)}{names}", not short)]
