@@ -47,19 +47,19 @@ class Settings:
     """The norm of dL/dh_t over t, for every cell and initialisation, untrained and trained."""
 
     quick: bool = False
-    """30 digits, 20 steps of training and one seed: shows that the script works."""
+    """Short palindromes, little training, one seed: shows that the script works."""
     report_only: bool = False
     """Rebuild table and figure from the JSON, train nothing."""
     results: Path = Path(__file__).resolve().parent / "results" / "gradients"
     """Folder of JSON and figure; finished runs are kept in its subfolder cache/."""
     jobs: int = -1
     """Processes, one thread each; -1 means every core."""
-    length: int = 100
-    """Digits of a palindrome."""
-    seeds: int = 3
-    """Networks of each kind."""
-    steps: int = 300
-    """Steps of training."""
+    length: int | None = None
+    """Digits of a palindrome; 100, or 30 with --quick, where not given."""
+    seeds: int | None = None
+    """Networks of each kind; 3, or 1 with --quick, where not given."""
+    steps: int | None = None
+    """Steps of training; 300, or 20 with --quick, where not given."""
     hidden: int = 64
     """Hidden channels."""
     batch: int = 64
@@ -68,7 +68,9 @@ class Settings:
     """Of Adam."""
 
     def runs(self) -> list[Run]:
-        length, seeds, steps = (30, 1, 20) if self.quick else (self.length, self.seeds, self.steps)
+        plain = {"length": 30, "seeds": 1, "steps": 20} if self.quick else {"length": 100, "seeds": 3, "steps": 300}
+        given = {name: value for name, value in vars(self).items() if name in plain and value is not None}
+        length, seeds, steps = {**plain, **given}.values()
         return [
             Run(
                 cell, length, seed, init=init, hidden=self.hidden, batch=self.batch, steps=steps,

@@ -67,3 +67,12 @@ def test_the_script_writes_json_and_a_figure_drawn_from_it_alone(tmp_path, monke
     monkeypatch.setattr(gradients, "run_sweep", None)
     assert gradients.main(dataclasses.replace(settings, report_only=True)) == 0
     assert (tmp_path / "gradients.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes"),
+    [({}, (100, 3, 300)), ({"quick": True}, (30, 1, 20)), ({"quick": True, "seeds": 2, "length": 9}, (9, 2, 20))],
+)
+def test_quick_makes_small_what_is_not_given(given, sizes):
+    runs = gradients.Settings(**given).runs()
+    assert (runs[0].length, len({run.seed for run in runs}), runs[0].steps) == sizes
