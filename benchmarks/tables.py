@@ -3,6 +3,8 @@
     python benchmarks/tables.py            writes them into the pages, between their markers
     python benchmarks/tables.py --check    writes nothing; exit code 1 if a page says something else
 
+Exit code 2: a result is missing or not complete, and stderr says what makes it.
+
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`. NAME is one of those below, or `FOLDER/STEM`: what
 FOLDER_report.py makes of results/FOLDER/STEM.json.
 """
@@ -15,14 +17,29 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import tyro
+import command
 from palindrome_report import CHANCE, Group, groups
 
 from gnnseq.experiments import read_json, write_text
 
 ROOT = Path(__file__).resolve().parent
 PAGES = (ROOT.parent / "README.md", *sorted((ROOT.parent / "docs").glob("*.md")))
+# What makes the results, FOLDER/STEM, but for those of one place and time.
+COMMANDS = {
+    "palindrome/story": "palindrome.py",
+    "palindrome/full": "palindrome.py --full",
+    "palindrome/long": "palindrome.py --long",
+    "receptive_field/receptive_field": "receptive_field.py",
+    "optimizers/optimizers": "optimizers.py",
+    "char_lm/tinyshakespeare-fast": "char_lm.py --corpus tinyshakespeare",
+    "char_lm/tinyshakespeare-best": "char_lm.py --corpus tinyshakespeare --preset best",
+    "char_lm/southpark-report": "char_lm.py --corpus southpark --preset report",
+    "stocks/synthetic": "stocks.py",
+    "forecasting/forecasting": "forecasting.py",
+    "speed/speed": "speed.py",
+}
 MARKED = re.compile(r"(<!-- table: ([\w/-]+) -->\n)(.*?)(<!-- end -->)", flags=re.DOTALL)
 
 
@@ -32,6 +49,21 @@ class Settings:
 
     check: bool = False
     """Write nothing; exit code 1 if a page is not what the results say."""
+
+
+def stored(name: str) -> Any:
+    """The result FOLDER/STEM.
+
+    Raises:
+        FileNotFoundError: There is none; the message names the command that makes it.
+    """
+    path = ROOT / "results" / f"{name}.json"
+    if not path.exists():
+        remedy = f"git restore {path} brings a committed one back"
+        if name in COMMANDS:
+            remedy = f"python benchmarks/{COMMANDS[name]} makes it"
+        raise FileNotFoundError(f"{path} does not exist; {remedy}")
+    return read_json(path)
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -60,7 +92,7 @@ def by_length(found: list[Group], title: str, cells: Callable[[Group], str]) -> 
 
 def accuracies(study: str) -> str:
     """Test accuracy by network and length, mean and standard deviation over seeds."""
-    result = read_json(ROOT / "results" / "palindrome" / f"{study}.json")
+    result = stored(f"palindrome/{study}")
     return by_length(groups(result), "test accuracy, %", accuracy)
 
 
@@ -72,13 +104,13 @@ def long() -> str:
         how = f"in {statistics.median(steps):.0f}" if steps and group.solved else f"at {accuracy(group)} %"
         return f"{group.solved}/{len(group.runs)} {how}"
 
-    result = read_json(ROOT / "results" / "palindrome" / "long.json")
+    result = stored("palindrome/long")
     return by_length(groups(result), "seeds at 99 %, median steps", cell)
 
 
 def claims() -> str:
     """What torch_geometric says of layers' reach, and what it is."""
-    rows = read_json(ROOT / "results" / "receptive_field" / "receptive_field.json")["claims"]
+    rows = stored("receptive_field/receptive_field")["claims"]
     return markdown(
         ["layer", "measured hops", "`get_num_hops`"],
         [[row["layer"], str(row["farthest"]), str(row["claimed"])] for row in rows],
@@ -88,15 +120,14 @@ def claims() -> str:
 def reported(name: str) -> str:
     """What a script's report module says of its result, named FOLDER/STEM."""
     folder, _, _ = name.partition("/")
-    return import_module(f"{folder}_report").markdown(read_json(ROOT / "results" / f"{name}.json"))
+    return import_module(f"{folder}_report").markdown(stored(name))
 
 
 def shakespeare() -> str:
     """The language models of two presets in one table."""
     report = import_module("char_lm_report")
-    folder = ROOT / "results" / "char_lm"
     return report.markdown(
-        report.together([read_json(folder / f"tinyshakespeare-{preset}.json") for preset in ("fast", "best")])
+        report.together([stored(f"char_lm/tinyshakespeare-{preset}") for preset in ("fast", "best")])
     )
 
 
@@ -106,9 +137,7 @@ TABLES = {
     "long": long,
     "claims": claims,
     "speed": partial(reported, "speed/speed"),
-    "speed-summary": lambda: import_module("speed_report").summary(
-        read_json(ROOT / "results" / "speed" / "speed.json")
-    ),
+    "speed-summary": lambda: import_module("speed_report").summary(stored("speed/speed")),
     "forecasts": partial(reported, "forecasting/forecasting"),
     "shakespeare": shakespeare,
     "southpark": partial(reported, "char_lm/southpark-report"),
@@ -147,4 +176,4 @@ def main(settings: Settings) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings, config=(tyro.conf.FlagCreatePairsOff,))))
+    command.run(main, Settings)

@@ -1,9 +1,11 @@
 """The tables of README.md and docs/ are those of the committed results."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import tyro
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts import their neighbours, as when run
 
@@ -36,3 +38,23 @@ def test_a_number_that_was_edited_is_found(tmp_path, monkeypatch, capsys):
     assert page.name in capsys.readouterr().err
     assert tables.main(tables.Settings()) == 0
     assert copy.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(("name", "command"), tables.COMMANDS.items())
+def test_a_result_is_made_by_the_command_that_is_named(name, command):
+    script, *options = command.split()
+    settings = tyro.cli(import_module(Path(script).stem).Settings, args=options)
+    stem = settings.stem.name if hasattr(settings, "stem") else settings.name
+    assert f"{settings.results.name}/{stem}" == name
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "remedy"),
+    [("figure-1", "palindrome/full.json", "python benchmarks/palindrome.py --full makes it"),
+     ("speed-summary", "speed/speed.json", "python benchmarks/speed.py makes it"),
+     ("speed/intel", "speed/intel.json", r"git restore .*/speed/intel.json brings a committed one back")],
+)  # fmt: skip
+def test_a_missing_result_is_named_with_its_command(table, path, remedy, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"results/{path} does not exist; {remedy}$"):
+        tables.table(table)
