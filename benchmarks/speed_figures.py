@@ -17,7 +17,7 @@ HUES = {"RNN": "vermillion", "LSTM": "blue", "GRU": "green", "GCN": "purple"}
 LOOKS: dict[str, dict[str, Any]] = {
     "steps": {"ls": "-", "marker": "o"},
     "building": {"ls": "--", "marker": "s", "ms": 5, "lw": 1.4},
-    "reading": {"ls": "-.", "marker": "^", "ms": 5, "lw": 1.4},
+    "memory": {"ls": "-.", "marker": "^", "ms": 5, "lw": 1.4},
 }
 
 
@@ -41,7 +41,7 @@ def growth_figure(result: Row) -> Figure:
     left.set_title("Sweep of a path")
     right.set_title("Graph convolution")
     handles = [Line2D([], [], color=COLORS[HUES[layer]], label=layer, **LOOKS["steps"]) for layer in curves]
-    names = {"building": "schedule or adjacency", "reading": "reading the edges' rows alone"}
+    names = {"building": "schedule or adjacency", "memory": "memory alone"}
     handles += [
         *(Line2D([], [], color=COLORS["ink"], label=label, **LOOKS[part]) for part, label in names.items()),
         Line2D([], [], color=COLORS["ink"], ls=":", lw=1.4, label=f"constant, band to {GROWTH:g} times"),

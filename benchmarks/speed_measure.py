@@ -217,6 +217,15 @@ def peak_memory(run: Callable[[], object], device: torch.device) -> int:
         run()
         synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
+    held = peak = 0
+    for _, size in allocations(run):
+        held += size
+        peak = max(peak, held)
+    return peak
+
+
+def allocations(run: Callable[[], object]) -> list[tuple[int, int]]:
+    """Address and bytes of every piece of memory that torch's CPU allocator gave during a run; negative: took back."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         results = run()
     del results
@@ -224,11 +233,8 @@ def peak_memory(run: Callable[[], object], device: torch.device) -> int:
         path = Path(folder) / "trace.json"
         profiler.export_chrome_trace(str(path))
         events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
-    held = peak = 0
-    for event in sorted((e for e in events if e.get("name") == "[memory]"), key=lambda e: e["ts"]):
-        held += event["args"]["Bytes"]
-        peak = max(peak, held)
-    return peak
+    found = sorted((e for e in events if e.get("name") == "[memory]"), key=lambda e: e["ts"])
+    return [(event["args"]["Addr"], event["args"]["Bytes"]) for event in found]
 
 
 class Product(NamedTuple):

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from speed_goals import GOALS, MEMORY, Goal, Row, Statement, aimed_at, even_growth, has_goals, must_hold
 
-PARTS = ("steps", "building", "reading")  # what is measured of growth
+PARTS = ("steps", "building", "memory")  # what is measured of growth, an item each
 
 
 def lines(result: Row) -> Iterator[Row]:
@@ -225,32 +225,39 @@ def markdown(result: Row) -> str:
 
 
 def growth(records: list[Row]) -> dict[str, list[Row]]:
-    """For each layer its sizes, with seconds per node or edge of a step, of the building before it, of reading rows."""
+    """For each layer its sizes, with seconds per node or edge of a step, of the building before it, of memory alone.
+
+    The rest is what remains of a step without the memory, for each node or edge beyond a few.
+    """
     found: dict[str, list[Row]] = {}
     for record in records:
-        each = {part: statistics.median(record[part]) / record["size"] for part in PARTS if part in record}
-        found.setdefault(record["layer"], []).append({"size": record["size"], **each})
+        seconds = {part: statistics.median(record[part]) for part in (*PARTS, "few")}
+        rest = seconds["steps"] - seconds["memory"] - seconds["few"]
+        each = {part: seconds[part] / record["size"] for part in PARTS}
+        row = {"size": record["size"], **each, "rest": rest / (record["size"] - record["few_size"])}
+        found.setdefault(record["layer"], []).append(row)
     return found
 
 
 def _print_growth(result: Row, console: Console) -> None:
     table = _table(
         "Growth: time per node of one path, per edge of a graph",
-        f"A training step of {result['width']} channels; building: the schedule or the adjacency, once.\n"
-        "Reading: the rows of every edge's source alone, from memory where a graph's fit no cache.\n"
+        f"A training step of {result['width']} channels. Building: the schedule or the adjacency, once.\n"
+        "Memory: what a step takes of it filled once, or every edge's source read.\n"
+        "Rest: a step without that, per node or edge beyond the first 128 or 1,000.\n"
         f"{_where(result)}.",
         ("layer", "nodes or edges"),
-        ("step", "of the least", "building", "reading"),
+        ("step", "memory", "rest", "of the least", "building"),
     )
     for layer, rows in growth(result["scaling"]).items():
-        least = min(row["steps"] for row in rows)
+        least = min(row["rest"] for row in rows)
         for number, row in enumerate(rows):
             table.add_row(
                 layer if number == 0 else "",
                 f"{row['size']:,}",
-                _each(row["steps"]),
-                f"{row['steps'] / least:.2f}",
-                *(_each(row[part]) if part in row else "" for part in ("building", "reading")),
+                *(_each(row[part]) for part in ("steps", "memory", "rest")),
+                f"{row['rest'] / least:.2f}",
+                _each(row["building"]),
             )
         table.add_section()
     console.print(table)

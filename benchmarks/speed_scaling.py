@@ -3,6 +3,7 @@
 Letters: N nodes, E directed edges.
 """
 
+import copy
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from speed_graphs import random_graph
-from speed_measure import once, parameters, training_step
+from speed_measure import Results, allocations, once, parameters, training_step
 from speed_works import OURS
 from torch import Tensor
 from torch.nn import functional
@@ -25,6 +26,7 @@ from gnnseq.layers import GCN
 
 WIDTH = 32
 DEGREE = 20
+FEW = {"RNN": 128, "GRU": 128, "LSTM": 128, "GCN": 1000}  # nodes or edges: a step's calls, and compiled already
 SECONDS, REPETITIONS = 1.0, 50  # in which a point is repeated, and how often at most
 
 
@@ -41,8 +43,8 @@ class Point:
 
 def points(quick: bool, device: str, threads: int, commit: str) -> list[Point]:
     """From 10^3 to 10^6 nodes and from 10^5 to 10^7 edges, two a decade."""
-    lengths = [10, 30, 100] if quick else [round(10**e) for e in (3, 3.5, 4, 4.5, 5, 5.5, 6)]
-    edges = [1000, 4000] if quick else [2 * round(10**e / 2) for e in (5, 5.5, 6, 6.5, 7)]
+    lengths = [200, 400] if quick else [round(10**e) for e in (3, 3.5, 4, 4.5, 5, 5.5, 6)]
+    edges = [2000, 4000] if quick else [2 * round(10**e / 2) for e in (5, 5.5, 6, 6.5, 7)]
     paths = [Point(cell, length, device, threads, commit) for cell in OURS for length in lengths]
     return paths + [Point("GCN", size, device, threads, commit) for size in edges]
 
@@ -60,13 +62,13 @@ def measure_apart(point: Point) -> dict[str, Any]:
 
 
 def measure_point(point: Point) -> dict[str, Any]:
-    """Seconds of building the schedule or the adjacency, of each training step, and of reading a graph's rows alone."""
+    """Seconds of building the schedule or adjacency, of a step, of one on few nodes or edges, and of memory alone."""
     torch.set_num_threads(point.threads)
     torch.manual_seed(0)
     device = torch.device(point.device)
     parts = (_convolution if point.layer == "GCN" else _sweep)(point.layer, point.size, device)
     seconds = {name: repeat(run, device) for name, run in parts.items()}
-    return {"layer": point.layer, "size": point.size, **seconds}
+    return {"layer": point.layer, "size": point.size, "few_size": FEW[point.layer], **seconds}
 
 
 def repeat(run: Callable[[], object], device: torch.device) -> list[float]:
@@ -79,23 +81,49 @@ def repeat(run: Callable[[], object], device: torch.device) -> list[float]:
 
 
 def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Callable[[], object]]:
+    """Memory alone: what a step takes of it, filled once and given back."""
     edge_index = path_graph(nodes).edge_index.to(device)
     module = OURS[layer](WIDTH, WIDTH).to(device)
-    x = torch.randn(nodes, WIDTH, device=device)
-    schedule = topological(edge_index, nodes)
-    step = training_step(lambda: module(x, schedule)[0], parameters(module))
-    return {"building": lambda: topological(edge_index, nodes), "steps": step}
+
+    def step(length: int) -> Callable[[], Results]:
+        schedule = topological(path_graph(length).edge_index.to(device), length)
+        x = torch.randn(length, WIDTH, device=device)
+        return training_step(lambda: module(x, schedule)[0], parameters(module))
+
+    taken = allocations(step(nodes)) if device.type == "cpu" else []
+
+    def fill() -> None:
+        held = {}
+        for address, size in taken:
+            if size > 0:
+                held[address] = torch.empty(size, dtype=torch.uint8).fill_(1)
+            else:
+                held.pop(address, None)
+
+    return {
+        "building": lambda: topological(edge_index, nodes),
+        "steps": step(nodes),
+        "few": step(FEW[layer]),
+        "memory": fill,
+    }
 
 
 def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Callable[[], object]]:
     """The adjacency is built in a layer's first call, here over features of one column.
 
-    Reading is a sum over runs of edges, unweighted, of their sources' rows: what a processor's caches make of a graph.
+    Memory alone: a sum over runs of edges, unweighted, of their sources' rows: what caches make of a graph.
     """
-    nodes = edges // DEGREE
-    edge_index = random_graph(nodes, edges).to(device)
     module = GCN(WIDTH, WIDTH).to(device)
-    x = torch.randn(nodes, WIDTH, device=device)
+
+    def graph(edges: int) -> tuple[Tensor, Tensor]:
+        nodes = edges // DEGREE
+        return random_graph(nodes, edges).to(device), torch.randn(nodes, WIDTH, device=device)
+
+    def step(edge_index: Tensor, x: Tensor) -> Callable[[], Results]:
+        own = copy.deepcopy(module)  # which remembers one graph
+        return training_step(lambda: own(x, edge_index), parameters(own))
+
+    edge_index, x = graph(edges)
 
     @torch.no_grad()
     def build() -> Tensor:
@@ -104,6 +132,7 @@ def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Call
     source, runs = edge_index[0].int(), torch.arange(0, edges, DEGREE, dtype=torch.int32, device=device)
     return {
         "building": build,
-        "steps": training_step(lambda: module(x, edge_index), parameters(module)),
-        "reading": lambda: functional.embedding_bag(source, x, runs, mode="sum"),
+        "steps": step(edge_index, x),
+        "few": step(*graph(FEW[layer])),
+        "memory": lambda: functional.embedding_bag(source, x, runs, mode="sum"),
     }

@@ -155,7 +155,7 @@ def test_graphs_with_too_many_edges_are_refused():
 
 
 def test_growth_is_measured_in_fresh_processes_and_drawn(tmp_path, capsys, monkeypatch):
-    path, graph = speed_scaling.Point("RNN", 10, "cpu", 1, "abc"), speed_scaling.Point("GCN", 1000, "cpu", 1, "abc")
+    path, graph = speed_scaling.Point("RNN", 200, "cpu", 1, "abc"), speed_scaling.Point("GCN", 2000, "cpu", 1, "abc")
     settings = script.Settings(scaling=True, quick=True, results=tmp_path)
     monkeypatch.setattr(script, "points", lambda *_: [path])
     assert script.main(settings) == 0
@@ -167,9 +167,9 @@ def test_growth_is_measured_in_fresh_processes_and_drawn(tmp_path, capsys, monke
     assert "per node of one path" in capsys.readouterr().out
     records = json.loads((tmp_path / "scaling_quick.json").read_text())["scaling"]
     assert records[:1] == before
-    assert [(record["layer"], record["size"]) for record in records] == [("RNN", 10), ("GCN", 1000)]
+    assert [(record["layer"], record["size"]) for record in records] == [("RNN", 200), ("GCN", 2000)]
     curves = speed_report.growth(records)
-    assert curves["RNN"][0]["steps"] == statistics.median(records[0]["steps"]) / 10
+    assert curves["RNN"][0]["steps"] == statistics.median(records[0]["steps"]) / 200
     assert {file.name for file in tmp_path.glob("*.*g")} == {"scaling_quick.png", "scaling_quick.svg"}
 
 
@@ -259,10 +259,15 @@ def test_a_time_is_held_against_the_bare_products():
 
 def test_growth_is_held_against_its_bound():
     def points(*seconds):
-        return [{"layer": "RNN", "size": size, "steps": [size * each]} for size, each in seconds]
+        """A node's own seconds, beside 3 of calls and 2 a node of memory."""
+        given = {"layer": "RNN", "few_size": 10, "building": [0.0], "few": [3.0]}
+        return [
+            given | {"size": size, "steps": [3 + (size - 10) * each + 2 * size], "memory": [2 * size]}
+            for size, each in seconds
+        ]
 
-    even, uneven = points((10, 1.5), (1000, 1.0)), points((10, 1.0), (1000, 1.6))
-    bound = "every layer's time per node or edge is within 1.5 times its least"
+    even, uneven = points((20, 1.5), (1000, 1.0)), points((20, 1.0), (1000, 1.6))
+    bound = "beside memory alone and a step's calls, time per node or edge is within 1.5 times its least"
     assert speed_report.checks({"device": "cpu", "scaling": even}) == [(f"{bound}: 1 of 1", True)]
     assert speed_report.checks({"device": "cpu", "scaling": uneven}) == [
         (f"{bound}: 0 of 1; short: RNN: 1.60 at 1,000", False)
