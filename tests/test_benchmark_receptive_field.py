@@ -19,6 +19,13 @@ def settings(tmp_path):
     return script.Settings(graph=path, results=tmp_path / "results", hops=2, seeds=1)
 
 
+@pytest.fixture
+def _undrawn(monkeypatch):
+    """For tests of the verdict: its figures are drawn in other tests, and take longer."""
+    monkeypatch.setattr(script, "figures", lambda result, stem: [])
+
+
+@pytest.mark.usefixtures("_undrawn")
 def test_a_graph_of_the_users_is_exact(settings, capsys):
     assert script.main(settings) == 0
     assert "pairs are as networkx has them, and proven" in capsys.readouterr().out
@@ -27,6 +34,7 @@ def test_a_graph_of_the_users_is_exact(settings, capsys):
     assert result["gcn"][0]["reached"] == 6 + 2 * 6  # every node sees itself and its neighbours
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_layer_too_many_is_named_and_fails(settings, capsys, monkeypatch):
     make = script.make_gcn
     monkeypatch.setattr(script, "make_gcn", lambda layers, *width: make(layers + 1, *width))
@@ -36,6 +44,7 @@ def test_a_layer_too_many_is_named_and_fails(settings, capsys, monkeypatch):
     assert "output a sees input c, 2 hops away" in out
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_layer_too_few_is_named_and_fails(settings, capsys, monkeypatch):
     make = script.make_gcn
     monkeypatch.setattr(script, "make_gcn", lambda layers, *width: make(max(layers - 1, 1), *width))
