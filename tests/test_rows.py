@@ -14,7 +14,7 @@ from torch.autograd import forward_ad
 from gnnseq.graphs import path_graph
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels import native as module
-from gnnseq.kernels.features import convolve_features
+from gnnseq.kernels.features import feature_product
 from gnnseq.kernels.native import library
 from gnnseq.layers import GCN, GatedGraph
 
@@ -34,14 +34,6 @@ def sparse_features(nodes, features, share=0.02, seed=0):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(nodes, features, generator=generator)
     return x * (torch.rand(nodes, features, generator=generator) < share)
-
-
-def feature_product(x, weight):
-    """The convolution on a graph of nothing but self-loops."""
-    nodes = len(x)
-    with torch.device("cpu"):  # whatever device is torch's default
-        loops = Adjacency.of(torch.arange(nodes).expand(2, -1), nodes).weighted(torch.ones(nodes))
-    return convolve_features(x, weight, None, loops)
 
 
 def assert_dense(x, weight, form):
@@ -92,7 +84,7 @@ def test_convolutions_and_gradients_are_the_dense_ones(form, nodes, edges, featu
     learnt = [torch.randn(channels, features), *[torch.randn(channels)] * biased]
     exact = [each.double().requires_grad_() for each in learnt]
     learnt = [each.requires_grad_() for each in learnt]
-    found = convolve_features(FORMS[form](x), learnt[0], learnt[1] if biased else None, adjacency)
+    found = feature_product(FORMS[form](x), learnt[0], adjacency, learnt[1] if biased else None)
     if found is None:  # a sample of the rows has too many
         assert form == "dense"
         return
@@ -184,6 +176,128 @@ def test_a_column_out_of_range_is_named():
         x = torch.sparse_csr_tensor(torch.tensor([0, 1, 2]), torch.tensor([0, 7]), torch.ones(2), (2, 5))
     with pytest.raises(ValueError, match="column 7; expected 0 to 4"):
         feature_product(x, torch.randn(3, 5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda crow, col, val: (crow, col, val[:-20]), "values and 60 col_indices"),
+        (lambda crow, col, val: (crow, col, val[:0]), "0 values"),
+        (lambda crow, col, val: (crow[:1], col, val), "1 crow_indices; expected 31"),
+        (lambda crow, col, val: (torch.tensor([0, len(col)]), col, val), "2 crow_indices"),
+        (lambda crow, col, val: (torch.cat([crow, crow[-1:] + 10**9]), col, val), "32 crow_indices"),
+        (lambda crow, col, val: (crow.flip(0), col, val), "rising order"),
+    ],
+)
+def test_compressed_features_that_do_not_fit_are_named(change, message):
+    crow, col, val = torch.arange(31) * 2, torch.arange(60), torch.ones(60)
+    with torch.sparse.check_sparse_tensor_invariants(False):
+        x = torch.sparse_csr_tensor(*change(crow, col, val), (30, 60))
+    with pytest.raises(ValueError, match=message):
+        GCN(60, 4)(x, path_graph(30).edge_index)
+
+
+def test_indices_of_two_types():
+    x, layer, edge_index = sparse_features(30, 60), GCN(60, 4), path_graph(30).edge_index
+    csr = x.to_sparse_csr()
+    with torch.sparse.check_sparse_tensor_invariants(False):
+        mixed = torch.sparse_csr_tensor(csr.crow_indices().int(), csr.col_indices(), csr.values(), x.shape)
+    torch.testing.assert_close(layer(mixed, edge_index), layer(x, edge_index))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 4), (50, 1), (50, 4)])
+def test_biases_of_other_shapes_are_broadcast(shape):
+    layer, x, edge_index = GCN(300, 4), sparse_features(50, 300, 0.01), path_graph(50).edge_index
+    layer.bias = torch.nn.Parameter(torch.randn(shape))
+    plain = copy.deepcopy(layer).double()
+    torch.testing.assert_close(layer(x, edge_index).double(), plain(x.double(), edge_index), **CLOSE)
+
+
+@pytest.mark.parametrize("shape", [(4, 100), (16, 4, 300), (300,)])
+def test_kernels_of_other_shapes_are_refused(shape):
+    x, edge_index = sparse_features(50, 300, 0.01), path_graph(50).edge_index
+    with pytest.raises((IndexError, RuntimeError, ValueError)):
+        torch.func.functional_call(GCN(300, 4), {"lin.weight": torch.randn(shape)}, (x, edge_index)).view(50, 4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_gradient_of_mere_zeros(form):
+    layer, x = GCN(300, 4), FORMS[form](sparse_features(50, 300, 0.01))
+    found = torch.autograd.grad(
+        layer(x, path_graph(50).edge_index), list(layer.parameters()), torch._efficientzerotensor((50, 4))
+    )
+    assert all(torch.equal(grad, torch.zeros_like(grad)) for grad in found)
+
+
+def test_a_frozen_kernel_costs_no_gradient():
+    layer, x, calls = GCN(300, 4), sparse_features(50, 300, 0.01), []
+    layer.lin.weight.requires_grad_(False)
+    out = layer(x, path_graph(50).edge_index)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gnnseq.kernels.features.call", lambda *arguments: calls.append(arguments))
+        out.sum().backward()
+    assert calls == []
+    torch.testing.assert_close(layer.bias.grad, torch.full((4,), 50.0))
+
+
+def test_a_large_bias_costs_no_digits():
+    layer, x = GCN(300, 4), sparse_features(500, 300, 0.01)
+    edge_index = torch.randint(500, (2, 20_000))
+    torch.nn.init.constant_(layer.bias, 1000.0)
+    exact = copy.deepcopy(layer).double()(x.double(), edge_index)
+    assert (layer(x, edge_index) - exact).abs().max() < 1e-4  # half of float32's step there is 3e-5
+
+
+def test_sums_of_gradients_that_overflow_are_as_in_a_dense_product():
+    weight, x = torch.randn(4, 300, requires_grad=True), sparse_features(50, 300, 0.01)
+    edge_index = torch.stack([torch.zeros(49, dtype=torch.int64), torch.arange(1, 50)])
+    adjacency = Adjacency.of(edge_index, 50).weighted(torch.ones(49))
+    cotangent = torch.full((50, 4), 1e38)
+    (found,) = torch.autograd.grad(feature_product(x, weight, adjacency), weight, cotangent)
+    dense = aggregate(cotangent, None, adjacency.transposed).t() @ x
+    torch.testing.assert_close(found, dense, equal_nan=True)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_hooks_on_saved_tensors_may_give_strided_ones(form):
+    weight, x = torch.randn(4, 300, requires_grad=True), sparse_features(50, 300, 0.01)
+    strided = lambda tensor: torch.stack([tensor, torch.zeros_like(tensor)], -1)[..., 0]  # noqa: E731
+    with torch.autograd.graph.saved_tensors_hooks(strided, lambda tensor: tensor):
+        product = feature_product(FORMS[form](x), weight)
+    torch.testing.assert_close(torch.autograd.grad(product.sum(), weight)[0], x.sum(0).expand(4, 300))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_learnt_edge_weights_leave_the_product_compiled(form):
+    layer, x = GCN(300, 4), sparse_features(50, 300, 0.01)
+    edge_index, weight = path_graph(50).edge_index, torch.rand(49, requires_grad=True)
+    out, exact = layer(FORMS[form](x), edge_index, weight), copy.deepcopy(layer).double()
+    double = weight.detach().double().requires_grad_()
+    expected = exact(x.double(), edge_index, double)
+    torch.testing.assert_close(out.double(), expected, **CLOSE)
+    found = torch.autograd.grad(out.square().sum(), [weight, layer.lin.weight])
+    wanted = torch.autograd.grad(expected.square().sum(), [double, exact.lin.weight])
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a.double(), b, **CLOSE)
+    names, nodes = set(), [out.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        names.add(node.name())
+        nodes += [following for following, _ in node.next_functions if following is not None]
+    assert "_FeatureProductBackward" in names
+
+
+def test_a_linear_map_with_a_bias_or_a_forward_of_its_own_is_called():
+    x, edge_index = sparse_features(50, 300, 0.01), path_graph(50).edge_index
+    layer = GCN(300, 4)
+    layer.lin = torch.nn.Linear(300, 4)
+    torch.testing.assert_close(
+        layer(x, edge_index).double(), copy.deepcopy(layer).double()(x.double(), edge_index), **CLOSE
+    )
+    layer = GCN(300, 4)
+    layer.lin.forward = lambda features: features[:, :4]
+    adjacency = layer._prepare(edge_index, None, 50)[0]
+    torch.testing.assert_close(layer(x, edge_index), aggregate(x[:, :4], None, adjacency))
 
 
 def test_columns_in_any_order_and_twice():

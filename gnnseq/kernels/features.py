@@ -1,4 +1,4 @@
-"""Convolutions of features that are mostly zero, such as bags of words, in compiled code.
+"""Products of features that are mostly zero, such as bags of words, with a kernel, in compiled code.
 
 Letters: N nodes, F features, H channels, Z numbers that are not zero.
 """
@@ -13,7 +13,7 @@ from gnnseq.kernels.aggregate import Adjacency, aggregate
 from gnnseq.kernels.native import call, is_plain, library_for
 from gnnseq.kernels.tracing import has_memory, is_traced
 
-__all__ = ["check_listed", "check_offsets", "convolve_features"]
+__all__ = ["check_compressed", "check_listed", "feature_product"]
 
 # Dense features are multiplied as such where more than one in so many is not zero.
 LIMIT = 20
@@ -41,32 +41,35 @@ class _Lists(NamedTuple):
     dense: Tensor | None
 
 
-def convolve_features(x: Tensor, weight: Tensor, bias: Tensor | None, adjacency: Adjacency) -> Tensor | None:
-    """``aggregate(x @ weight.T) + bias``; None where torch has to make it, because it is as fast or must see it.
+def feature_product(
+    x: Tensor, weight: Tensor, adjacency: Adjacency | None = None, bias: Tensor | None = None
+) -> Tensor | None:
+    """``x @ weight.T``, or a whole convolution; None where torch has to make it: it is as fast, or must see it.
 
     Args:
         x: Features without a gradient, dense or torch.sparse. [N, F]
         weight: The kernel. [H, F]
-        bias: [H]
-        adjacency: Edges among the nodes, and their weights.
+        adjacency: Edges with weights of their own, over which products are summed, where it is given.
+        bias: What is added to those sums. [H]
 
     Raises:
-        ValueError: If x is sparse and an index of it is out of range.
+        ValueError: If x is sparse and malformed.
     """
     learnt = (weight,) if bias is None else (weight, bias)
     if is_traced(x, *learnt) or x.dim() != 2 or torch.is_autocast_enabled("cpu"):
         return None
     size = x.numel() // DENSE if x.layout == torch.strided else x._nnz()
-    if library_for(x, size) is None or not all(map(is_plain, learnt)) or adjacency.by_target[1].dtype != torch.int32:
+    if library_for(x, size) is None or not all(map(is_plain, learnt)):
+        return None
+    if weight.shape[1:] != x.shape[1:] or (bias is not None and bias.shape != weight.shape[:1]):
         return None
     if x.requires_grad and torch.is_grad_enabled():
         return None
     lists = _find(x) if x.layout == torch.strided else _listed(x)
     if lists is None or (lists.dense is not None and not _is_finite(weight)):
         return None
-    sizes = *x.shape, len(weight), lists.columns.numel(), lists.columns.dtype == torch.int64
-    convolved: Tensor = _Convolution.apply(weight, bias, adjacency, sizes, *lists)
-    return convolved
+    product: Tensor = _FeatureProduct.apply(weight, bias, adjacency, *lists)
+    return product
 
 
 def _find(x: Tensor) -> _Lists | None:
@@ -83,6 +86,9 @@ def _find(x: Tensor) -> _Lists | None:
 def _listed(x: Tensor) -> _Lists | None:
     if x.layout == torch.sparse_csr:
         offsets, columns, values = x.crow_indices(), x.col_indices(), x.values()
+        kinds = {offsets.dtype, columns.dtype}
+        if offsets.numel() != x.size(0) + 1 or columns.numel() != values.numel() or len(kinds) > 1:
+            return None
     elif x.layout == torch.sparse_coo:
         x = x.coalesce()
         (row, columns), values = x.indices(), x.values()
@@ -90,6 +96,8 @@ def _listed(x: Tensor) -> _Lists | None:
         if offsets[0] != 0 or offsets[-1] != row.numel():
             check_listed("row", row, x.size(0))
     else:
+        return None
+    if columns.dtype not in (torch.int32, torch.int64):
         return None
     return _Lists(offsets.contiguous(), None, columns.contiguous(), values.contiguous(), None)
 
@@ -101,10 +109,17 @@ def check_listed(what: str, listed: Tensor, size: int) -> None:
         raise ValueError(f"x is sparse and lists {what} {int(outside[0])}; expected 0 to {size - 1}")
 
 
-def check_offsets(offsets: Tensor, size: int) -> None:
-    """Raises a ValueError where rows of so many numbers do not begin at the first of them and end at the last."""
+def check_compressed(offsets: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> None:
+    """Raises a ValueError unless each row of sparse features begins where the one before ends, and all is there."""
+    rows, features = shape
+    size = columns.numel()
+    if values.numel() != size:
+        raise ValueError(f"x is sparse, with {values.numel()} values and {size} col_indices; expected as many")
+    if offsets.numel() != rows + 1:
+        raise ValueError(f"x is sparse, with {offsets.numel()} crow_indices; expected {rows + 1}, one more than rows")
     if offsets[0] != 0 or offsets[-1] != size or (offsets.diff() < 0).any():
         raise ValueError(f"x is sparse, and its crow_indices are not 0 to {size} in rising order")
+    check_listed("column", columns, features)
 
 
 def _count(size: int) -> Tensor:
@@ -115,47 +130,58 @@ def _is_finite(tensor: Tensor) -> bool:
     return math.isfinite(float(tensor.detach().sum()))
 
 
-class _Convolution(torch.autograd.Function):
+class _FeatureProduct(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         weight: Tensor,
         bias: Tensor | None,
-        adjacency: Adjacency,
-        sizes: tuple[int, int, int, int, bool],
-        *lists: Any,
+        adjacency: Adjacency | None,
+        begin: Tensor,
+        end: Tensor | None,
+        columns: Tensor,
+        values: Tensor,
+        dense: Tensor | None,
     ) -> Tensor:
-        nodes, features, channels, size, _ = sizes
-        table, product, out = (weight.new_empty(rows, channels) for rows in (features, nodes, nodes))
-        kernel, start = weight.contiguous(), None if bias is None else bias.contiguous()
-        if not call("convolve", *sizes, *lists[:4], kernel, table, product, *_edges(adjacency), start, out):
-            check_listed("column", lists[2], features)
-            check_offsets(lists[0], size)
-        ctx.adjacency, ctx.sizes = adjacency, sizes
-        ctx.save_for_backward(*lists)
-        return out
+        (channels, features), nodes = weight.shape, begin.numel() - (end is None)
+        wide = columns.dtype == torch.int64
+        ctx.sizes, ctx.adjacency = (nodes, features, channels, columns.numel(), wide), adjacency
+        ctx.save_for_backward(begin, end, columns, values, dense)
+        table, out = weight.new_empty(features, channels), weight.new_empty(nodes, channels)
+        lists = begin, end, columns, values
+        if not call("multiply_lists", *ctx.sizes, *lists, weight.contiguous(), table, out):
+            check_compressed(begin, columns, values, (nodes, features))
+        if adjacency is not None:
+            out = aggregate(out, None, adjacency)
+        return out if bias is None else out.add_(bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        begin, _, columns, values, dense = lists = ctx.saved_tensors
-        nodes, features, channels, _, _ = ctx.sizes
-        back = ctx.adjacency.transposed
         d_bias = grad.sum(0) if ctx.needs_input_grad[1] else None
-        watched = torch.is_grad_enabled() or not has_memory(grad)
-        if watched or (dense is not None and not _is_finite(grad)):
-            if dense is None:
-                row = torch.repeat_interleave(_count(nodes), begin.diff())
-                dense = values.new_zeros(nodes, features).index_put((row, columns), values, accumulate=True)
-            with torch.autocast("cpu", enabled=False):
-                return aggregate(grad, None, back).t() @ dense, d_bias, *[None] * 7
-        lanes = -(-channels // LANES) * LANES
-        room = grad.new_empty(nodes, channels), grad.new_empty(features, lanes)
-        grad, d_weight = grad.resolve_neg().contiguous(), grad.new_empty(channels, features)
-        call("convolve_back", *ctx.sizes, *lists[:4], lanes, *_edges(back), grad, *room, d_weight)
-        return d_weight, d_bias, *[None] * 7
+        d_weight = None
+        if ctx.needs_input_grad[0]:
+            if ctx.adjacency is not None:
+                grad = aggregate(grad, None, ctx.adjacency.transposed)
+            d_weight = _kernel_gradient(ctx.sizes, ctx.saved_tensors, grad)
+        return d_weight, d_bias, None, None, None, None, None, None
 
 
-def _edges(adjacency: Adjacency) -> tuple[Tensor, Tensor, Tensor]:
-    """What compiled code reads of them: offsets, sources, weights."""
-    assert adjacency.weights is not None
-    return *adjacency.by_target[:2], adjacency.weights[0].to(torch.float32)
+def _kernel_gradient(sizes: tuple[int, int, int, int, bool], lists: tuple[Any, ...], grad: Tensor) -> Tensor:
+    """The gradient of the kernel [H, F] by that of the product [N, H]."""
+    begin, end, columns, values, dense = lists
+    nodes, features, channels, _, _ = sizes
+    watched = torch.is_grad_enabled() or not has_memory(grad)
+    if watched or (dense is not None and not _is_finite(grad)):
+        if dense is None:
+            row = torch.repeat_interleave(_count(nodes), begin.diff())
+            dense = values.new_zeros(nodes, features).index_put((row, columns), values, accumulate=True)
+        with torch.autocast("cpu", enabled=False):
+            d_weight: Tensor = grad.t() @ dense
+            return d_weight
+    lanes = -(-channels // LANES) * LANES
+    d_table, d_weight = grad.new_empty(features, lanes), grad.new_empty(channels, features)
+    # Hooks on saved tensors may give them back strided.
+    begin, columns, values = begin.contiguous(), columns.contiguous(), values.contiguous()
+    grad, end = grad.resolve_neg().contiguous(), None if end is None else end.contiguous()
+    call("multiply_lists_back", *sizes, begin, end, columns, values, lanes, grad, d_table, d_weight)
+    return d_weight

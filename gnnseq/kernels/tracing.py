@@ -24,7 +24,9 @@ def is_transformed(*tensors: Tensor) -> bool:
 
 
 def has_memory(tensor: Tensor) -> bool:
-    """Whether it has numbers of its own, as a gradient under torch.vmap or is_grads_batched has not."""
+    """Whether it has numbers of its own, as gradients under torch.vmap or is_grads_batched and mere zeros have not."""
+    if tensor._is_zerotensor():
+        return False
     try:
         tensor.data_ptr()
     except RuntimeError:

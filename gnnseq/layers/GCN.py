@@ -1,5 +1,7 @@
 """The graph convolution of Kipf and Welling."""
 
+from functools import partial
+
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from torch_geometric.utils import is_torch_sparse_tensor
 from gnnseq.checks import check_one_device, check_type, check_whole
 from gnnseq.graphs import as_edge_index, check_edge_weight, gcn_normalize
 from gnnseq.kernels import Adjacency, aggregate, is_traced
-from gnnseq.kernels.features import check_listed, check_offsets, convolve_features
+from gnnseq.kernels.features import check_compressed, check_listed, feature_product
 from gnnseq.layers.initialization import check_init
 from gnnseq.memo import Memo
 from gnnseq.message_passing import is_watched
@@ -99,19 +101,25 @@ class GCN(MessagePassing):
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """The layer's output. [..., N, out_channels]"""
         self._check(x, edge_index)
-        hooked, sparse = self._is_hooked(), is_torch_sparse_tensor(x)
-        by_messages = torch.compiler.is_compiling() or is_watched(self)
-        graph, weight = (self._list if by_messages else self._prepare)(edge_index, edge_weight, x.size(-2))
+        hooked, sparse, num_nodes = self._is_hooked(), is_torch_sparse_tensor(x), x.size(-2)
         # The product is taken on whichever side of the aggregation is narrower; last where both are the same, because
         # an aggregation of inputs that need no gradient needs no backward pass.
-        if sparse or self.out_channels < self.in_channels:
-            if isinstance(graph, Adjacency) and weight is None and not hooked:
-                convolved = convolve_features(x, self.lin.weight, self.bias, graph)
+        narrows = sparse or self.out_channels < self.in_channels
+        product = None
+        if torch.compiler.is_compiling() or is_watched(self):
+            sum_up = partial(self._send, self._weigh(*as_edge_index(edge_index, num_nodes, edge_weight), num_nodes))
+        else:
+            adjacency, weight = self._prepare(edge_index, edge_weight, num_nodes)
+            sum_up = partial(self._aggregate, adjacency, weight)
+            if narrows and not hooked and weight is None:
+                convolved = feature_product(x, self.lin.weight, adjacency, self.bias)
                 if convolved is not None:
                     return convolved
-            x = self._aggregate(self._multiply_sparse(x) if sparse else self.lin(x), graph, weight)
-        else:
-            x = self.lin(self._aggregate(x, graph, weight))
+            elif narrows and not hooked:
+                product = feature_product(x, self.lin.weight)
+        if narrows and product is None:
+            product = self._multiply_sparse(x) if sparse else self.lin(x)
+        x = self.lin(sum_up(x)) if product is None else sum_up(product)
         if self.bias is None:
             return x
         return x + self.bias if hooked or is_traced(self.bias) else x.add_(self.bias)
@@ -120,7 +128,8 @@ class GCN(MessagePassing):
         """Whether somebody wants to see the linear map called, or has put another module in its place."""
         lin = self.lin
         hooks = lin._forward_hooks, lin._forward_pre_hooks, lin._backward_hooks, lin._backward_pre_hooks
-        return type(lin) is not nn.Linear or any(hooks) or nn.modules.module._has_any_global_hook()
+        other = type(lin) is not nn.Linear or lin._parameters.get("bias") is not None or "forward" in vars(lin)
+        return other or any(hooks) or nn.modules.module._has_any_global_hook()
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # it cannot trace sparse tensors
     def _multiply_sparse(self, x: Tensor) -> Tensor:
@@ -130,15 +139,16 @@ class GCN(MessagePassing):
         else:
             x = x.to_sparse_coo().coalesce()
             parts = x.indices()[0], x.indices()[1], x.values()
+        shape = x.size(0), x.size(1)
 
         def compress() -> Adjacency:
             row, feature, value = parts
             if x.layout == torch.sparse_csr:
-                check_offsets(row, feature.numel())
+                check_compressed(row, feature, value, shape)
                 row = torch.repeat_interleave(torch.arange(x.size(0), device=row.device), row.diff())
             check_listed("row", row, x.size(0))
-            check_listed("column", feature, self.in_channels)
-            return Adjacency.of(torch.stack([feature, row]), x.size(0), self.in_channels).weighted(value)
+            check_listed("column", feature, x.size(1))
+            return Adjacency.of(torch.stack([feature, row]), *shape).weighted(value)
 
         return aggregate(self.lin.weight.t(), None, self._features.get(parts, (x.layout, x.shape), compress))
 
@@ -159,21 +169,19 @@ class GCN(MessagePassing):
         ends = target[kept].cpu().numpy(), source[kept].cpu().numpy()
         return csr_array((kept[kept].cpu().numpy(), ends), shape=(num_nodes, num_nodes))
 
-    def _aggregate(self, x: Tensor, graph: Adjacency | Tensor, weight: Tensor | None) -> Tensor:
-        """The sum over sources: of messages where the graph is a list of edges. [..., N, F]"""
-        if not isinstance(graph, Adjacency):
-            assert weight is not None
-            size = x.size(-2), x.size(-2)
-            summed: Tensor = self.propagate(graph, size=size, x=x, edge_weight=weight.to(x.dtype))
-            return summed
-        if x.dim() == 2:
-            return aggregate(x, weight, graph)
-        wide = x.movedim(-2, 0)  # [N, ..., F]: one aggregation for all
-        return aggregate(wide.flatten(1), weight, graph).view(wide.shape).movedim(0, -2)
+    def _send(self, graph: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
+        """The sum over sources of a message for every edge. [..., N, F]"""
+        edge_index, edge_weight = graph
+        size = x.size(-2), x.size(-2)
+        summed: Tensor = self.propagate(edge_index, size=size, x=x, edge_weight=edge_weight.to(x.dtype))
+        return summed
 
-    def _list(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:
-        """The edges one by one and their weights, self-loops included."""
-        return self._weigh(*as_edge_index(graph, num_nodes, edge_weight), num_nodes)
+    def _aggregate(self, adjacency: Adjacency, weight: Tensor | None, x: Tensor) -> Tensor:
+        """The same without messages. [..., N, F]"""
+        if x.dim() == 2:
+            return aggregate(x, weight, adjacency)
+        wide = x.movedim(-2, 0)  # [N, ..., F]: one aggregation for all
+        return aggregate(wide.flatten(1), weight, adjacency).view(wide.shape).movedim(0, -2)
 
     def _prepare(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Adjacency, Tensor | None]:
         """The compressed edges, remembered where they are the same numbers as last time, and weights to learn."""

@@ -30,17 +30,21 @@ static inline void multiply_row(ptrdiff_t k, ptrdiff_t m, const float *restrict 
             c[j] += a[i] * b[m * i + j];
 }
 
+/* The library, where it is worth it for so many rows, else NULL. */
+static inline Gemm *gemm_for(ptrdiff_t rows, Gemm *gemm) { return rows > FEW ? gemm : NULL; }
+
 /* C = A B + beta C, by rows: A [n, k] and C [n, m], whose rows are so far apart, and B [k, m]; beta is 0 or 1. For the
- * library it is, by columns, C' = B' A' + beta C'. */
+ * library it is, by columns, C' = B' A' + beta C'; without one, a row is made at a time. */
 static inline void multiply(Gemm *gemm, ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, ptrdiff_t a_stride,
                             const float *b, float beta, float *c, ptrdiff_t c_stride) {
-    const int64_t n_ = n, k_ = k, m_ = m, a_stride_ = a_stride, c_stride_ = c_stride;
-    const float one = 1.0f;
-    if (n > FEW)
+    if (gemm) {
+        const int64_t n_ = n, k_ = k, m_ = m, a_stride_ = a_stride, c_stride_ = c_stride;
+        const float one = 1.0f;
         gemm("N", "N", &m_, &n_, &k_, &one, b, &m_, a, &a_stride_, &beta, c, &c_stride_);
-    else
-        for (ptrdiff_t row = 0; row < n; row++)
-            multiply_row(k, m, a + a_stride * row, b, beta, c + c_stride * row);
+        return;
+    }
+    for (ptrdiff_t row = 0; row < n; row++)
+        multiply_row(k, m, a + a_stride * row, b, beta, c + c_stride * row);
 }
 
 #endif

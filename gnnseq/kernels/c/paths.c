@@ -34,6 +34,9 @@ typedef void Act(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n);
 
 static ptrdiff_t alive(const Sweep *s, ptrdiff_t t) { return s->offsets[t + 1] - s->offsets[t]; }
 
+/* What multiplies step t's rows: the same whatever share of them a thread has, and so to the same numbers. */
+static Gemm *gemm_of(const Sweep *s, ptrdiff_t t) { return gemm_for(alive(s, t), s->gemm); }
+
 /* Whether step t's nodes read anything. */
 static int reads(const Sweep *s, ptrdiff_t t) { return t > 0 || s->reads_first; }
 
@@ -84,7 +87,7 @@ static void lstm(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     const ptrdiff_t H = s->H, row = s->offsets[t] + p;
     float *gates = s->gates + 4 * H * row;
     if (reads(s, t))
-        multiply(s->gemm, n, H, 4 * H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, gates, 4 * H);
+        multiply(gemm_of(s, t), n, H, 4 * H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, gates, 4 * H);
     lstm_fire(n, H, gates, before(s, t, p, s->c, 1), s->c + H * row, s->tanh_c + H * row, s->h + H * row);
 }
 
@@ -95,7 +98,7 @@ static void lstm_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     lstm_fire_back(n, H, s->gates + 4 * H * row, before(s, t, p, s->c, 1), s->tanh_c + H * row, s->d_h + H * row,
                    flow_h, flow_c, d_gates);
     if (reads(s, t))
-        multiply(s->gemm, n, 4 * H, H, d_gates, 4 * H, s->kernel, 0.0f, flow_h, H);
+        multiply(gemm_of(s, t), n, 4 * H, H, d_gates, 4 * H, s->kernel, 0.0f, flow_h, H);
 }
 
 static void gru(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
@@ -103,7 +106,7 @@ static void gru(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     float *product = s->scratch + 3 * H * p;
     const float *read = before(s, t, p, s->h, 0);
     if (reads(s, t))
-        multiply(s->gemm, n, H, 3 * H, read, H, s->kernel, 0.0f, product, 3 * H);
+        multiply(gemm_of(s, t), n, H, 3 * H, read, H, s->kernel, 0.0f, product, 3 * H);
     gru_fire(n, H, s->gates + 3 * H * row, product, s->bias, read, s->inner + H * row, s->h + H * row);
 }
 
@@ -115,7 +118,7 @@ static void gru_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
         flow[k] += own[k];
     gru_fire_back(n, H, s->gates + 3 * H * row, s->inner + H * row, before(s, t, p, s->h, 0), flow, d_all, flow);
     if (reads(s, t))
-        multiply(s->gemm, n, 3 * H, H, d_all, 4 * H, s->kernel, 1.0f, flow, H);
+        multiply(gemm_of(s, t), n, 3 * H, H, d_all, 4 * H, s->kernel, 1.0f, flow, H);
 }
 
 static inline void rnn(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
@@ -123,7 +126,7 @@ static inline void rnn(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
     const ptrdiff_t H = s->H;
     float *sums = s->h + H * (s->offsets[t] + p);
     if (reads(s, t))
-        multiply(s->gemm, n, H, H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, sums, H);
+        multiply(gemm_of(s, t), n, H, H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, sums, H);
     fire(n, H, sums);
 }
 
@@ -134,7 +137,7 @@ static inline void rnn_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t 
     float *flow = s->flow + H * p, *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
     fire_back(n, H, s->h + H * row, s->d_h + H * row, flow, d_sums);
     if (reads(s, t))
-        multiply(s->gemm, n, H, H, d_sums, H, s->kernel, 0.0f, flow, H);
+        multiply(gemm_of(s, t), n, H, H, d_sums, H, s->kernel, 0.0f, flow, H);
 }
 
 static void rnn_tanh(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) { rnn(s, t, p, n, tanh_fire); }

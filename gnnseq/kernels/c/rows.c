@@ -1,6 +1,6 @@
-/* Weighted sums of a table's rows: a kernel's over features that are not zero, and products' over neighbours.
+/* Products of features that are mostly zero with a kernel.
  *
- * Letters: n lists or nodes, F features or rows of the table, H channels. */
+ * Letters: n nodes, F features, H channels. */
 
 #include "threads.h"
 
@@ -138,8 +138,9 @@ int find_nonzero(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, const float *x, pt
     return fits;
 }
 
-/* Lists of numbers, each in a column: list i lies at begin[i]..end[i]-1, or ends where the next begins if end is NULL;
- * begin then has one more, and the lists cover all numbers. Indices have 32 bits, or 64 where they are wide. */
+/* Features that are not zero: node i's lie at begin[i]..end[i]-1 of columns and values, or end where the next begins if
+ * end is NULL; begin then has one more, and the lists cover everything. Indices have 32 bits, or 64 where they are wide,
+ * which functions are told apart from this, so that compilers make one for each. */
 typedef struct {
     ptrdiff_t size; /* of columns and values */
     int wide;
@@ -159,13 +160,11 @@ static inline ptrdiff_t end_of(const Lists *lists, const int wide, ptrdiff_t i) 
     return lists->end ? at(lists->end, wide, i) : at(lists->begin, wide, i + 1);
 }
 
-/* Up to `width` lanes of one sum, `size` numbers, on top of `start` if there is one. */
+/* Up to `width` lanes of one sum, `size` numbers. */
 static inline void sum_lanes(const int width, ptrdiff_t size, ptrdiff_t H, ptrdiff_t begin, ptrdiff_t end,
                              const void *columns, const int wide, const float *values, const float *table,
-                             const float *start, float *sum) {
+                             float *sum) {
     Lanes parts[MOST] = {0};
-    for (int part = 0; start && part < width; part++)
-        parts[part] = read(start + LANES * part, size - LANES * part);
     for (ptrdiff_t i = begin; i < end; i++) {
         const float *row = table + H * at(columns, wide, i);
         for (int part = 0; part < width; part++)
@@ -184,9 +183,9 @@ static inline int is_valid(ptrdiff_t F, const Lists *lists, const int wide, ptrd
     return within;
 }
 
-/* Lists from..from+n-1. Clears `valid` where a list is not among the numbers or a column not within 0..F-1. */
+/* Nodes from..from+n-1. Clears `valid` where a list is not among the numbers or a column not within 0..F-1. */
 static inline void sum_share(ptrdiff_t from, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, const Lists *lists, const int wide,
-                             const float *table, const float *start, float *out, int *valid) {
+                             const float *table, float *out, int *valid) {
     const void *columns = lists->columns;
     const float *values = lists->values;
     for (ptrdiff_t list = from; list < from + n; list++) {
@@ -199,30 +198,12 @@ static inline void sum_share(ptrdiff_t from, ptrdiff_t n, ptrdiff_t F, ptrdiff_t
         float *sum = out + H * list;
         ptrdiff_t k = 0;
         for (; k + MOST * LANES <= H; k += MOST * LANES)
-            sum_lanes(MOST, MOST * LANES, H, first, last, columns, wide, values, table + k, start ? start + k : start,
-                      sum + k);
+            sum_lanes(MOST, MOST * LANES, H, first, last, columns, wide, values, table + k, sum + k);
         for (; k + 2 * LANES <= H; k += 2 * LANES)
-            sum_lanes(2, 2 * LANES, H, first, last, columns, wide, values, table + k, start ? start + k : start,
-                      sum + k);
+            sum_lanes(2, 2 * LANES, H, first, last, columns, wide, values, table + k, sum + k);
         for (; k < H; k += LANES)
-            sum_lanes(1, H - k, H, first, last, columns, wide, values, table + k, start ? start + k : start, sum + k);
+            sum_lanes(1, H - k, H, first, last, columns, wide, values, table + k, sum + k);
     }
-}
-
-/* For each of n lists `start` [H], if it is not NULL, and the sum of its numbers times the table's rows in their columns;
- * 0 where the lists are malformed. table [F, H], out [n, H] */
-static int sum_rows(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, const Lists *lists, const float *table,
-                    const float *start, float *out) {
-    int valid = 1;
-    if (n == 0) /* then memory for ends is NULL, too */
-        return valid;
-    if (!lists->end && (begin_of(lists, lists->wide, 0) != 0 || begin_of(lists, lists->wide, n) != lists->size))
-        return 0;
-    if (lists->wide)
-        EACH_SHARE(threads, n, H, from, count, sum_share(from, count, F, H, lists, 1, table, start, out, &valid));
-    else
-        EACH_SHARE(threads, n, H, from, count, sum_share(from, count, F, H, lists, 0, table, start, out, &valid));
-    return valid;
 }
 
 /* out[i, k] = in[i, k], [n, H], whose neighbours in a row and in a column lie so far apart. H is the shorter side. */
@@ -231,6 +212,24 @@ static void turn(ptrdiff_t n, ptrdiff_t H, const float *restrict in, ptrdiff_t r
     for (ptrdiff_t i = 0; i < n; i++)
         for (ptrdiff_t k = 0; k < H; k++)
             out[out_column * i + out_row * k] = in[column * i + row * k];
+}
+
+/* The product; 0 where the features are malformed. kernel [H, F], table [F, H] to work in, out [n, H] */
+int multiply_lists(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t size, ptrdiff_t wide,
+                   const void *begin, const void *end, const void *columns, const float *values, const float *kernel,
+                   float *table, float *out) {
+    const Lists lists = {size, (int)wide, begin, end, columns, values};
+    int valid = 1;
+    if (n == 0) /* also because `begin` may be NULL then */
+        return valid;
+    if (!end && (begin_of(&lists, lists.wide, 0) != 0 || begin_of(&lists, lists.wide, n) != size))
+        return 0;
+    EACH_SHARE(threads, F, H, from, count, turn(count, H, kernel + from, F, 1, table + H * from, 1, H));
+    if (wide)
+        EACH_SHARE(threads, n, H, from, count, sum_share(from, count, F, H, &lists, 1, table, out, &valid));
+    else
+        EACH_SHARE(threads, n, H, from, count, sum_share(from, count, F, H, &lists, 0, table, out, &valid));
+    return valid;
 }
 
 /* Rows first..first+count-1 of the table alone. Its rows are whole lanes, because storing parts of them is slow. */
@@ -255,44 +254,17 @@ static inline void spread_share(ptrdiff_t first, ptrdiff_t count, ptrdiff_t n, p
     }
 }
 
-/* The table's gradient, turned. Each thread reads everything and sums for rows of its own, in the order of the lists.
- * grad [n, H], d_table [F, room], room at least H and a multiple of 16; turned [H, F] */
-static void spread_rows(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t room, const Lists *lists,
-                        const float *grad, float *d_table, float *turned) {
+/* The kernel's gradient. Each thread reads everything and sums for features of its own, in the order of the nodes.
+ * grad [n, H]; d_table [F, room] to work in, room at least H and a multiple of 16; d_kernel [H, F] */
+void multiply_lists_back(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t size, ptrdiff_t wide,
+                         const void *begin, const void *end, const void *columns, const float *values,
+                         ptrdiff_t room, const float *grad, float *d_table, float *d_kernel) {
+    const Lists lists = {size, (int)wide, begin, end, columns, values};
     EACH_SHARE(threads, F, H, first, count, {
-        if (lists->wide)
-            spread_share(first, count, n, H, room, lists, 1, grad, d_table);
+        if (wide)
+            spread_share(first, count, n, H, room, &lists, 1, grad, d_table);
         else
-            spread_share(first, count, n, H, room, lists, 0, grad, d_table);
-        turn(count, H, d_table + room * first, 1, room, turned + first, F, 1);
+            spread_share(first, count, n, H, room, &lists, 0, grad, d_table);
+        turn(count, H, d_table + room * first, 1, room, d_kernel + first, F, 1);
     });
-}
-
-/* A graph's compressed edges: node i's lie at offsets[i]..offsets[i+1]-1. */
-static Lists neighbours(ptrdiff_t n, const int32_t *offsets, const int32_t *nodes, const float *weights) {
-    return (Lists){offsets[n], 0, offsets, NULL, nodes, weights};
-}
-
-/* A graph convolution of n nodes whose features are lists: each node's sum over its sources of their products with the
- * kernel, and the bias, if it is not NULL; 0 where the features are malformed. kernel [H, F]; table [F, H] and
- * product [n, H] are room to work in; offsets [n + 1], sources and weights by target; bias [H], out [n, H] */
-int convolve(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t size, ptrdiff_t wide, const void *begin,
-             const void *end, const void *columns, const float *values, const float *kernel, float *table,
-             float *product, const int32_t *offsets, const int32_t *sources, const float *weights, const float *bias,
-             float *out) {
-    const Lists features = {size, (int)wide, begin, end, columns, values}, edges = neighbours(n, offsets, sources, weights);
-    EACH_SHARE(threads, F, H, from, count, turn(count, H, kernel + from, F, 1, table + H * from, 1, H));
-    return sum_rows(threads, n, F, H, &features, table, NULL, product) &&
-           sum_rows(threads, n, n, H, &edges, product, bias, out);
-}
-
-/* The kernel's gradient. grad [n, H]; offsets, targets and weights by source; d_product [n, H] and d_table [F, room] are
- * room to work in; d_kernel [H, F] */
-void convolve_back(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t size, ptrdiff_t wide,
-                   const void *begin, const void *end, const void *columns, const float *values, ptrdiff_t room,
-                   const int32_t *offsets, const int32_t *targets, const float *weights, const float *grad,
-                   float *d_product, float *d_table, float *d_kernel) {
-    const Lists features = {size, (int)wide, begin, end, columns, values}, edges = neighbours(n, offsets, targets, weights);
-    sum_rows(threads, n, n, H, &edges, grad, NULL, d_product);
-    spread_rows(threads, n, F, H, room, &features, d_product, d_table, d_kernel);
 }

@@ -101,12 +101,12 @@ static void fire(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
         float *summed = s->summed + H * (row - s->P);
         for (ptrdiff_t i = 0; i < n; i++)
             sum(s, row + i, summed + H * i);
-        multiply(s->gemm, n, H, 3 * H, summed, H, s->other_kernel, 1.0f, s->gates + 4 * H * row + H, 4 * H);
+        multiply(gemm_for(n, s->gemm), n, H, 3 * H, summed, H, s->other_kernel, 1.0f, s->gates + 4 * H * row + H, 4 * H);
     }
     for (ptrdiff_t i = row; i < row + n; i++)
         fire_node(s, i);
     if (row < s->L)
-        multiply(s->gemm, n, H, H, s->h + H * row, H, s->forget_kernel, 0.0f, s->read + H * row, H);
+        multiply(gemm_for(n, s->gemm), n, H, H, s->h + H * row, H, s->forget_kernel, 0.0f, s->read + H * row, H);
 }
 
 /* Adds to gradients of the source what node i sends back to it. */
@@ -178,12 +178,12 @@ static void fire_back(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
     if (row < s->L) {
         for (ptrdiff_t i = row; i < row + n; i++)
             pull_node(s, i);
-        multiply(s->gemm, n, H, H, s->d_read + H * place, H, s->forget_kernel, 1.0f, d_h, H);
+        multiply(gemm_for(n, s->gemm), n, H, H, s->d_read + H * place, H, s->forget_kernel, 1.0f, d_h, H);
     }
     for (ptrdiff_t i = row; i < row + n; i++)
         fire_node_back(s, i);
     if (row >= s->P)
-        multiply(s->gemm, n, 3 * H, H, s->d_gates + 4 * H * place + H, 4 * H, s->other_kernel, 0.0f, d_h, H);
+        multiply(gemm_for(n, s->gemm), n, 3 * H, H, s->d_gates + 4 * H * place + H, 4 * H, s->other_kernel, 0.0f, d_h, H);
 }
 
 static void pull_first(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
