@@ -3,7 +3,7 @@
     python benchmarks/speed.py                     every work, about five minutes
     python benchmarks/speed.py --works trees gcn   only these
     python benchmarks/speed.py --scaling           time per node and per edge as paths and graphs grow, as a figure:
-                                                   six minutes; stopped, it goes on where it was
+                                                   a quarter of an hour; stopped, it goes on
     python benchmarks/speed.py --device cuda       the same on a GPU
 
 Before anything is timed, ours and each peer must give the same output and gradients. Then all run in turns in one
