@@ -54,29 +54,22 @@ class ScheduledMessagePassing(MessagePassing):
         num_nodes = schedule.num_nodes
         if initial is None:
             initial = term.new_zeros(schedule.starts.numel(), self.state_channels)
-        # Row b of the initial state is read from a node of its own, N + b.
-        entry = torch.full((num_nodes,), -1, device=term.device)
+        elif schedule.rounds is None:
+            schedule = schedule.entering
+        state = initial
         if schedule.rounds is None:
             state = torch.cat([term.new_zeros(num_nodes, self.state_channels), initial])
-            begun = (schedule.starts >= 0).nonzero().view(-1)
-            entry[schedule.starts[begun]] = begun + num_nodes
-        else:
-            state = initial
         for step in schedule:
             place = torch.full((num_nodes,), -1, device=term.device)
             place[step.nodes] = torch.arange(step.nodes.numel(), device=term.device)
             source, target = step.edge_index
-            entered = step.nodes[entry[step.nodes] >= 0]
-            edge_index = torch.stack([torch.cat([source, entry[entered]]), place[torch.cat([target, entered])]])
-            edge_weight = step.edge_weight
-            if edge_weight is None:
-                edge_weight = term.new_ones(source.numel())
+            edge_weight = term.new_ones(source.numel()) if step.edge_weight is None else step.edge_weight
             fired = self.propagate(
-                edge_index,
+                torch.stack([source, place[target]]),
                 size=(state.size(0), step.nodes.numel()),
                 state=(state, state[step.nodes]),
                 term=(None, term[step.nodes]),
-                edge_weight=torch.cat([edge_weight.to(term.dtype), term.new_ones(entered.numel())]).unsqueeze(-1),
+                edge_weight=edge_weight.to(term.dtype).unsqueeze(-1),
                 listed=step.listed,
                 **weights,
             )
@@ -84,7 +77,6 @@ class ScheduledMessagePassing(MessagePassing):
         return state[:num_nodes]
 
     def explain_message(self, inputs: Tensor, listed: Tensor) -> Tensor:
-        """Masks the messages of the edges, for torch_geometric's explainers; those of entering states stay."""
+        """Masks the messages of the edges, for torch_geometric's explainers; those of edges in no list, -1, stay."""
         edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
-        entering = edge_mask.new_ones(inputs.size(0) - listed.numel())
-        return inputs * torch.cat([edge_mask[listed], entering]).unsqueeze(-1)
+        return inputs * torch.cat([edge_mask, edge_mask.new_ones(1)])[listed].unsqueeze(-1)

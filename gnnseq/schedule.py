@@ -57,15 +57,17 @@ class Schedule:
 
     Attributes:
         num_nodes: Number of nodes N.
-        edge_index: Edges, sorted by the firing of their target, then of their source. [2, E]
+        edge_index: Edges, sorted by the firing of their target, then of their source; source N + b is row b of the
+            initial state. [2, E]
         edge_weight: Their weights, or None where all are 1. [E]
-        listed: Their places in the list that made the schedule. [E]
+        listed: Their places in the list that made the schedule, -1 where they were in none. [E]
         order: Nodes in firing order, or None where they are numbered that way already. [N]
         step_sizes: How many nodes fire in each step of one round.
         edge_sizes: How many edges are read in each step of one round.
         starts: The node at which row b of the initial state enters: on a topological schedule those without
-            predecessors, -1 for an empty path; on a synchronous one every node. [B]
-        ends: The node at which row b of the final state is read: those without successors, or every node. [B']
+            predecessors, -1 for an empty path and where edges read the row; on a synchronous one every node. [B]
+        ends: The node at which row b of the final state is read: those without successors, or every node; -1 where
+            it is row b of the initial state. [B']
         lengths: Length of the path that begins at ``starts[b]``, or None where the graph is not a set of paths. [B]
         rounds: How often the steps are repeated; None for a topological schedule, which goes through them once.
     """
@@ -126,16 +128,63 @@ class Schedule:
 
     @cached_property
     @_for_training()
+    def ended(self) -> Tensor:
+        """Rows of the final state that are read at a node; on paths as :attr:`rows`."""
+        return (self.ends >= 0).nonzero().view(-1) if self.lengths is None else self.rows
+
+    @cached_property
+    @_for_training()
+    def entering(self) -> "Schedule":
+        """The same topological schedule, in which initial states enter by edges into the first step that weigh 1."""
+        rows = self.rows
+        if rows.numel() == 0:
+            return self
+        edges = torch.stack([rows + self.num_nodes, self.starts[rows]])
+        weight = self.edge_weight
+        return replace(
+            self,
+            edge_index=torch.cat([edges, self.edge_index], dim=1),
+            edge_weight=None if weight is None else torch.cat([weight.new_ones(rows.numel()), weight]),
+            listed=torch.cat([torch.full_like(rows, -1), self.listed]),
+            edge_sizes=(rows.numel(), *self.edge_sizes[1:]),
+            starts=torch.full_like(self.starts, -1),
+        )
+
+    @cached_property
+    @_for_training()
     def incoming(self) -> Tensor:
         """The first column of ``edge_index`` into each node, and E, if nodes are numbered in firing order. [N + 1]"""
         return torch.searchsorted(self.edge_index[1], torch.arange(self.num_nodes + 1, device=self.device))
 
     @cached_property
     @_for_training()
-    def outgoing(self) -> tuple[Tensor, Tensor]:
-        """Columns of ``edge_index`` sorted by source [E]; the place of each node's first one, and E. [N + 1]"""
+    def outgoing(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Columns of ``edge_index`` sorted by source [E], each source's first and E [N + B + 1], and targets [E]."""
         source, edge = self.edge_index[0].sort(stable=True)
-        return edge, torch.searchsorted(source, torch.arange(self.num_nodes + 1, device=self.device))
+        sources = self.num_nodes + self.starts.numel()
+        first = torch.searchsorted(source, torch.arange(sources + 1, device=self.device))
+        return edge, first, self.edge_index[1, edge]
+
+    @cached_property
+    @_for_training()
+    def reads(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """For each step, where in its edges each node's begin [n + 1], and the targets, from its first node on [e]."""
+        first = torch.tensor([self.node_offsets[:-1], self.edge_sizes], dtype=torch.int64, device=self.device)
+        target = self.edge_index[1] - first[0].repeat_interleave(first[1])
+        return _in_runs(self.step_sizes, self.incoming)[1], target.split(self.edge_sizes)
+
+    @cached_property
+    @_for_training()
+    def readers(self) -> tuple[list[int], tuple[Tensor, ...]]:
+        """How many edges leave each step's nodes, and initial states; where in these each source's begin [n + 1]."""
+        return _in_runs([*self.step_sizes, self.starts.numel()], self.outgoing[1])
+
+    def weighted(self, edge_weight: Tensor) -> "Schedule":
+        """The same schedule with weights [E], in the order of ``edge_index``; what is known of its edges stays."""
+        made = replace(self, edge_weight=edge_weight)
+        known = ("incoming", "outgoing", "reads", "readers")
+        made.__dict__.update((name, getattr(self, name)) for name in known)
+        return made
 
     @cached_property
     @_for_training()
@@ -374,6 +423,15 @@ def unpack_paths(h: Tensor, schedule: Schedule) -> list[Tensor]:
     if h.dim() == 0 or h.size(0) != schedule.num_nodes:
         raise ValueError(f"h has shape {list(h.shape)}; expected {schedule.num_nodes} rows, one a node")
     return list(h.index_select(0, _listed_to_packed(schedule).to(h.device)).split(list(schedule.lengths)))
+
+
+def _in_runs(sizes: Sequence[int], first: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
+    """Of runs of so many rows, whose edges begin so, the number of edges and where in them each row's begin [n + 1]."""
+    size = torch.tensor([*sizes], dtype=torch.int64, device=first.device)
+    run = torch.arange(len(size), device=first.device).repeat_interleave(size + 1)
+    begin = first[torch.cat([size.new_zeros(1), size.cumsum(0)])]
+    offsets = first[torch.arange(len(run), device=first.device) - run] - begin[run]
+    return begin.diff().tolist(), offsets.split([n + 1 for n in sizes])
 
 
 def _listed_to_packed(schedule: Schedule) -> Tensor:

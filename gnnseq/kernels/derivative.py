@@ -24,15 +24,14 @@ def differentiably(
 ) -> list[Tensor | None]:
     """The gradients of a sweep from that of its states [N, S], as functions of the inputs: by the step-by-step loop.
 
-    Inputs are x, the entering states, one a node of the first step, the edge weights, and the four parameters.
+    Inputs are x, the initial states, the edge weights, and the four parameters.
     """
     # Aliases: where one input was computed from another, only its use in this sweep counts here.
     inputs = tuple(None if tensor is None else tensor.view_as(tensor) for tensor in inputs)
-    x, entering, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = inputs
-    first = torch.arange(schedule.rows.numel(), device=grad.device)
-    schedule = replace(schedule, edge_weight=edge_weight, starts=first)
+    x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = inputs
+    schedule = replace(schedule, edge_weight=edge_weight)
     term = input_term(x, weight_ih, bias_ih)  # type: ignore[arg-type]
-    states = layer.run(term, schedule, entering, weight_hh=weight_hh, bias_hh=bias_hh)
+    states = layer.run(term, schedule, initial, weight_hh=weight_hh, bias_hh=bias_hh)
     wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
     found = iter(torch.autograd.grad(states, wanted, grad, create_graph=True, allow_unused=True))
     return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]

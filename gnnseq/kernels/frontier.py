@@ -4,7 +4,7 @@ Each step's nodes are rows next to one another, so a step is a gather from earli
 the gather is a slice. The backward passes are derived by hand: states are stored once, and every weight's gradient is
 one product over all nodes.
 
-Letters: N nodes, B rows of state, G gates, H hidden channels, S state width, V rows of entering state.
+Letters: N nodes, B rows of state, G gates, H hidden channels, S state width.
 """
 
 from collections.abc import Callable
@@ -33,27 +33,25 @@ def frontier_sweep(
     layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
 ) -> tuple[Tensor, Tensor]:
     """Sweeps any graph whose nodes are numbered in firing order, as :func:`gnnseq.kernels.sweep`."""
-    rows = schedule.rows
-    entering = None if initial is None else initial.index_select(0, rows)
-    none_is_empty = rows.numel() == schedule.starts.numel()
-    ends = schedule.ends if none_is_empty else schedule.ends[rows]
-    if can_fuse_tree(layer, x, schedule, entering, weights):
-        h, last = fused_tree_sweep(layer, x, schedule, entering, weights, ends)
+    ended = schedule.ended
+    if initial is not None:
+        schedule = schedule.entering
+    all_end = ended.numel() == schedule.ends.numel()
+    ends = schedule.ends if all_end else schedule.ends[ended]
+    if can_fuse_tree(layer, x, schedule, initial, weights):
+        h, last = fused_tree_sweep(layer, x, schedule, initial, weights, ends)
     else:
-        states: Tensor = _Sweep.apply(layer, schedule, x, entering, schedule.edge_weight, *weights)
+        states: Tensor = _Sweep.apply(layer, schedule, x, initial, schedule.edge_weight, *weights)
         h, last = states[:, : layer.hidden_channels], states.index_select(0, ends)
-    if none_is_empty:
+    if all_end:
         return h, last
-    # An empty path's state passes through.
-    everything = h.new_zeros(schedule.starts.numel(), last.size(1)) if initial is None else initial
-    return h, everything.index_copy(0, rows, last)
+    # Other states pass through.
+    everything = h.new_zeros(schedule.ends.numel(), last.size(1)) if initial is None else initial
+    return h, everything.index_copy(0, ended, last)
 
 
 class _Sweep(torch.autograd.Function):
-    """The states of all nodes [N, S] from x, the entering states [V, S], the edge weights and the parameters.
-
-    Row v of the entering states is read by node v, of the first step.
-    """
+    """The states of all nodes [N, S] from x, the initial states [B, S], the edge weights and the parameters."""
 
     @staticmethod
     def forward(
@@ -61,7 +59,7 @@ class _Sweep(torch.autograd.Function):
         layer: "Recurrent",
         schedule: Schedule,
         x: Tensor,
-        entering: Tensor | None,
+        initial: Tensor | None,
         edge_weight: Tensor | None,
         weight_ih: Tensor,
         weight_hh: Tensor,
@@ -69,8 +67,8 @@ class _Sweep(torch.autograd.Function):
         bias_hh: Tensor | None,
     ) -> Tensor:
         weight = None if edge_weight is None else edge_weight.to(weight_hh.dtype)
-        fronts = Fronts.of(schedule, weight, entering is not None, learns_weights=ctx.needs_input_grad[4])
-        first = weight_hh.new_zeros(0, layer.state_channels) if entering is None else entering
+        fronts = Fronts.of(schedule, weight, *ctx.needs_input_grad[3:5])
+        first = weight_hh.new_empty(0, layer.state_channels) if initial is None else initial
         bias, inner_bias = split_bias(layer.kind, bias_ih, bias_hh, weight_hh)
         in_order = _gate_order(layer.kind)
         term = input_term(x, in_order(weight_ih), None if bias is None else in_order(bias))
@@ -83,9 +81,9 @@ class _Sweep(torch.autograd.Function):
         else:
             kept = rnn_forward(term, weight_hh, first, fronts, layer.kind.removeprefix("rnn_"))
             states = kept[0]
-        ctx.save_for_backward(x, entering, schedule.edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
+        ctx.save_for_backward(x, initial, schedule.edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
         ctx.layer, ctx.schedule, ctx.fronts = layer, schedule, fronts
-        return states
+        return states[: len(term)]
 
     @staticmethod
     @outside_autocast
@@ -96,7 +94,7 @@ class _Sweep(torch.autograd.Function):
         if torch.is_grad_enabled():
             return None, None, *differentiably(ctx.layer, ctx.schedule, inputs, grad)
         refuse_batch(grad)
-        x, entering, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs
+        x, initial, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs
         assert isinstance(x, Tensor)
         assert isinstance(weight_ih, Tensor)
         assert isinstance(weight_hh, Tensor)
@@ -104,23 +102,22 @@ class _Sweep(torch.autograd.Function):
         kind = ctx.layer.kind
         in_order = _gate_order(kind)
         weight_ih, weight_hh = in_order(weight_ih), in_order(weight_hh)
-        first = grad.new_zeros(0, grad.size(1)) if entering is None else entering
         found: CellGradients
         if kind == "lstm":
-            found = lstm_backward(grad, kept, weight_hh, first, fronts)
+            found = lstm_backward(grad, kept, weight_hh, fronts)
         elif kind == "gru":
-            found = gru_backward(grad, kept, weight_hh, first, fronts)
+            found = gru_backward(grad, kept, weight_hh, fronts)
         else:
-            found = rnn_backward(grad, kept, weight_hh, first, fronts, kind.removeprefix("rnn_"))
+            found = rnn_backward(grad, kept, weight_hh, fronts, kind.removeprefix("rnn_"))
         needs = ctx.needs_input_grad[2:]
         d_edge = None
         if edge_weight is not None and fronts.learns_weights:
-            d_edge = found.edge_weight[fronts.entering :].to(edge_weight.dtype)
+            d_edge = found.edge_weight.to(edge_weight.dtype)
         return (
             None,
             None,
             found.term @ weight_ih if needs[0] else None,
-            None if entering is None else found.entering,
+            None if initial is None else found.initial,
             d_edge,
             in_order(input_kernel_gradient(found.term, x, weight_ih.size(1))) if needs[3] else None,
             in_order(found.weight_hh),

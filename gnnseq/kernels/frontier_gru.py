@@ -6,26 +6,27 @@ r"""The GRU, frontier by frontier, and its gradient.
     n_i &= \tanh(W_{in} x_i + b_{in} + r_i \odot (W_{hn} \tilde h_i + b_{hn})), \qquad
     h_i = (1 - z_i) \odot n_i + z_i \odot \tilde h_i
 
-Letters: N nodes, E edges, H hidden channels, V rows of entering state.
+Letters: N nodes, E edges, H hidden channels, B rows of initial state.
 """
 
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.fronts import Backflow, CellGradients, Fronts
+from gnnseq.kernels.fronts import Backflow, CellGradients, Fronts, make_nodes
 from gnnseq.kernels.native import native
 
 __all__ = ["gru_backward", "gru_forward"]
 
 
-def gru_forward(term: Tensor, weight: Tensor, bias: Tensor, entering: Tensor, fronts: Fronts) -> tuple[Tensor, ...]:
-    """States [N, H], r, z and n in the place of the input term [N, 3H], W_hn h~ + b_hn [N, H], sums that nodes read.
+def gru_forward(term: Tensor, weight: Tensor, bias: Tensor, initial: Tensor, fronts: Fronts) -> tuple[Tensor, ...]:
+    """States [N + B, H], r, z and n in the input term's place [N, 3H], W_hn h~ + b_hn [N, H], sums that nodes read.
 
     The bias is that of n's inner product alone [H]; the others are in the input term.
     """
     hidden = weight.size(1)
-    h = term.new_empty(term.size(0), hidden)
-    inner, summed = torch.empty_like(h), fronts.make_summed(h)
+    h = make_nodes(len(term), initial)
+    inner = h.new_empty(len(term), hidden)
+    summed = fronts.make_summed(inner)
     fused = native("gru_forward", term, term.numel())
     if fused is not None:
         kernel, bias = weight.t().contiguous(), bias.contiguous()
@@ -34,7 +35,7 @@ def gru_forward(term: Tensor, weight: Tensor, bias: Tensor, entering: Tensor, fr
         )
         for front in fronts.steps:
             rows = front.rows
-            paths, h_sum = rows.stop - rows.start, front.read(h, entering, summed)
+            paths, h_sum = rows.stop - rows.start, front.read(h, summed)
             if front.reads:
                 torch.mm(h_sum, kernel, out=product[:paths])
             fused(paths, hidden, term[rows], product, bias, h_sum.contiguous(), inner[rows], h[rows])
@@ -43,7 +44,7 @@ def gru_forward(term: Tensor, weight: Tensor, bias: Tensor, entering: Tensor, fr
     for front in fronts.steps:
         rows = front.rows
         gate, n = term[rows].split([2 * hidden, hidden], dim=1)
-        h_sum = front.read(h, entering, summed)
+        h_sum = front.read(h, summed)
         if front.reads:
             gate.addmm_(h_sum, gates_weight)
             torch.addmm(bias, h_sum, inner_weight, out=inner[rows])
@@ -55,31 +56,29 @@ def gru_forward(term: Tensor, weight: Tensor, bias: Tensor, entering: Tensor, fr
     return h, term, inner, summed
 
 
-def gru_backward(
-    grad: Tensor, kept: tuple[Tensor, ...], weight: Tensor, entering: Tensor, fronts: Fronts
-) -> CellGradients:
+def gru_backward(grad: Tensor, kept: tuple[Tensor, ...], weight: Tensor, fronts: Fronts) -> CellGradients:
     """Gradients from those of the states [N, H] and of what the forward pass kept."""
     h, gates, inner, summed = kept
     hidden = weight.size(1)
     # Of n's inner product and of the sums inside r, z, n: those of W_hh h~ and of the input term are neighbours.
-    d_all = grad.new_empty(h.size(0), 4 * hidden)
+    d_all = grad.new_empty(len(grad), 4 * hidden)
     d_read, d_term = d_all[:, : 3 * hidden], d_all[:, hidden:]
     turned = weight.roll(hidden, 0)  # rows of n, r, z
-    flow = Backflow(grad, entering, fronts)
+    flow = Backflow(grad, h, fronts)
     fused = native("gru_backward", gates, gates.numel())
     for front in reversed(fronts.steps):
         rows = front.rows
-        d_h, read = flow.arrived(front), front.read_again(h, entering, summed)
+        d_h, read = flow.arrived(front), front.read_again(h, summed)
         if fused is None:
             d_kept = _step_back(gates[rows], inner[rows], read, d_h, d_all[rows])
         else:
             d_kept = torch.empty_like(h[rows])
             fused(*d_kept.shape, gates[rows], inner[rows], read.contiguous(), d_h.contiguous(), d_all[rows], d_kept)
         if front.reads:
-            flow.send(front, d_kept.addmm_(d_read[rows], turned), h, entering)
-    d_weight = fronts.kernel_gradient(d_read, h, entering, summed).roll(-hidden, 0)
+            flow.send(front, d_kept.addmm_(d_read[rows], turned), h)
+    d_weight = fronts.kernel_gradient(d_read, h, summed).roll(-hidden, 0)
     d_bias = d_read.sum(0).roll(-hidden, 0)
-    return CellGradients(d_term, d_weight, d_bias, flow.entering, flow.edge_weight)
+    return CellGradients(d_term, d_weight, d_bias, flow.initial, flow.edge_weight)
 
 
 def _step_back(gates: Tensor, inner: Tensor, read: Tensor, d_h: Tensor, d_all: Tensor) -> Tensor:

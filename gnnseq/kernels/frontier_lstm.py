@@ -8,13 +8,13 @@ r"""The LSTM with a forget gate for each edge, frontier by frontier: on trees th
 
 Tai, Socher and Manning 2015, https://arxiv.org/abs/1503.00075, equations 2 to 8, with edge weights.
 
-Letters: N nodes, E edges, H hidden channels, V rows of entering state.
+Letters: N nodes, E edges, H hidden channels, B rows of initial state.
 """
 
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.fronts import Backflow, CellGradients, Fronts
+from gnnseq.kernels.fronts import Backflow, CellGradients, Fronts, make_nodes
 
 __all__ = ["lstm_backward", "lstm_forward", "swap_gates"]
 
@@ -25,27 +25,26 @@ def swap_gates(rows: Tensor) -> Tensor:
     return torch.cat([f, i, o, g])
 
 
-def lstm_forward(term: Tensor, weight: Tensor, entering: Tensor, fronts: Fronts) -> tuple[Tensor, ...]:
-    """States h and c, gates in the place of the input term, tanh c, sums that nodes read, forget gates [V + E, H].
+def lstm_forward(term: Tensor, weight: Tensor, initial: Tensor, fronts: Fronts) -> tuple[Tensor, ...]:
+    """States h and c [N + B, H], gates in the input term's place, tanh c, sums that nodes read, forget gates [E, H].
 
     Term and weight have their gates in the order f, i, o, g; of the term's only i, o and g become gates.
     """
     hidden = weight.size(1)
     forget_weight, other_weight = weight[:hidden].t().contiguous(), weight[hidden:].t().contiguous()
-    h = term.new_empty(term.size(0), hidden)
-    c, tanh_c, forget_read = torch.empty_like(h), torch.empty_like(h), torch.empty_like(h)  # the last is U_f h_j
-    summed, kept = torch.zeros_like(h), torch.zeros_like(h)  # of h, and of f * c
-    forget = term.new_empty(fronts.entering + fronts.num_edges, hidden)
-    first_h, first_c = entering.chunk(2, dim=1)
-    first_read = first_h @ forget_weight
+    first_h, first_c = initial.chunk(2, dim=1)
+    h, c, forget_read = (make_nodes(len(term), rows) for rows in (first_h, first_c, first_h @ forget_weight))
+    tanh_c = h.new_empty(len(term), hidden)
+    summed, kept = torch.zeros_like(tanh_c), torch.zeros_like(tanh_c)  # of h, and of f * c
+    forget = term.new_empty(fronts.schedule.edge_index.size(1), hidden)
     for front in fronts.steps:
         rows = front.rows
         forget_term, gates = term[rows].split([hidden, 3 * hidden], dim=1)
         if front.reads:
-            gates.addmm_(front.sum(front.gather(h, first_h), summed[rows]), other_weight)
+            gates.addmm_(front.sum_sources(h, summed[rows]), other_weight)
             f = forget[front.edges]
-            torch.add(front.spread(forget_term), front.sources(forget_read, first_read), out=f).sigmoid_()
-            front.sum(f * front.gather(c, first_c), kept[rows])
+            torch.add(front.spread(forget_term), front.sources(forget_read), out=f).sigmoid_()
+            front.sum(f * front.gather(c), kept[rows])
         i, o, g = gates.chunk(3, dim=1)
         gates[:, : 2 * hidden].sigmoid_()
         torch.addcmul(kept[rows], i, g.tanh_(), out=c[rows])
@@ -54,18 +53,15 @@ def lstm_forward(term: Tensor, weight: Tensor, entering: Tensor, fronts: Fronts)
     return h, c, term, tanh_c, summed, forget
 
 
-def lstm_backward(
-    grad: Tensor, kept: tuple[Tensor, ...], weight: Tensor, entering: Tensor, fronts: Fronts
-) -> CellGradients:
+def lstm_backward(grad: Tensor, kept: tuple[Tensor, ...], weight: Tensor, fronts: Fronts) -> CellGradients:
     """Gradients from those of the states [N, 2H] and of what the forward pass kept, gates in the order f, i, o, g."""
     h, c, gates, tanh_c, summed, forget = kept
     hidden = weight.size(1)
     forget_weight, other_weight = weight[:hidden], weight[hidden:]
-    first_h, first_c = entering.chunk(2, dim=1)
     grad_h, grad_c = grad.chunk(2, dim=1)
-    flow_h, flow_c = Backflow(grad_h, first_h, fronts), Backflow(grad_c, first_c, fronts)
+    flow_h, flow_c = Backflow(grad_h, h, fronts), Backflow(grad_c, c, fronts)
     d_read = torch.empty_like(h)  # of U_f h_j
-    flow_read = Backflow(torch.zeros_like(h), first_h, fronts)
+    flow_read = Backflow(torch.zeros_like(grad_h), h, fronts)
     d_term = torch.empty_like(gates)
     d_term[:, :hidden] = 0
     for front in reversed(fronts.steps):
@@ -82,18 +78,18 @@ def lstm_backward(
         torch.ops.aten.sigmoid_backward.grad_input(d_io, gates[rows, hidden : 3 * hidden], grad_input=d_io)
         torch.ops.aten.tanh_backward.grad_input(d_c * i, g, grad_input=d_g)
         if front.reads:
-            f, read_c = forget[front.edges], front.sources(c, first_c)
-            flow_h.send(front, d_term[rows, hidden:] @ other_weight, h, first_h)
+            f, read_c = forget[front.edges], front.sources(c)
+            flow_h.send(front, d_term[rows, hidden:] @ other_weight, h)
             d_kept = front.spread(d_c)  # gradient of the message f * c_j
             if front.weight is not None:
                 if flow_c.edge_weight.numel() > 0:
                     flow_c.edge_weight[front.edges] = (d_kept * f * read_c).sum(1)
-                d_kept = d_kept * front.weight
+                d_kept = d_kept * front.weight.unsqueeze(1)
             d_f = torch.ops.aten.sigmoid_backward(d_kept * read_c, f)
             front.sum(d_f, d_forget)
             flow_read.add(front, d_f)
             flow_c.add(front, d_kept * f)
-    d_forget_weight = (d_read.t() @ h).addmm_(flow_read.entering.t(), first_h)
-    d_weight = torch.cat([d_forget_weight, d_term[:, hidden:].t() @ summed])
-    d_entering = torch.cat([flow_h.entering.addmm_(flow_read.entering, forget_weight), flow_c.entering], dim=1)
-    return CellGradients(d_term, d_weight, d_term.sum(0), d_entering, flow_h.edge_weight + flow_c.edge_weight)
+    d_read[len(grad) :] = flow_read.initial
+    d_weight = torch.cat([d_read.t() @ h, d_term[:, hidden:].t() @ summed])
+    d_initial = torch.cat([torch.addmm(flow_h.initial, flow_read.initial, forget_weight), flow_c.initial], dim=1)
+    return CellGradients(d_term, d_weight, d_term.sum(0), d_initial, flow_h.edge_weight + flow_c.edge_weight)

@@ -2,7 +2,7 @@ r"""The tanh or ReLU network, frontier by frontier, and its gradient.
 
 .. math:: h_i = \phi\Big(W_{ih} x_i + b + W_{hh} \sum_{j \to i} w_{ji} h_j\Big)
 
-Letters: N nodes, E edges, H hidden channels, V rows of entering state.
+Letters: N nodes, E edges, H hidden channels, B rows of initial state.
 """
 
 import torch
@@ -14,17 +14,17 @@ from gnnseq.kernels.native import native
 __all__ = ["rnn_backward", "rnn_forward"]
 
 
-def rnn_forward(term: Tensor, weight: Tensor, entering: Tensor, fronts: Fronts, phi: str) -> tuple[Tensor, ...]:
-    """States, in the place of the input term, and the sums that nodes read. [N, H]"""
-    h = term
-    summed = fronts.make_summed(h)
+def rnn_forward(term: Tensor, weight: Tensor, initial: Tensor, fronts: Fronts, phi: str) -> tuple[Tensor, ...]:
+    """States [N + B, H], in the place of the input term where none are given, and the sums that nodes read [N, H]."""
+    h = torch.cat([term, initial]) if len(initial) > 0 else term
+    summed = fronts.make_summed(term)
     kernel = weight.t().contiguous()
     activate = torch.tanh_ if phi == "tanh" else torch.relu_
     fused = native("tanh_forward", h, h.numel()) if phi == "tanh" else None
     for front in fronts.steps:
         out = h[front.rows]
         if front.reads:
-            out.addmm_(front.read(h, entering, summed), kernel)
+            out.addmm_(front.read(h, summed), kernel)
         if fused is None:
             activate(out)
         else:
@@ -32,13 +32,11 @@ def rnn_forward(term: Tensor, weight: Tensor, entering: Tensor, fronts: Fronts, 
     return h, summed
 
 
-def rnn_backward(
-    grad: Tensor, kept: tuple[Tensor, ...], weight: Tensor, entering: Tensor, fronts: Fronts, phi: str
-) -> CellGradients:
+def rnn_backward(grad: Tensor, kept: tuple[Tensor, ...], weight: Tensor, fronts: Fronts, phi: str) -> CellGradients:
     """Gradients from those of the states [N, H] and of what the forward pass kept."""
     h, summed = kept
-    d_term = torch.empty_like(h)
-    flow = Backflow(grad, entering, fronts)
+    d_term = h.new_empty(grad.shape)
+    flow = Backflow(grad, h, fronts)
     for front in reversed(fronts.steps):
         rows = front.rows
         d_h = flow.arrived(front)
@@ -47,6 +45,6 @@ def rnn_backward(
         else:
             torch.mul(d_h, h[rows] > 0, out=d_term[rows])
         if front.reads:
-            flow.send(front, d_term[rows] @ weight, h, entering)
-    d_weight = fronts.kernel_gradient(d_term, h, entering, summed)
-    return CellGradients(d_term, d_weight, d_term.sum(0), flow.entering, flow.edge_weight)
+            flow.send(front, d_term[rows] @ weight, h)
+    d_weight = fronts.kernel_gradient(d_term, h, summed)
+    return CellGradients(d_term, d_weight, d_term.sum(0), flow.initial, flow.edge_weight)

@@ -6,7 +6,7 @@ Back, runs of nodes take turns: the sweep gives the gradients of their gates, an
 torch makes the products that lead to inputs and parameters. Nothing is kept of an edge: its forget gate is computed
 anew wherever it is used.
 
-Letters: N nodes, E edges, H hidden channels, F input channels, V rows of entering state, B' rows of final state; P
+Letters: N nodes, E edges, H hidden channels, F input channels, B rows of initial state, B' of final state; P
 nodes that read nothing, L before the last step, M of a run.
 """
 
@@ -39,7 +39,7 @@ class Tree(ctypes.Structure):
 
     _fields_ = (
         ("gemm", ctypes.c_void_p),
-        *((name, ctypes.c_ssize_t) for name in ("threads", "T", "H", "V", "P", "L")),
+        *((name, ctypes.c_ssize_t) for name in ("threads", "T", "N", "H", "B", "P", "L")),
         *((name, ctypes.c_void_p) for name in ("steps", "incoming", "source", "outgoing", "edge", "target", "weight")),
         *((name, ctypes.c_void_p) for name in ("forget_kernel", "other_kernel", "first", "gates", "h", "c", "read")),
         *((name, ctypes.c_void_p) for name in ("summed", "d_h", "d_c", "d_read", "d_gates", "d_first", "d_weight")),
@@ -47,10 +47,10 @@ class Tree(ctypes.Structure):
 
 
 def can_fuse_tree(
-    layer: "Recurrent", x: Tensor, schedule: Schedule, entering: Tensor | None, weights: "CellWeights"
+    layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
 ) -> bool:
     """Whether there is compiled code for these tensors, worth a compiler's run."""
-    if layer.kind != "lstm" or x.size(0) == 0 or not can_fuse(layer, x, entering, weights):
+    if layer.kind != "lstm" or x.size(0) == 0 or not can_fuse(layer, x, initial, weights):
         return False
     edge_weight = _as_floats(schedule.edge_weight)
     return edge_weight is None or is_plain(edge_weight)
@@ -60,7 +60,7 @@ def fused_tree_sweep(
     layer: "Recurrent",
     x: Tensor,
     schedule: Schedule,
-    entering: Tensor | None,
+    initial: Tensor | None,
     weights: "CellWeights",
     ends: Tensor,
 ) -> tuple[Tensor, Tensor]:
@@ -70,7 +70,7 @@ def fused_tree_sweep(
         layer: An LSTM.
         x: Inputs of the nodes. [N, F], or one-hot indices [N]
         schedule: Its steps.
-        entering: What the nodes of the first step read. [V, 2H]
+        initial: What edges from N on read. [B, 2H]
         weights: Parameters.
         ends: The nodes whose states are wanted. [B']
 
@@ -78,7 +78,7 @@ def fused_tree_sweep(
         h [N, H], and h and c at the ends. [B', 2H]
     """
     h: Tensor
-    h, last = _FusedTree.apply(layer, schedule, ends, x, entering, schedule.edge_weight, *weights)
+    h, last = _FusedTree.apply(layer, schedule, ends, x, initial, schedule.edge_weight, *weights)
     return h, last
 
 
@@ -90,7 +90,7 @@ class _FusedTree(torch.autograd.Function):
         schedule: Schedule,
         ends: Tensor,
         x: Tensor,
-        entering: Tensor | None,
+        initial: Tensor | None,
         edge_weight: Tensor | None,
         weight_ih: Tensor,
         weight_hh: Tensor,
@@ -102,7 +102,7 @@ class _FusedTree(torch.autograd.Function):
         bias = None if bias_ih is None or bias_hh is None else swap_gates(bias_ih + bias_hh)
         gates = input_term(x, swap_gates(weight_ih), bias)
         h = gates.new_empty(len(gates), hidden)
-        silent = nodes[1] if entering is None else 0
+        silent = nodes[1] if initial is None else 0
         kept = {
             "gates": gates,
             "h": h,
@@ -117,10 +117,10 @@ class _FusedTree(torch.autograd.Function):
             weight=_as_floats(edge_weight),
             forget_kernel=kernel[:hidden].t().contiguous(),
             other_kernel=kernel[hidden:].t().contiguous(),
-            first=_enter(entering, kernel),
+            first=_enter(initial, kernel),
             **kept,
         )
-        ctx.save_for_backward(x, entering, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept.values())
+        ctx.save_for_backward(x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept.values())
         ctx.layer, ctx.schedule, ctx.ends, ctx.names = layer, schedule, ends, list(kept)
         return h, torch.cat([h.index_select(0, ends), kept["c"].index_select(0, ends)], dim=1)
 
@@ -128,7 +128,7 @@ class _FusedTree(torch.autograd.Function):
     @outside_autocast
     def backward(ctx: Any, grad: Tensor | None, last_grad: Tensor | None) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors  # once: torch's checkpoint computes them at this word
-        x, entering, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs = saved[:7]
+        x, initial, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs = saved[:7]
         # Hooks on saved tensors may lay them out anew.
         kept = {name: tensor.contiguous() for name, tensor in zip(ctx.names, saved[7:], strict=True)}
         schedule: Schedule = ctx.schedule
@@ -144,12 +144,12 @@ class _FusedTree(torch.autograd.Function):
         refuse_batch(d_h, d_c)
         needs, hidden = ctx.needs_input_grad[3:], weight_hh.size(1)
         input_kernel, kernel = swap_gates(weight_ih), swap_gates(weight_hh)
-        edge, outgoing = schedule.outgoing
-        first = _enter(entering, kernel)
+        edge, outgoing, target = schedule.outgoing
+        first = _enter(initial, kernel)
         given = {
             "outgoing": outgoing,
             "edge": edge,
-            "target": schedule.edge_index[1, edge],
+            "target": target,
             "weight": _as_floats(edge_weight),
             "forget_kernel": kernel[:hidden],
             "other_kernel": kernel[hidden:],
@@ -179,16 +179,16 @@ class _FusedTree(torch.autograd.Function):
                 summed = kept["summed"][reads - silent : end - silent]
                 d_kernel[hidden:].addmm_(d_gates[reads - begin :, hidden:].t(), summed)
         del input_kernel  # or it would lie beside two copies of its gradient, of which a small graph needs little else
-        d_entering = None
-        if entering is not None:
+        d_initial = None
+        if initial is not None:
             d_kernel[:hidden].addmm_(d_first[2].t(), first[0])
-            d_entering = torch.cat([d_first[0].addmm_(d_first[2], kernel[:hidden]), d_first[1]], dim=1)
+            d_initial = torch.cat([d_first[0].addmm_(d_first[2], kernel[:hidden]), d_first[1]], dim=1)
         return (
             None,
             None,
             None,
             d_x,
-            d_entering,
+            d_initial,
             None if d_weight is None else d_weight.to(edge_weight.dtype),
             swap_gates(d_input_kernel),
             swap_gates(d_kernel),
@@ -208,8 +208,9 @@ def _run(name: str, schedule: Schedule, nodes: range, **tensors: Tensor | None) 
         gemm=gemm(),
         threads=torch.get_num_threads(),
         T=len(inner) + 1,
+        N=schedule.num_nodes,
         H=first.size(2),
-        V=first.size(1),
+        B=first.size(1),
         P=0 if first.size(1) > 0 else offsets[1],
         L=offsets[-2],
         **{name: tensor.data_ptr() for name, tensor in tensors.items() if tensor is not None},
@@ -221,10 +222,10 @@ def _as_floats(edge_weight: Tensor | None) -> Tensor | None:
     return None if edge_weight is None else edge_weight.float().contiguous()
 
 
-def _enter(entering: Tensor | None, kernel: Tensor) -> Tensor:
-    """Entering h and c, and U_f h. [3, V, H]"""
+def _enter(initial: Tensor | None, kernel: Tensor) -> Tensor:
+    """Initial h and c, and U_f h. [3, B, H]"""
     hidden = kernel.size(1)
-    if entering is None:
+    if initial is None:
         return kernel.new_empty(3, 0, hidden)
-    h, c = entering.chunk(2, dim=1)
+    h, c = initial.chunk(2, dim=1)
     return torch.stack([h, c, h @ kernel[:hidden].t()])

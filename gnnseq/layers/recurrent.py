@@ -201,11 +201,9 @@ class Recurrent(ScheduledMessagePassing):
         states = self.run(term, schedule, initial, weight_hh=weights.weight_hh, bias_hh=weights.bias_hh)
         if initial is None:
             initial = states.new_zeros(schedule.starts.numel(), self.state_channels)
-        # Row N holds what an empty path's end (-1) is: its untouched initial state.
-        empty = schedule.ends < 0
-        final = states.new_zeros(schedule.ends.numel(), self.state_channels)
-        final = final.index_copy(0, (~empty).nonzero().view(-1), states[schedule.ends[~empty]])
-        final = final.index_copy(0, empty.nonzero().view(-1), initial[schedule.starts < 0])
+        # Row N + b is the untouched initial state.
+        row = torch.arange(schedule.ends.numel(), device=x.device)
+        final = torch.cat([states, initial])[torch.where(schedule.ends < 0, row + schedule.num_nodes, schedule.ends)]
         return states[:, : self.hidden_channels], final
 
     def check(self, x: Tensor, schedule: Schedule, state: Tensor | tuple[Tensor, ...] | None) -> None:

@@ -5,8 +5,8 @@
  * Nodes are numbered step by step, and edges by target. Gates lie in the order f, i, o, g; there is an f for each edge,
  * computed when it is used, and in f's place lies what the target contributes to all of its own.
  *
- * Letters: T steps, N nodes, E edges, H hidden channels; V rows of entering state, each read by a node of the first
- * step; P nodes that read nothing, all of the first step or none; L nodes before the last step, who alone are read; M
+ * Letters: T steps, N nodes, E edges, H hidden channels; B rows of initial state, which are sources N to N + B - 1; P
+ * nodes that read nothing, all of the first step or none; L nodes before the last step, of whom alone nodes read; M
  * nodes of the T steps, which are all, or some that follow one another, as those of the first and last may be. */
 
 #include <string.h>
@@ -20,13 +20,13 @@ enum { LEAST_ROWS = 4, MOST_ROWS = 256 }; /* that a thread is worth; that stay i
 /* Mirrored in fused_tree.py. */
 typedef struct {
     Gemm *gemm;
-    ptrdiff_t threads, T, H, V, P, L;
+    ptrdiff_t threads, T, N, H, B, P, L;
     const int64_t *steps;                       /* the first node of each step, and the one after all. [T + 1] */
     const int64_t *incoming, *source;           /* the first edge into each node, and E [N + 1]; of each edge [E] */
-    const int64_t *outgoing, *edge, *target;    /* the same by source, and the edges' numbers. [N + 1], [E], [E] */
+    const int64_t *outgoing, *edge, *target;    /* the same by source, and edges' numbers. [N + B + 1], [E] */
     const float *weight;                        /* of the edges; NULL where all are 1. [E] */
     const float *forget_kernel, *other_kernel;  /* forward [H, H], [H, 3H], backward [H, H], [3H, H] */
-    const float *first;                         /* entering h and c, and U_f h. [3, V, H] */
+    const float *first;                         /* initial h and c, and U_f h. [3, B, H] */
     float *gates;                               /* forward, input terms, whose i, o, g become the gates. [N, 4H] */
     float *h, *c;                               /* [N, H] */
     float *read;                                /* U_f h. [L, H] */
@@ -34,7 +34,7 @@ typedef struct {
     float *d_h;                                 /* given that of the node's own h; becomes that of summed. [N, H] */
     float *d_c;                                 /* given that of the node's own c; becomes complete. [N, H] */
     float *d_read, *d_gates;                    /* of the M nodes, where they are read. [M, H], [M, 4H] */
-    float *d_first;                             /* of all but h through U_f. [3, V, H] */
+    float *d_first;                             /* of all but h through U_f. [3, B, H] */
     float *d_weight;                            /* NULL where none is wanted. [E] */
 } Tree;
 
@@ -47,28 +47,20 @@ typedef struct {
     const float *h, *c, *read;
 } Source;
 
-static inline ptrdiff_t in_degree(const Tree *s, ptrdiff_t i) {
-    return i < s->V ? 1 : s->incoming[i + 1] - s->incoming[i];
-}
-
-static inline Source entering(const Tree *s, ptrdiff_t v) {
-    const float *first = s->first + s->H * v;
-    return (Source){1.0f, first, first + s->H * s->V, first + 2 * s->H * s->V};
-}
-
-/* That of node i's edge number d. */
-static inline Source source(const Tree *s, ptrdiff_t i, ptrdiff_t d) {
-    if (i < s->V)
-        return entering(s, i);
-    const ptrdiff_t e = s->incoming[i] + d, j = s->H * s->source[e];
-    return (Source){s->weight ? s->weight[e] : 1.0f, s->h + j, s->c + j, s->read + j};
+/* That of edge e, which is j's. */
+static inline Source read_from(const Tree *s, ptrdiff_t e, ptrdiff_t j) {
+    const float weight = s->weight ? s->weight[e] : 1.0f;
+    if (j < s->N)
+        return (Source){weight, s->h + s->H * j, s->c + s->H * j, s->read + s->H * j};
+    const float *first = s->first + s->H * (j - s->N);
+    return (Source){weight, first, first + s->H * s->B, first + 2 * s->H * s->B};
 }
 
 static void sum(const Tree *s, ptrdiff_t i, float *summed) {
-    const ptrdiff_t degree = in_degree(s, i), H = s->H;
+    const ptrdiff_t H = s->H;
     memset(summed, 0, 4 * (size_t)H);
-    for (ptrdiff_t d = 0; d < degree; d++) {
-        const Source j = source(s, i, d);
+    for (ptrdiff_t e = s->incoming[i]; e < s->incoming[i + 1]; e++) {
+        const Source j = read_from(s, e, s->source[e]);
 #pragma omp simd
         for (ptrdiff_t k = 0; k < H; k++)
             summed[k] += j.weight * j.h[k];
@@ -76,11 +68,11 @@ static void sum(const Tree *s, ptrdiff_t i, float *summed) {
 }
 
 static void fire_node(const Tree *s, ptrdiff_t row) {
-    const ptrdiff_t degree = in_degree(s, row), H = s->H;
+    const ptrdiff_t H = s->H;
     float *f = s->gates + 4 * H * row, *i = f + H, *o = i + H, *g = o + H, *c = s->c + H * row, *h = s->h + H * row;
     memset(c, 0, 4 * (size_t)H);
-    for (ptrdiff_t d = 0; d < degree; d++) {
-        const Source j = source(s, row, d);
+    for (ptrdiff_t e = s->incoming[row]; e < s->incoming[row + 1]; e++) {
+        const Source j = read_from(s, e, s->source[e]);
 #pragma omp simd
         for (ptrdiff_t k = 0; k < H; k++)
             c[k] += j.weight * sigmoid_(f[k] + j.read[k]) * j.c[k];
@@ -110,7 +102,7 @@ static void fire(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
 }
 
 /* Adds to gradients of the source what node i sends back to it. */
-static inline void pull(const Tree *s, ptrdiff_t i, Source j, float *d_h, float *d_c, float *d_read) {
+static inline void pull_from(const Tree *s, ptrdiff_t i, Source j, float *d_h, float *d_c, float *d_read) {
     const ptrdiff_t H = s->H;
     const float *f = s->gates + 4 * H * i, *d_summed = s->d_h + H * i, *d_cell = s->d_c + H * i;
 #pragma omp simd
@@ -133,28 +125,26 @@ static float weigh(const Tree *s, ptrdiff_t i, Source j) {
     return all;
 }
 
-static void pull_node(const Tree *s, ptrdiff_t row) {
-    const ptrdiff_t own = s->H * row;
-    float *d_read = s->d_read + s->H * (row - s->steps[0]);
-    memset(d_read, 0, 4 * (size_t)s->H);
+/* Adds to gradients of source `row` what all nodes that read it send back. */
+static void pull(const Tree *s, ptrdiff_t row, float *d_h, float *d_c, float *d_read) {
     for (ptrdiff_t place = s->outgoing[row]; place < s->outgoing[row + 1]; place++) {
         const ptrdiff_t e = s->edge[place], i = s->target[place];
-        const Source j = {s->weight ? s->weight[e] : 1.0f, s->h + own, s->c + own, s->read + own};
-        pull(s, i, j, s->d_h + own, s->d_c + own, d_read);
+        const Source j = read_from(s, e, row);
+        pull_from(s, i, j, d_h, d_c, d_read);
         if (s->d_weight)
             s->d_weight[e] = weigh(s, i, j);
     }
 }
 
 static void fire_node_back(const Tree *s, ptrdiff_t row) {
-    const ptrdiff_t degree = in_degree(s, row), H = s->H;
+    const ptrdiff_t H = s->H;
     const float *f = s->gates + 4 * H * row, *i = f + H, *o = i + H, *g = o + H, *c = s->c + H * row;
     const float *d_h = s->d_h + H * row;
     float *d_c = s->d_c + H * row, *d_f = s->d_gates + 4 * H * (row - s->steps[0]);
     float *d_i = d_f + H, *d_o = d_i + H, *d_g = d_o + H;
     memset(d_f, 0, 4 * (size_t)H);
-    for (ptrdiff_t d = 0; d < degree; d++) {
-        const Source j = source(s, row, d);
+    for (ptrdiff_t e = s->incoming[row]; e < s->incoming[row + 1]; e++) {
+        const Source j = read_from(s, e, s->source[e]);
 #pragma omp simd
         for (ptrdiff_t k = 0; k < H; k++) {
             float gate = sigmoid_(f[k] + j.read[k]);
@@ -174,11 +164,12 @@ static void fire_node_back(const Tree *s, ptrdiff_t row) {
 
 static void fire_back(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
     const ptrdiff_t H = s->H, place = row - s->steps[0];
-    float *d_h = s->d_h + H * row;
+    float *d_h = s->d_h + H * row, *d_c = s->d_c + H * row, *d_read = s->d_read + H * place;
     if (row < s->L) {
-        for (ptrdiff_t i = row; i < row + n; i++)
-            pull_node(s, i);
-        multiply(gemm_for(n, s->gemm), n, H, H, s->d_read + H * place, H, s->forget_kernel, 1.0f, d_h, H);
+        memset(d_read, 0, 4 * (size_t)(n * H));
+        for (ptrdiff_t i = 0; i < n; i++)
+            pull(s, row + i, d_h + H * i, d_c + H * i, d_read + H * i);
+        multiply(gemm_for(n, s->gemm), n, H, H, d_read, H, s->forget_kernel, 1.0f, d_h, H);
     }
     for (ptrdiff_t i = row; i < row + n; i++)
         fire_node_back(s, i);
@@ -187,10 +178,10 @@ static void fire_back(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
 }
 
 static void pull_first(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
-    const ptrdiff_t size = s->H * s->V;
-    for (ptrdiff_t v = row; v < row + n; v++) {
-        float *d_h = s->d_first + s->H * v;
-        pull(s, v, entering(s, v), d_h, d_h + size, d_h + 2 * size);
+    const ptrdiff_t size = s->H * s->B;
+    for (ptrdiff_t b = row; b < row + n; b++) {
+        float *d_h = s->d_first + s->H * b;
+        pull(s, s->N + b, d_h, d_h + size, d_h + 2 * size);
     }
 }
 
@@ -237,5 +228,5 @@ void lstm_tree(const Tree *s) { sweep(s, fire, 0); }
 void lstm_tree_back(const Tree *s) {
     sweep(s, fire_back, 1);
     if (s->steps[0] == 0)
-        EACH_SHARE(s->threads, s->V, s->H, from, rows, pull_first(s, from, rows));
+        EACH_SHARE(s->threads, s->B, s->H, from, rows, pull_first(s, from, rows));
 }
