@@ -8,12 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 import reference
 from gnnseq import receptive_field, topological
 from gnnseq.graphs import gcn_normalize, path_graph, space_time_graph
-from gnnseq.kernels import Adjacency
-from gnnseq.kernels.gated import GatedEdges, gated_aggregate
+from gnnseq.kernels import native
 from gnnseq.layers import GCN, TemporalGCN
 from strategies import graphs
 
@@ -238,28 +238,7 @@ def test_reach_is_as_stated(order, name, num_layers):
     assert field.certain
 
 
-# Kernels.
-
-
-@pytest.mark.parametrize("learnt", [True, False])
-def test_gradients_of_gated_sums(learnt):
-    edges = torch.tensor([[0, 2, 1, 1, 0], [1, 1, 0, 2, 1]])
-    generator = torch.Generator().manual_seed(0)
-    a, b, c = (torch.randn(3, 2, dtype=torch.float64, generator=generator).requires_grad_() for _ in range(3))
-    weight = torch.rand(5, dtype=torch.float64, generator=generator)
-    adjacency = Adjacency.of(edges, 3)
-    if not learnt:
-        gated, inputs = GatedEdges.of(adjacency.weighted(weight)), (a, b, c)
-        function = lambda a, b, c: gated_aggregate(a, b, c, None, gated)  # noqa: E731
-    else:
-        gated, inputs = GatedEdges.of(adjacency), (a, b, c, weight.requires_grad_())
-        function = lambda *given: gated_aggregate(*given, gated)  # noqa: E731
-    known = torch.zeros(3, 2, dtype=torch.float64)
-    for (j, i), w in zip(edges.t().tolist(), weight, strict=True):
-        known[i] = known[i] + w * torch.sigmoid(a[i] + b[j]) * c[j]
-    torch.testing.assert_close(function(*inputs), known, **EXACT)
-    assert torch.autograd.gradcheck(function, inputs)
-    assert torch.autograd.gradgradcheck(function, inputs)
+# Gradients and what else looks on.
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -274,14 +253,76 @@ def test_gradients_of_everything(order, cell):
         return y, *parts(last)
 
     assert torch.autograd.gradcheck(function, (x, weight, *state))
+    if order == "space_time":
+        assert torch.autograd.gradgradcheck(function, (x, weight, *state))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@settings(max_examples=8)
+@given(history=histories(), num_layers=st.integers(1, 2))
+def test_float32_is_float64_rounded(cell, history, num_layers):
+    """Compiled where there is a compiler: states that enter along weighted edges, into any step."""
+    x, edge_index, weights, mask = history
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        layer = make("space_time", cell, num_layers).to(dtype)
+        learnt = [weight.to(dtype).requires_grad_() for weight in weights]
+        generator = torch.Generator().manual_seed(0)
+        shape = num_layers, x.size(1), 4
+        state = [torch.randn(*shape, dtype=torch.float64, generator=generator).to(dtype).requires_grad_()
+                 for _ in range(layer.recurrence.states)]  # fmt: skip
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(native, "LEAST_SIZE", 0)
+            y, last = layer(x.to(dtype), edge_index, learnt, tuple(state) if len(state) > 1 else state[0], mask)
+            loss = sum(part.square().sum() for part in (y, *parts(last)))
+            gradients = torch.autograd.grad(
+                loss, [*layer.parameters(), *learnt, *state], allow_unused=True, materialize_grads=True
+            )
+        found.append([y, *parts(last), *gradients])
+    for rounded, exact in zip(*found, strict=True):
+        torch.testing.assert_close(rounded.double(), exact, rtol=1e-4, atol=1e-4)  # float32 carries 6e-8
+
+
+@pytest.mark.parametrize("transform", [torch.func.jacrev, torch.func.jacfwd])
+@pytest.mark.parametrize("cell", CELLS)
+def test_jacobians_by_torch_func(cell, transform):
+    layer, x, state = make("space_time", cell), features(3, 3), None
+    for _ in range(2):  # without a state, and with one
+        expected = torch.autograd.functional.jacobian(lambda x, state=state: layer(x, EDGES, state=state)[0], x)
+        found = transform(lambda x, state=state: layer(x, EDGES, state=state)[0])(x)
+        torch.testing.assert_close(found, expected, **EXACT)
+        state = layer(x, EDGES)[1]
+
+
+@pytest.mark.parametrize("zeroed", range(4))
+def test_an_explainers_mask_is_listed_as_the_edges_are(zeroed):
+    """Where it hides an edge into a node, that node's gradient by the edge's source is gone after one step."""
+    layer, x, edges = (
+        make("space_time", "GRU"),
+        features(2, 3).requires_grad_(),
+        path_graph(3, undirected=True).edge_index,
+    )
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    source, target = edges[:, zeroed].tolist()
+    for there in (None, mask):
+        shown = torch.ones(4, dtype=torch.float64)
+        for value in (1.0, 0.0):
+            shown[zeroed] = value
+            set_masks(layer, shown, edges, apply_sigmoid=False)
+            y, _ = layer(x, edges, mask=there)
+            clear_masks(layer)
+            (gradient,) = torch.autograd.grad(y[1, target].sum(), x)
+            away = there is not None and 2 in (source, target)
+            assert bool(gradient[0, source].any()) == (value == 1.0 and not away)
 
 
 def test_a_hook_sees_the_messages_and_changes_no_number():
     layer, x, edges = make("space_time"), features(3, 4), path_graph(4, undirected=True).edge_index
-    y, _ = layer(x, edges)
+    y, state = layer(x, edges)
+    y, _ = layer(x, edges, state=state)
     seen = []
     layer.recurrence.register_message_forward_hook(lambda _module, _inputs, out: seen.append(out.shape))
-    torch.testing.assert_close(layer(x, edges)[0], y, **EXACT)
+    torch.testing.assert_close(layer(x, edges, state=state)[0], y, **EXACT)
     assert seen == [(6 + 4, 8)] * 3  # edges and self-loops, h beside c
 
 
@@ -300,7 +341,7 @@ def test_a_graph_is_normalised_once(order, changing, monkeypatch):
     given = [edges] * 6 if changing else edges
     layer(x, given)
     first = len(counted)
-    assert first <= (12 if changing and order == "space_time" else 2)  # the edges, and their weights
+    assert first <= 2  # the edges, and their weights
     layer(x, given)
     assert len(counted) == first
     layer(x, [edges[:, 1:]] * 6 if changing else edges[:, 1:])  # another graph is never served the old one

@@ -4,23 +4,20 @@ Letters: T time steps, N nodes, F input channels, H hidden channels, L layers, E
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.graphs import as_edge_index, gcn_normalize
-from gnnseq.kernels import Adjacency
-from gnnseq.kernels.gated import GatedEdges
-from gnnseq.kernels.space_time import space_time_sweep
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.GRU import GRU
 from gnnseq.layers.LSTM import LSTM
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.layers.RNN import RNN
 from gnnseq.memo import Memo
-from gnnseq.schedule import packed_paths
+from gnnseq.schedule import Schedule, packed_paths
+from gnnseq.space_time import space_time_schedule
 
 __all__ = ["TemporalGCN"]
 
@@ -112,8 +109,8 @@ class TemporalGCN(nn.Module):
             if order == "space_then_time":
                 self.gcn = GCN(in_channels, hidden_channels)
             self.lin = nn.Linear(hidden_channels, out_channels)
-        self._edges: Memo[list[GatedEdges]] = Memo()
-        self._weighted: Memo[list[GatedEdges]] = Memo()
+        self._schedule: Memo[tuple[Schedule, Tensor, Tensor | None]] = Memo()
+        self._weighted: Memo[Schedule] = Memo()
 
     def reset_parameters(self) -> None:
         """Draws all parameters anew, each part in its own way."""
@@ -148,91 +145,73 @@ class TemporalGCN(nn.Module):
         self._check(x, state, mask)
         if mask is not None:
             x = x.masked_fill(~mask.unsqueeze(2), 0.0)
-        graphs = _graphs(x, edge_index, edge_weight, mask)
+            mask = None if len(x) == 0 else mask
+        graphs = _graphs(x, edge_index, edge_weight)
         if self.order == "time_then_space":
             h, state = self._along_paths(x, state, mask)
-            y = self._convolve(h, graphs)
+            y = self._convolve(h, graphs, mask)
         elif self.order == "space_then_time":
-            h, state = self._along_paths(torch.relu(self._convolve(x, graphs)), state, mask)
+            h, state = self._along_paths(torch.relu(self._convolve(x, graphs, mask)), state, mask)
             y = self.lin(h)
         else:
             h, state = self._through_space_time(x, graphs, state, mask)
             y = self.lin(h)
         return y if mask is None else y.masked_fill(~mask.unsqueeze(2), 0.0), state
 
-    def _convolve(self, x: Tensor, graphs: list[Graph]) -> Tensor:
+    def _convolve(self, x: Tensor, graphs: list[Graph], mask: Tensor | None) -> Tensor:
         """One convolution for all steps: of rows T times as wide, or on the steps' graphs side by side."""
         steps, nodes, channels = x.shape
-        convolved: Tensor
-        if len(graphs) == 1:
-            convolved = self.gcn(x, *graphs[0])
-            return convolved
-        beside = torch.cat([edges + t * nodes for t, (edges, _) in enumerate(graphs)], dim=1)
-        weight = None
-        if any(own is not None for _, own in graphs):
-            weight = torch.cat([x.new_ones(edges.size(1)) if own is None else own for edges, own in graphs])
-        convolved = self.gcn(x.reshape(steps * nodes, channels), beside, weight)
+        edges, weight, _, known = _join(x, graphs, mask)
+        convolved: Tensor = self.gcn(x.reshape(-1, known, channels) if known > nodes else x, edges, weight)
         return convolved.view(steps, nodes, self.gcn.out_channels)
 
     def _along_paths(self, x: Tensor, state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
         """The recurrence along each node's own steps: h [T, N, H], unspecified where masked."""
-        steps, nodes, channels = x.shape
-        flat = x.reshape(steps * nodes, channels)
+        steps, nodes, _ = x.shape
         if mask is None:
-            h, state = self.recurrence(flat, packed_paths([steps] * nodes).to(x.device), state)
-            return h.view(steps, nodes, h.size(1)), state
+            return self._sweep(x, packed_paths([steps] * nodes).to(x.device), None, state)
         schedule = packed_paths(mask.sum(0).tolist()).to(x.device)
         # Row b of a step is the path that is b-th longest; a node's own count of steps tells which step it is at.
         offsets = torch.tensor([*schedule.node_offsets, 0], device=x.device)
         place = (offsets[mask.cumsum(0) - 1] + schedule.starts)[mask]
         order = torch.empty_like(place).index_copy(0, place, mask.view(-1).nonzero().view(-1))
-        h, state = self.recurrence(flat.index_select(0, order), schedule, state)
-        h = h.new_zeros(steps * nodes, h.size(1)).index_copy(0, order, h)
-        return h.view(steps, nodes, h.size(1)), state
+        return self._sweep(x, schedule, order, state)
 
     def _through_space_time(
         self, x: Tensor, graphs: list[Graph], state: State | None, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """The recurrence whose states go over the edges of each step."""
-        layer = self.recurrence
-        edges = self._prepare(x, graphs)
-        initial = None if state is None else torch.cat(state if isinstance(state, tuple) else (state,), dim=2)
-        finals = []
-        # Rounding adds up over steps, so that mixed precision leaves recurrences in the parameters' own.
-        with torch.autocast(x.device.type, enabled=False):
-            h = x.to(layer.weights("l0").weight_hh.dtype)
-            for number in range(layer.num_layers):
-                entering = None if initial is None else initial[number]
-                h, final = space_time_sweep(layer, h, edges, entering, layer.weights(f"l{number}"), mask)
-                finals.append(final)
-        parts: tuple[Tensor, ...] = torch.stack(finals).split(self.hidden_channels, dim=2)
-        return h, parts if len(parts) > 1 else parts[0]
-
-    def _prepare(self, x: Tensor, graphs: list[Graph]) -> list[tuple[GatedEdges, Tensor | None]]:
-        """The normalised edges of each graph, remembered where they are the same as last time; weights to learn."""
-        nodes = x.size(1)
+        """The recurrence whose states go over the edges of each step: h [T, N, H], unspecified where masked."""
+        steps, nodes, _ = x.shape
         graphs = [as_edge_index(edges, nodes, weight) for edges, weight in graphs]
         # Degrees are sums of many weights: half precision would lose them.
         kind = torch.promote_types(x.dtype, torch.float32)
 
-        def weigh() -> list[Tensor]:
-            ones = [torch.ones(edges.size(1), dtype=kind, device=x.device) for edges, _ in graphs]
-            weights = [one if own is None else own.to(kind) for one, (_, own) in zip(ones, graphs, strict=True)]
-            return [gcn_normalize(edges, own, nodes)[1] for (edges, _), own in zip(graphs, weights, strict=True)]
+        def prepare() -> tuple[Schedule, Tensor, Tensor | None]:
+            edges, _, listed, known = _join(x, graphs, mask)
+            there = listed.new_ones(steps, nodes, dtype=torch.bool) if mask is None else mask
+            schedule, edge = space_time_schedule(edges, listed, known, there, states_enter=state is not None)
+            return schedule, edge, None if mask is None else mask.flatten().nonzero().view(-1)
 
-        def compress() -> list[GatedEdges]:
-            return [GatedEdges.of(Adjacency.of(gcn_normalize(edges, None, nodes)[0], nodes)) for edges, _ in graphs]
+        def weigh() -> Schedule:
+            edges, weight, listed, known = _join(x, graphs, mask)
+            weight = torch.ones_like(listed, dtype=kind) if weight is None else weight.to(kind)
+            return schedule.weighted(gcn_normalize(edges, weight, known)[1].index_select(0, edge))
 
-        edges = self._edges.get(tuple(edges for edges, _ in graphs), nodes, compress)
+        given = (mask, *(edges for edges, _ in graphs))
+        schedule, edge, order = self._schedule.get(given, (steps, nodes, state is not None), prepare)
         weights = tuple(weight for _, weight in graphs)
         if any(_is_learnt(weight) for weight in weights):
-            return list(zip(edges, weigh(), strict=True))
+            return self._sweep(x, weigh(), order, state)
+        return self._sweep(x, self._weighted.get(weights, (kind, schedule), weigh), order, state)
 
-        def attach() -> list[GatedEdges]:
-            weighted = zip(edges, weigh(), strict=True)
-            return [replace(own, adjacency=own.adjacency.weighted(weight)) for own, weight in weighted]
-
-        return [(own, None) for own in self._weighted.get(weights, (kind, edges), attach)]
+    def _sweep(self, x: Tensor, schedule: Schedule, order: Tensor | None, state: State | None) -> tuple[Tensor, State]:
+        """The recurrence, whose node p is row ``order[p]`` of the steps' nodes: h [T, N, H] and the state."""
+        steps, nodes, channels = x.shape
+        flat = x.reshape(steps * nodes, channels)
+        h, state = self.recurrence(flat if order is None else flat.index_select(0, order), schedule, state)
+        if order is not None:
+            h = h.new_zeros(steps * nodes, h.size(1)).index_copy(0, order, h)
+        return h.view(steps, nodes, h.size(1)), state
 
     def _check(self, x: Tensor, state: State | None, mask: object) -> None:
         weight = self.recurrence.weights("l0").weight_hh
@@ -269,38 +248,49 @@ def _is_learnt(weight: Tensor | None) -> bool:
 
 
 def _graphs(
-    x: Tensor,
-    edge_index: Tensor | Sequence[Tensor],
-    edge_weight: Tensor | Sequence[Tensor | None] | None,
-    mask: Tensor | None,
+    x: Tensor, edge_index: Tensor | Sequence[Tensor], edge_weight: Tensor | Sequence[Tensor | None] | None
 ) -> list[Graph]:
-    """The graphs of the steps, without edges of nodes that are not there, or the one graph of all steps alone."""
+    """The graphs of the steps, or the one graph of all steps alone."""
     steps, nodes, _ = x.shape
     if isinstance(edge_index, Tensor):
         if edge_weight is not None and not isinstance(edge_weight, Tensor):
             raise ValueError(f"edge_weight is a {type(edge_weight).__name__} and edge_index one graph; expected one "
                              "tensor [E], or a list of graphs too")  # fmt: skip
-        if mask is None or steps == 0:
-            return [(edge_index, edge_weight)]
-        graphs = [as_edge_index(edge_index, nodes, edge_weight)] * steps
-    else:
-        weights = [None] * steps if edge_weight is None else edge_weight
-        for name, given in (("edge_index", edge_index), ("edge_weight", weights)):
-            if not isinstance(given, Sequence) or len(given) != steps:
-                came = f"{len(given)} entries" if isinstance(given, Sequence) else f"type {type(given).__name__}"
-                raise ValueError(f"{name} has {came} and x {steps} steps; expected a list of one a step")
-        if steps == 0:
-            return [(torch.empty(2, 0, dtype=torch.int64, device=x.device), None)]
-        graphs = []
-        for t, (edges, weight) in enumerate(zip(edge_index, weights, strict=True)):
-            try:
-                graphs.append(as_edge_index(edges, nodes, weight))
-            except ValueError as error:
-                raise ValueError(f"step {t}: {error}") from error
-    if mask is None:
-        return graphs
-    there = [present[edges].all(0) for present, (edges, _) in zip(mask, graphs, strict=True)]
-    return [
-        (edges[:, kept], None if weight is None else weight[kept])
-        for kept, (edges, weight) in zip(there, graphs, strict=True)
-    ]
+        return [(edge_index, edge_weight)]
+    weights = [None] * steps if edge_weight is None else edge_weight
+    for name, given in (("edge_index", edge_index), ("edge_weight", weights)):
+        if not isinstance(given, Sequence) or len(given) != steps:
+            came = f"{len(given)} entries" if isinstance(given, Sequence) else f"type {type(given).__name__}"
+            raise ValueError(f"{name} has {came} and x {steps} steps; expected a list of one a step")
+    if steps == 0:
+        return [(torch.empty(2, 0, dtype=torch.int64, device=x.device), None)]
+    graphs = []
+    for t, (edges, weight) in enumerate(zip(edge_index, weights, strict=True)):
+        try:
+            graphs.append(as_edge_index(edges, nodes, weight))
+        except ValueError as error:
+            raise ValueError(f"step {t}: {error}") from error
+    return graphs
+
+
+def _join(x: Tensor, graphs: list[Graph], mask: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor, int]:
+    """The one graph of all steps as it is, or the steps' side by side, without edges of nodes that are not there.
+
+    Returns:
+        Edges [2, E], weights [E], the place of each edge in its own list [E], and the number of nodes: N, or T * N of
+        which t * N + i is node i at step t.
+    """
+    steps, nodes, _ = x.shape
+    if len(graphs) == 1 and mask is None:
+        edges, weight = graphs[0]
+        return edges, weight, torch.arange(edges.size(1), device=x.device), nodes
+    graphs = graphs * steps if len(graphs) < steps else graphs
+    joined = torch.cat([edges + t * nodes for t, (edges, _) in enumerate(graphs)], dim=1)
+    listed = torch.cat([torch.arange(edges.size(1), device=x.device) for edges, _ in graphs])
+    weight = None
+    if any(own is not None for _, own in graphs):
+        weight = torch.cat([x.new_ones(edges.size(1)) if own is None else own for edges, own in graphs])
+    if mask is not None:
+        kept = mask.flatten()[joined].all(0)
+        joined, listed, weight = joined[:, kept], listed[kept], None if weight is None else weight[kept]
+    return joined, weight, listed, steps * nodes
