@@ -25,7 +25,7 @@ def cases(quick: bool, device: torch.device) -> Iterator[Case]:
     """Name, shape, layer, how to call it, x.
 
     TemporalGCN in two of its orders: space_then_time has a convolution, a sweep of paths and a linear map, which is all
-    that time_then_space has, and space_time a kernel of its own. RelationalGCN with the strengths that read most.
+    that time_then_space has, and space_time sweeps another graph. RelationalGCN with the strengths that read most.
     """
     width = 8 if quick else 128
     steps, batch = (4, 3) if quick else (100, 64)
