@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 MEMORY = 1.2  # a step's peak, as a multiple of the peer's
-GROWTH = 1.5  # the time per node or edge, memory and a call's own left out, as a multiple of its least
+GROWTH = 1.5  # the time per node or edge, memory and a call's own left out, as a multiple of that at smaller sizes
 PRODUCTS = {"LSTM, binary trees": 1.3}  # the time, as a multiple of the bare products'
 
 Row = dict[str, Any]
@@ -70,13 +70,12 @@ def aimed_at(found: Sequence[Row]) -> list[Statement]:
 
 
 def even_growth(curves: dict[str, list[Row]]) -> list[Statement]:
-    """Of each layer's sizes: none far above the least time."""
+    """Of each layer's sizes: at none does a node or edge take far longer than at a smaller one."""
     items = []
     for layer, rows in curves.items():
-        worst = max(rows, key=lambda row: row["rest"])
-        times = worst["rest"] / min(row["rest"] for row in rows)
-        items.append((f"{layer}: {times:.2f} at {worst['size']:,}", times <= GROWTH))
-    text = f"beside memory alone and a step's calls, time per node or edge is within {GROWTH:g} times its least"
+        worst = max(rows, key=lambda row: row["grown"])
+        items.append((f"{layer}: {worst['grown']:.2f} at {worst['size']:,}", worst["grown"] <= GROWTH))
+    text = f"beside memory alone and a step's calls, time per node or edge grows by at most {GROWTH:g} times"
     return _all_of(text, items)
 
 

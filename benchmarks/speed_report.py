@@ -235,12 +235,17 @@ def growth(records: list[Row]) -> dict[str, list[Row]]:
         seconds = {part: statistics.median(record[part]) for part in (*PARTS, "few")}
         before = found.setdefault(record["layer"], {}).setdefault(record["size"], {"few_size": record["few_size"]})
         before |= {part: min(value, before.get(part, value)) for part, value in seconds.items()}
-    return {layer: [_each_of(size, seconds) for size, seconds in sizes.items()] for layer, sizes in found.items()}
+    return {layer: _curve(sizes) for layer, sizes in found.items()}
 
 
-def _each_of(size: int, seconds: Row) -> Row:
-    rest = seconds["steps"] - seconds["memory"] - seconds["few"]
-    return {"size": size, **{part: seconds[part] / size for part in PARTS}, "rest": rest / (size - seconds["few_size"])}
+def _curve(sizes: dict[int, Row]) -> list[Row]:
+    """A row a size, smallest first: seconds per item, and how many times the least of the smaller sizes the rest is."""
+    rows: list[Row] = []
+    for size, seconds in sorted(sizes.items()):
+        rest = (seconds["steps"] - seconds["memory"] - seconds["few"]) / (size - seconds["few_size"])
+        grown = rest / min(rest, *(row["rest"] for row in rows)) if rows else 1.0
+        rows.append({"size": size, **{part: seconds[part] / size for part in PARTS}, "rest": rest, "grown": grown})
+    return rows
 
 
 def _print_growth(result: Row, console: Console) -> None:
@@ -249,18 +254,18 @@ def _print_growth(result: Row, console: Console) -> None:
         f"A training step of {result['width']} channels, the fastest round. Building: schedule or adjacency, once.\n"
         "Memory: what a step takes of it filled once, or every edge and its source read.\n"
         "Rest: a step without that, per node or edge beyond the first 128 or 1,000.\n"
+        "Grown: the rest as a multiple of its least at smaller sizes.\n"
         f"{_where(result)}.",
         ("layer", "nodes or edges"),
-        ("step", "memory", "rest", "of the least", "building"),
+        ("step", "memory", "rest", "grown", "building"),
     )
     for layer, rows in growth(result["scaling"]).items():
-        least = min(row["rest"] for row in rows)
         for number, row in enumerate(rows):
             table.add_row(
                 layer if number == 0 else "",
                 f"{row['size']:,}",
                 *(_each(row[part]) for part in ("steps", "memory", "rest")),
-                f"{row['rest'] / least:.2f}",
+                f"{row['grown']:.2f}",
                 _each(row["building"]),
             )
         table.add_section()

@@ -267,7 +267,7 @@ def test_growth_is_held_against_its_bound():
         ]
 
     even, uneven = points((20, 1.5), (1000, 1.0)), points((20, 1.0), (1000, 1.6))
-    bound = "beside memory alone and a step's calls, time per node or edge is within 1.5 times its least"
+    bound = "beside memory alone and a step's calls, time per node or edge grows by at most 1.5 times"
     assert speed_report.checks({"device": "cpu", "scaling": even}) == [(f"{bound}: 1 of 1", True)]
     assert speed_report.checks({"device": "cpu", "scaling": uneven}) == [
         (f"{bound}: 0 of 1; short: RNN: 1.60 at 1,000", False)
