@@ -43,6 +43,7 @@ def _ancestors(schedule: Schedule) -> csr_array:
     bits[node, node // 8] = 128 >> node % 8  # each is its own
     for step in schedule:
         source, target = _carrying(step.edge_index, step.edge_weight)
+        source, target = source[source < num_nodes], target[source < num_nodes]  # others are initial states
         if len(target) > 0:
             sorting = np.argsort(target, kind="stable")
             node, first = np.unique(target[sorting], return_index=True)

@@ -45,7 +45,8 @@ class ScheduledMessagePassing(MessagePassing):
             term: What each node's own input contributes. [N, G]
             schedule: Who fires when.
             initial: Rows of initial state; zeros where None. On a topological schedule a node without predecessors
-                reads its row as if from a predecessor; on a synchronous one they are the nodes' first states. [B, S]
+                reads its row as if from a predecessor, where no edge reads it; on a synchronous one they are the nodes'
+                first states. [B, S]
             weights: Passed on to ``message`` and ``update``.
 
         Returns:

@@ -57,8 +57,8 @@ class Schedule:
 
     Attributes:
         num_nodes: Number of nodes N.
-        edge_index: Edges, sorted by the firing of their target, then of their source; source N + b is row b of the
-            initial state. [2, E]
+        edge_index: Edges, sorted by the firing of their target, then as they were listed or by source; source N + b is
+            row b of the initial state. [2, E]
         edge_weight: Their weights, or None where all are 1. [E]
         listed: Their places in the list that made the schedule, -1 where they were in none. [E]
         order: Nodes in firing order, or None where they are numbered that way already. [N]
@@ -132,19 +132,26 @@ class Schedule:
         """Rows of the final state that are read at a node; on paths as :attr:`rows`."""
         return (self.ends >= 0).nonzero().view(-1) if self.lengths is None else self.rows
 
-    @cached_property
-    @_for_training()
+    @property
     def entering(self) -> "Schedule":
         """The same topological schedule, in which initial states enter by edges into the first step that weigh 1."""
-        rows = self.rows
-        if rows.numel() == 0:
+        if self.rows.numel() == 0:
             return self
-        edges = torch.stack([rows + self.num_nodes, self.starts[rows]])
         weight = self.edge_weight
+        if weight is None:
+            return self._entering
+        return self._entering.weighted(torch.cat([weight.new_ones(self.rows.numel()), weight]))
+
+    @cached_property
+    @_for_training()
+    def _entering(self) -> "Schedule":
+        """Without weights, which may change."""
+        rows = self.rows
+        edges = torch.stack([rows + self.num_nodes, self.starts[rows]])
         return replace(
             self,
             edge_index=torch.cat([edges, self.edge_index], dim=1),
-            edge_weight=None if weight is None else torch.cat([weight.new_ones(rows.numel()), weight]),
+            edge_weight=None,
             listed=torch.cat([torch.full_like(rows, -1), self.listed]),
             edge_sizes=(rows.numel(), *self.edge_sizes[1:]),
             starts=torch.full_like(self.starts, -1),
@@ -180,18 +187,23 @@ class Schedule:
         return _in_runs([*self.step_sizes, self.starts.numel()], self.outgoing[1])
 
     def weighted(self, edge_weight: Tensor) -> "Schedule":
-        """The same schedule with weights [E], in the order of ``edge_index``; what is known of its edges stays."""
+        """The same schedule with weights [E], in the order of ``edge_index``; what is known of its edges stays.
+
+        Learnt weights make it part of the graph of gradients: make it anew in every training step.
+        """
         made = replace(self, edge_weight=edge_weight)
         known = ("incoming", "outgoing", "reads", "readers")
         made.__dict__.update((name, getattr(self, name)) for name in known)
         return made
 
-    @cached_property
-    @_for_training()
+    @property
     def in_order(self) -> "Schedule":
         """The same schedule with nodes renumbered in firing order: node ``order[p]`` becomes p."""
-        if self.order is None:
-            return self
+        return self if self.order is None else self._in_order  # remembering itself, it would outlive its last use
+
+    @cached_property
+    @_for_training()
+    def _in_order(self) -> "Schedule":
         # One slot more than nodes, so that -1, the start of an empty path, stays -1.
         place = torch.full((self.num_nodes + 1,), -1, device=self.device)
         place[self.order] = torch.arange(self.num_nodes, device=self.device)

@@ -1,5 +1,8 @@
 """Schedules against networkx, and the promises the layers rest on."""
 
+import gc
+import weakref
+
 import networkx as nx
 import pytest
 import torch
@@ -7,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnnseq import Schedule, pack_paths, synchronous, topological, unpack_paths
+from gnnseq.dependence import dependence
 from gnnseq.graphs import path_graph, tree_graph
 from gnnseq.layers import GRU, LSTM, RNN
 from gnnseq.schedule import packed_paths
@@ -235,3 +239,34 @@ def test_a_schedule_is_data():
         schedule.num_nodes = 4
     assert fired(schedule.to("cpu")) == fired(schedule)
     assert schedule.to("meta").edge_index.device.type == "meta"
+
+
+def test_weights_that_change_are_read_anew_beside_a_state():
+    weight = torch.nn.Parameter(torch.rand(4))
+    plain = topological(tree_graph([2, 2, 4, 4, -1]).edge_index, 5, torch.ones(4))
+    schedule, layer, x = plain.weighted(weight), GRU(2, 3), torch.randn(5, 2)
+    state = torch.randn(1, len(plain.starts), 3)
+    layer(x, schedule, state)
+    weight.data.mul_(5)
+    torch.testing.assert_close(layer(x, schedule, state)[0], layer(x, plain.weighted(weight), state)[0])
+
+
+@pytest.mark.parametrize("graph", [path_graph(6), tree_graph([2, 2, 4, 4, -1])])
+def test_a_schedule_ends_with_its_last_use(graph):
+    gc.collect()
+    gc.disable()
+    try:
+        schedule = topological(graph.edge_index, graph.num_nodes, torch.ones(graph.edge_index.size(1)))
+        layer = LSTM(2, 3)
+        state = torch.zeros(1, len(schedule.starts), 3)
+        layer(torch.randn(graph.num_nodes, 2), schedule, (state, state))[0].sum().backward()
+        seen = weakref.ref(schedule)
+        del schedule
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+def test_entering_states_are_no_ancestors():
+    schedule = topological(tree_graph([2, 2, 4, 4, -1]).edge_index, 5)
+    assert (dependence(schedule.entering) != dependence(schedule)).nnz == 0

@@ -166,6 +166,31 @@ def test_who_is_away_is_not_read(order):
 
 
 @pytest.mark.parametrize("order", ORDERS)
+def test_one_graph_is_checked_and_taken_in_every_form_beside_a_mask(order):
+    layer, x = TemporalGCN(2, 3, 2, order), torch.randn(2, 3, 2)
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    for edges in ([[0], [-1]], [[0], [3]]):
+        with pytest.raises(ValueError, match="expected 0"):
+            layer(x, torch.tensor(edges), mask=mask)
+    edge_index = torch.tensor([[1, 2], [0, 1]])
+    adjacency = torch.sparse_coo_tensor(edge_index.flip(0), torch.ones(2), (3, 3))
+    torch.testing.assert_close(layer(x, adjacency, mask=mask)[0], layer(x, edge_index, mask=mask)[0])
+    with pytest.raises(ValueError, match="shape"):
+        layer(x, torch.zeros(2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_tangents_of_weights_after_a_first_call(order):
+    layer, x, edges, weight = TemporalGCN(2, 3, 2, order), torch.randn(3, 4, 2), path_graph(4).edge_index, torch.rand(3)
+
+    def outputs(weight):
+        return layer(x, edges, weight)[0]
+
+    outputs(weight)
+    torch.testing.assert_close(torch.func.jacfwd(outputs)(weight), torch.func.jacrev(outputs)(weight))
+
+
+@pytest.mark.parametrize("order", ORDERS)
 def test_a_weight_may_be_missing_in_some_steps(order):
     layer, x, edges = make(order), features(2, 3), [torch.tensor([[0, 1], [1, 2]]), torch.tensor([[2], [0]])]
     weight = torch.tensor([0.5], dtype=torch.float64)

@@ -9,7 +9,7 @@ sums, T steps.
 """
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -142,7 +142,8 @@ class _FusedPath(torch.autograd.Function):
             others = [torch.zeros_like(d_h)] * (rule.states - 1)
             d_states = torch.cat([d_h, *others], dim=1).index_add(0, ends, torch.cat(list(flow), dim=1))
             inputs = (x, entering, None, *inputs[2:])
-            d_x, d_entering, _, *d_weights = differentiably(ctx.layer, schedule, inputs, d_states)
+            taken = replace(schedule, starts=torch.arange(len(schedule.rows), device=d_h.device))  # as `entering` is
+            d_x, d_entering, _, *d_weights = differentiably(ctx.layer, taken, inputs, d_states)
             return None, None, d_x, d_entering, *d_weights
         refuse_batch(d_h, flow)
         is_gru = ctx.layer.kind == "gru"  # whose sums are n's inner one, r, z and n: a side each for what is read and x

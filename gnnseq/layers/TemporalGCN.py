@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.graphs import as_edge_index, gcn_normalize
@@ -160,9 +161,15 @@ class TemporalGCN(nn.Module):
 
     def _convolve(self, x: Tensor, graphs: list[Graph], mask: Tensor | None) -> Tensor:
         """One convolution for all steps: of rows T times as wide, or on the steps' graphs side by side."""
-        steps, nodes, channels = x.shape
-        edges, weight, _, known = _join(x, graphs, mask)
-        convolved: Tensor = self.gcn(x.reshape(-1, known, channels) if known > nodes else x, edges, weight)
+        convolved: Tensor
+        if len(graphs) == 1 and mask is None:
+            convolved = self.gcn(x, *graphs[0])
+            return convolved
+        steps, nodes, _ = x.shape
+        if len(graphs) == 1:  # which nobody has checked yet
+            graphs = [as_edge_index(graphs[0][0], nodes, graphs[0][1])]
+        edges, weight, _, _ = _join(x, graphs, mask)
+        convolved = self.gcn(x.flatten(0, 1), edges, weight)
         return convolved.view(steps, nodes, self.gcn.out_channels)
 
     def _along_paths(self, x: Tensor, state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
@@ -244,7 +251,9 @@ class TemporalGCN(nn.Module):
 
 
 def _is_learnt(weight: Tensor | None) -> bool:
-    return weight is not None and weight.requires_grad and torch.is_grad_enabled()
+    if weight is None:
+        return False
+    return (weight.requires_grad and torch.is_grad_enabled()) or forward_ad.unpack_dual(weight).tangent is not None
 
 
 def _graphs(
