@@ -59,9 +59,8 @@ def _panel(axes: Axes, curves: dict[str, list[Row]], x: str, y: str) -> None:
         axes.fill_between(size, min(steps), GROWTH * min(steps), color=color, alpha=0.12, lw=0)
         axes.axhline(min(steps), color=color, ls=":", lw=1.4)
         for part, look in LOOKS.items():
-            if part in rows[0]:
-                axes.plot(size, [1e9 * row[part] for row in rows], color=color, **look)
-    drawn = [1e9 * row[part] for rows in curves.values() for row in rows for part in LOOKS if part in row]
+            axes.plot(size, [1e9 * row[part] for row in rows], color=color, **look)
+    drawn = [1e9 * row[part] for rows in curves.values() for row in rows for part in LOOKS]
     decades = (10 ** np.floor(np.log10(min(drawn))), 10 ** np.ceil(np.log10(GROWTH * max(drawn))))
     axes.set(xscale="log", yscale="log", ylim=decades, xlabel=x, ylabel=y)
     axes.yaxis.set_minor_formatter(NullFormatter())

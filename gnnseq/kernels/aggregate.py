@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gnnseq.kernels.tracing import is_transformed
 
-__all__ = ["Adjacency", "aggregate", "along_edges"]
+__all__ = ["Adjacency", "aggregate", "along_edges", "sum_rows"]
 
 # Edges whose two ends are held at once when weights get a gradient.
 EDGE_CHUNK = 1 << 16
@@ -81,10 +81,25 @@ def aggregate(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
     return summed
 
 
+def sum_rows(rows: Tensor, which: Tensor, first: Tensor, weight: Tensor | None) -> Tensor:
+    """Sums of rows, each of those from its first to the next one's: on a CPU torch's fastest way.
+
+    Args:
+        rows: [N, F]
+        which: The rows that are summed. [E]
+        first: Where each sum's begin among them, and E. [n + 1]
+        weight: Of the summed rows, 1 where None. [E]
+
+    Returns:
+        [n, F]
+    """
+    if which.numel() == 0 or rows.size(1) == 0:
+        return rows.new_zeros(first.numel() - 1, rows.size(1))
+    return torch.embedding_bag(rows, which, first, False, 0, False, weight, True)[0]
+
+
 def _sum(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
     offsets, columns, edge = adjacency.by_target
-    if columns.numel() == 0 or x.size(1) == 0:
-        return x.new_zeros(offsets.numel() - 1, x.size(1))
     # On a CPU sums of half-precision rows are ten times slower than those of their float32 copies, and rounder.
     exact = x if x.is_cuda else x.to(torch.promote_types(x.dtype, torch.float32))
     if weight is not None:
@@ -92,9 +107,7 @@ def _sum(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
     else:
         assert adjacency.weights is not None
         ordered = adjacency.weights[0]
-    ordered = ordered.to(exact.dtype)
-    summed = torch.embedding_bag(exact.contiguous(), columns, offsets, False, 0, False, ordered, True)[0]
-    return summed.to(x.dtype)
+    return sum_rows(exact.contiguous(), columns, offsets, ordered.to(exact.dtype)).to(x.dtype)
 
 
 class _Aggregate(torch.autograd.Function):

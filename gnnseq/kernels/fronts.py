@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gnnseq.kernels.aggregate import sum_rows
 from gnnseq.schedule import Schedule
 
 __all__ = ["Backflow", "CellGradients", "Front", "Fronts", "make_nodes"]
@@ -34,13 +35,6 @@ def make_nodes(nodes: int, initial: Tensor) -> Tensor:
     made = initial.new_empty(nodes + len(initial), initial.size(1))
     made[nodes:] = initial
     return made
-
-
-def sum_rows(rows: Tensor, which: Tensor, first: Tensor, weight: Tensor | None) -> Tensor:
-    """Sums of rows, each of those from its first to the next one's: on a CPU torch's fastest way. [n, H]"""
-    if len(which) == 0:
-        return rows.new_zeros(len(first) - 1, rows.size(1))
-    return torch.embedding_bag(rows, which, first, False, 0, False, weight, True)[0]
 
 
 @dataclass(frozen=True)
