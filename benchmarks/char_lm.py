@@ -25,17 +25,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import command
 import tyro
-from char_lm_report import figures, print_report
-from char_lm_sample import Sample, show
 from rich.console import Console
 
 from gnnseq.data.text import Corpus, load_corpus
-from gnnseq.experiments import provenance, run_sweep, write_json
-from gnnseq.language_settings import Training
-from gnnseq.language_training import Stopped, train
-from gnnseq.ngram import fit_ngram
+from harness import cli as command
+from harness.sweep import provenance, run_sweep, write_json
+from studies.char_lm.ngram import fit_ngram
+from studies.char_lm.report import figures, print_report
+from studies.char_lm.sample import Sample, show
+from studies.char_lm.settings import Training
+from studies.char_lm.training import Stopped, train
 
 PRESETS = {
     # The report's section 2.1; it does not say there how weights begin, and names He's way for its other networks.

@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import command
 import numpy as np
-from forecasting_figures import figures, layout
-from forecasting_report import print_report
 from rich.console import Console
 
-from gnnseq.autoregression import autoregression, mean, persistence
 from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Statistics, Values
-from gnnseq.experiments import provenance, run_sweep, write_json
-from gnnseq.forecasting import MODELS, Run, forecast
+from harness import cli as command
+from harness.sweep import provenance, run_sweep, write_json
+from studies.forecasting.autoregression import autoregression, mean, persistence
+from studies.forecasting.figures import figures, layout
+from studies.forecasting.networks import MODELS, Run, forecast
+from studies.forecasting.report import print_report
 
 HORIZONS = Run.horizons
 

@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import command
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
-from panels import legend, panels
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -31,11 +29,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gnnseq.data import Palindromes
-from gnnseq.experiments import one_thread, provenance, run_sweep, write_json
-from gnnseq.fit import Run, fit, make_model
 from gnnseq.models import SequenceClassifier
 from gnnseq.plots import COLORS, save_figure, style
 from gnnseq.schedule import packed_paths
+from harness import cli as command
+from harness.figure_layout import legend, panels
+from harness.sweep import one_thread, provenance, run_sweep, write_json
+from studies.palindrome.fit import Run, fit, make_model
 
 INITS = {"RNN": ("torch", "he", "orthogonal")} | dict.fromkeys(("LSTM", "GRU"), ("torch", "he", "orthogonal", "chrono"))
 LOWEST = 1e-30  # of the gradients that are drawn

@@ -19,17 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import command
-import palindrome
-from optimizers_figures import figures
-from optimizers_report import best_rates, checks, print_report
-from optimizers_runs import ARRIVED, PLANS, VALIDATION_SEED, Plan, descents, slip
-from palindrome_report import compact
-from quadratic import measure
 from rich.console import Console
 
-from gnnseq.experiments import provenance, run_sweep, write_json
-from gnnseq.fit import OPTIMIZERS, Run, fit
+import palindrome
+from harness import cli as command
+from harness.sweep import provenance, run_sweep, write_json
+from studies.optimizers.figures import figures
+from studies.optimizers.quadratic import measure
+from studies.optimizers.report import best_rates, checks, print_report
+from studies.optimizers.runs import ARRIVED, PLANS, VALIDATION_SEED, Plan, descents, slip
+from studies.palindrome.fit import OPTIMIZERS, Run, fit
+from studies.palindrome.report import compact
 
 
 @dataclass(frozen=True)

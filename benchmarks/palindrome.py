@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import command
 import joblib
-from palindrome_report import checks, compact, figures, print_report
 from rich.console import Console
 
-from gnnseq.experiments import one_thread, provenance, run_sweep, write_json
-from gnnseq.fit import Optimizer, Run, fit
+from harness import cli as command
+from harness.sweep import one_thread, provenance, run_sweep, write_json
+from studies.palindrome.fit import Optimizer, Run, fit
+from studies.palindrome.report import checks, compact, figures, print_report
 
 ROOT = Path(__file__).resolve().parent
 

@@ -19,21 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import command
 import networkx as nx
 import numpy as np
 import torch
 import torch_geometric.nn as pyg
-from receptive_field_report import figures, holds, print_report
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor, nn
 from torch_geometric.utils import get_num_hops
 
 from gnnseq import receptive_field, synchronous, topological
-from gnnseq.experiments import one_thread, provenance, write_json
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, TemporalGCN
+from harness import cli as command
+from harness.sweep import one_thread, provenance, write_json
+from studies.receptive_field.report import figures, holds, print_report
 
 WIDTH = 4  # channels of the networks whose reach is measured: reach does not depend on it
 CELLS: dict[str, Callable[..., nn.Module]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}

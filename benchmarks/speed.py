@@ -25,18 +25,18 @@ from typing import Any, Literal
 # Read when torch is imported: otherwise its profiler says whenever it starts and stops.
 os.environ.setdefault("KINETO_LOG_LEVEL", "6")
 
-import command
 import torch
 from rich.console import Console
 from rich.progress import Progress
-from speed_autocast import measure_autocast
-from speed_figures import figures
-from speed_measure import measure
-from speed_report import checks, print_report
-from speed_scaling import WIDTH, measure_growth, points
-from speed_works import WORKS
 
-from gnnseq.experiments import provenance, write_json
+from harness import cli as command
+from harness.sweep import provenance, write_json
+from studies.speed.autocast import measure_autocast
+from studies.speed.cases import WORKS
+from studies.speed.figures import figures
+from studies.speed.measure import measure
+from studies.speed.report import checks, print_report
+from studies.speed.scaling import WIDTH, measure_growth, points
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import command
 from rich.console import Console
-from stocks_models import AUTOREGRESSION, HOLD, LEAK, LEARNED, LINEAR, ORACLE, RANDOM, YESTERDAY, Training
-from stocks_report import checks, figures, print_report
-from stocks_runs import Run, Source, Synthetic, describe, digest, edges_to_draw, measure, seconds, with_means
 
 from gnnseq.data import cache
-from gnnseq.experiments import provenance, run_sweep, write_json
+from harness import cli as command
+from harness.sweep import provenance, run_sweep, write_json
+from studies.stocks.models import AUTOREGRESSION, HOLD, LEAK, LEARNED, LINEAR, ORACLE, RANDOM, YESTERDAY, Training
+from studies.stocks.report import checks, figures, print_report
+from studies.stocks.runs import Run, Source, Synthetic, describe, digest, edges_to_draw, measure, seconds, with_means
 
 Protocol = Literal["leak-free", "rsr", "stockmixer"]
 NEIGHBOURS = 10

@@ -19,10 +19,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import command
-from palindrome_report import CHANCE, Group, groups
-
-from gnnseq.experiments import read_json, write_text
+from harness import cli as command
+from harness.sweep import read_json, write_text
+from studies.palindrome.report import CHANCE, Group, groups
 
 ROOT = Path(__file__).resolve().parent
 PAGES = (ROOT.parent / "README.md", *sorted((ROOT.parent / "docs").glob("*.md")))
@@ -120,12 +119,12 @@ def claims() -> str:
 def reported(name: str) -> str:
     """What a script's report module says of its result, named FOLDER/STEM."""
     folder, _, _ = name.partition("/")
-    return import_module(f"{folder}_report").markdown(stored(name))
+    return import_module(f"studies.{folder}.report").markdown(stored(name))
 
 
 def shakespeare() -> str:
     """The language models of two presets in one table."""
-    report = import_module("char_lm_report")
+    report = import_module("studies.char_lm.report")
     return report.markdown(
         report.together([stored(f"char_lm/tinyshakespeare-{preset}") for preset in ("fast", "best")])
     )
@@ -137,7 +136,7 @@ TABLES = {
     "long": long,
     "claims": claims,
     "speed": partial(reported, "speed/speed"),
-    "speed-summary": lambda: import_module("speed_report").summary(stored("speed/speed")),
+    "speed-summary": lambda: import_module("studies.speed.report").summary(stored("speed/speed")),
     "forecasts": partial(reported, "forecasting/forecasting"),
     "shakespeare": shakespeare,
     "southpark": partial(reported, "char_lm/southpark-report"),

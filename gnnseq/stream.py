@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gnnseq.checks import check_whole, shape_of
-from gnnseq.kernels.native import bound
+from gnnseq.kernels.native.build import bound
 from gnnseq.layers.recurrent import CellWeights, Recurrent
 
 __all__ = ["Stream"]

@@ -14,7 +14,7 @@ Letters: N nodes, E edges, H hidden channels, B rows of initial state.
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.fronts import Backflow, CellGradients, Fronts, make_nodes
+from gnnseq.kernels.frontier_steps import Backflow, CellGradients, Fronts, make_nodes
 
 __all__ = ["lstm_backward", "lstm_forward", "swap_gates"]
 

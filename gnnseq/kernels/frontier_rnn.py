@@ -8,8 +8,8 @@ Letters: N nodes, E edges, H hidden channels, B rows of initial state.
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.fronts import Backflow, CellGradients, Fronts
-from gnnseq.kernels.native import native
+from gnnseq.kernels.frontier_steps import Backflow, CellGradients, Fronts
+from gnnseq.kernels.native.build import native
 
 __all__ = ["rnn_backward", "rnn_forward"]
 

@@ -6,12 +6,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnseq.checks import check_one_device, check_type, check_whole
-from gnnseq.dependence import dependence
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
-from gnnseq.memo import Memo
+from gnnseq.layers.graph_cache import Memo
 from gnnseq.message_passing import ScheduledMessagePassing, is_watched
 from gnnseq.schedule import synchronous
+from gnnseq.schedule.reachability import dependence
 
 __all__ = ["GatedGraph"]
 

@@ -15,8 +15,8 @@ from torch_geometric.utils import softmax
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
-from gnnseq.kernels.edges import edge_products
-from gnnseq.memo import Memo
+from gnnseq.kernels.sddmm import edge_products
+from gnnseq.layers.graph_cache import Memo
 from gnnseq.message_passing import is_watched
 
 __all__ = ["RelationalGCN"]

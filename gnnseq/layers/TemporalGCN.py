@@ -12,13 +12,13 @@ from torch.autograd import forward_ad
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.graphs import as_edge_index, gcn_normalize
 from gnnseq.layers.GCN import GCN
+from gnnseq.layers.graph_cache import Memo
 from gnnseq.layers.GRU import GRU
 from gnnseq.layers.LSTM import LSTM
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.layers.RNN import RNN
-from gnnseq.memo import Memo
 from gnnseq.schedule import Schedule, packed_paths
-from gnnseq.space_time import space_time_schedule
+from gnnseq.schedule.space_time import space_time_schedule
 
 __all__ = ["TemporalGCN"]
 

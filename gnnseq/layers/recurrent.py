@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
-from gnnseq.dependence import dependence
 from gnnseq.kernels import is_traced, sweep
-from gnnseq.kernels.inputs import input_term, is_index
+from gnnseq.kernels.input_projection import input_term, is_index
 from gnnseq.layers.initialization import check_init, init_kernels
 from gnnseq.message_passing import ScheduledMessagePassing, is_watched
 from gnnseq.schedule import Schedule, topological
+from gnnseq.schedule.reachability import dependence
 
 __all__ = ["CellWeights", "Recurrent"]
 

@@ -1,0 +1,111 @@
+"""Command lines of the scripts: settings in, a study run, an exit code out.
+
+Nothing here imports torch before the arguments are known to be right, so that --help and a wrong argument are answered
+at once.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import ClassVar, NoReturn, TypeVar
+
+import tyro
+
+__all__ = ["EVIDENCE", "StudySettings", "SweepSettings", "run", "run_study"]
+
+Settings = TypeVar("Settings")
+
+# The committed results, which README and docs quote.
+EVIDENCE = Path(__file__).resolve().parents[1] / "results"
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What every study's command line has.
+
+    Attributes:
+        study: The study's name: that of its folder in ``studies/``, of its script and of its folder of results.
+    """
+
+    study: ClassVar[str]
+
+    quick: bool = False
+    """The form that CI runs: seconds, on little; its numbers mean nothing."""
+    report_only: bool = False
+    """Rebuild tables and figures from the JSON, run nothing. Without results of yours, the committed ones are read."""
+    record: bool = False
+    """Write the committed evidence in benchmarks/results/, in place of a folder of yours."""
+    results: Path | None = None
+    """Folder of JSON and figures; results/ under the working directory, and in it the study's own, where not given."""
+
+    @property
+    def name(self) -> str:
+        """What the results are called."""
+        return "quick" if self.quick else self.study
+
+    @property
+    def folder(self) -> Path:
+        """Where results are written; finished runs are kept in its subfolder cache/."""
+        if self.record and self.results is not None:
+            raise ValueError(f"--record and --results {self.results}: --record names a folder itself; choose one")
+        if self.record:
+            return EVIDENCE / self.study
+        return Path("results", self.study) if self.results is None else self.results
+
+    @property
+    def path(self) -> Path:
+        """The result's JSON, as it is written."""
+        return self.folder / f"{self.name}.json"
+
+    @property
+    def source(self) -> Path:
+        """The JSON that a report is made of: one's own, else, where no folder was named, the committed one."""
+        committed = EVIDENCE / self.study / self.path.name
+        return committed if self.results is None and not self.path.exists() and committed.exists() else self.path
+
+
+@dataclass(frozen=True)
+class SweepSettings(StudySettings):
+    """What the command line of a study has whose runs go side by side."""
+
+    jobs: int = -1
+    """Processes, one thread each; -1 means every core."""
+
+
+def run(main: Callable[[Settings], int], settings: type[Settings]) -> NoReturn:
+    """Call ``main`` with the settings that the command line gives, and end with an exit code.
+
+    0: done; 1: a claim does not hold, as ``main`` says; 2: an argument or a file is wrong, and stderr says which;
+    130: interrupted.
+    """
+    try:
+        sys.exit(main(tyro.cli(settings, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone))))
+    except (ImportError, OSError, ValueError) as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command continues from the finished runs in cache/, if any", file=sys.stderr)
+        sys.exit(130)
+
+
+def run_study(settings: type[StudySettings]) -> NoReturn:
+    """:func:`run` a study: its ``study.run(settings, console)`` makes the result, its ``report`` shows it.
+
+    The modules are imported once the arguments are known to be right. See :func:`harness.report.publish`.
+    """
+    run(publish, settings)
+
+
+def publish(settings: StudySettings) -> int:
+    """Run the study that the settings are of, unless only a report is asked for, and show the result."""
+    assert settings.folder  # the settings that contradict each other are found before torch is imported
+    harness_report = import_module("harness.report")
+    report = import_module(f"studies.{settings.study}.report")
+    console = harness_report.console()
+    if settings.report_only:
+        return int(harness_report.show(settings.source, settings.path, report, console))
+    study = import_module(f"studies.{settings.study}.study")
+    harness_report.write(settings.path, study.run(settings, console))
+    return int(harness_report.show(settings.path, settings.path, report, console))

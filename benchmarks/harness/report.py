@@ -1,0 +1,110 @@
+"""Reports: from a result's JSON alone to tables in a terminal, tables in a page, and figures beside the result.
+
+A study's ``report`` module is what :func:`show` is given. It has ``print_report(result, console)`` and
+``figures(result, stem) -> paths``, and may have ``checks(result)``: statements, each with whether it holds.
+"""
+
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from harness.files import read_json, write_json
+
+__all__ = ["PLAIN", "console", "markdown_table", "mean_std", "print_checks", "read_result", "show", "table", "write"]
+
+PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}  # numbers in the terminal's colour, paths in one piece
+
+Checks = Iterable[tuple[str, bool]]
+
+
+def console() -> Console:
+    """The terminal, or 120 columns where output is a file or a pipe, as tables need them."""
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+def write(path: Path, result: Any) -> None:
+    """Write a result, on one line."""
+    write_json(path, result, indent=None)
+
+
+def read_result(path: Path) -> Any:
+    """Read the result that a run without --report-only has written.
+
+    Raises:
+        FileNotFoundError: There is none.
+        UnreadableResultError: It is not complete JSON.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
+    return read_json(path)
+
+
+def show(source: Path, target: Path, report: Any, console: Console) -> int:
+    """Print the tables and the checked statements of a result and draw its figures.
+
+    Args:
+        source: The result's JSON.
+        target: Where that of one's own is; figures are drawn beside it.
+        report: The study's module, see above.
+        console: The terminal.
+
+    Returns:
+        The exit code: 1 where a statement does not hold, else 0.
+    """
+    result = read_result(source)
+    report.print_report(result, console)
+    checks = list(report.checks(result)) if hasattr(report, "checks") else []
+    print_checks(checks, console)
+    for figure in report.figures(result, target.with_suffix("")):
+        console.print(f"wrote {figure}", **PLAIN)
+    console.print(f"from  {source}", **PLAIN)
+    return int(not all(holds for _, holds in checks))
+
+
+def print_checks(checks: Checks, console: Console) -> None:
+    """One line a statement: whether it holds."""
+    for statement, holds in checks:
+        console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", highlight=False)
+
+
+def table(title: str, caption: str, text: Sequence[str], numbers: Sequence[str], **options: Any) -> Table:
+    """An empty table of the house's look: columns of text, then columns of numbers."""
+    made = Table(
+        title=title, caption=caption, box=box.SIMPLE_HEAD, title_style="bold", caption_justify="left", **options
+    )
+    for heading in text:
+        made.add_column(heading, no_wrap=True)
+    for heading in numbers:
+        made.add_column(heading, justify="right", no_wrap=True)
+    return made
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table for a page, whose first column is text and whose others are numbers.
+
+    Example:
+        >>> print(markdown_table(["model", "accuracy"], [["LSTM", "100"]]), end="")
+        | model | accuracy |
+        | --- | ---: |
+        | LSTM | 100 |
+    """
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def mean_std(values: Sequence[float], digits: int = 1, factor: float = 1.0, sign: str = " ± ") -> str:
+    """Mean and standard deviation over seeds; the mean alone where there is one seed.
+
+    Example:
+        >>> mean_std([0.5, 0.7], factor=100)
+        '60.0 ± 14.1'
+    """
+    scaled = [factor * value for value in values]
+    mean = f"{statistics.fmean(scaled):.{digits}f}"
+    return f"{mean}{sign}{statistics.stdev(scaled):.{digits}f}" if len(scaled) > 1 else mean

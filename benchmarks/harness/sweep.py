@@ -1,0 +1,159 @@
+"""Sweeps of runs that can be interrupted.
+
+A sweep is a list of frozen dataclasses, one a run. Each finished run is one JSON file, so the same command continues
+where an earlier one stopped::
+
+    settings -> run_sweep -> one file a run -> the sweep's JSON -> tables and figures
+"""
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import joblib
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from harness.files import UnreadableResultError, read_json, write_json
+from harness.provenance import commit
+from harness.report import PLAIN
+
+__all__ = ["one_thread", "run_sweep"]
+
+Settings = TypeVar("Settings")
+
+EVERY = 10.0  # seconds between lines on what is finished, where output is a file or a pipe
+
+
+def run_sweep(
+    function: Callable[[Settings], Any],
+    settings: Sequence[Settings],
+    folder: str | Path,
+    jobs: int = -1,
+    seconds: Callable[[Settings], float] | None = None,
+    console: Console | None = None,
+) -> list[dict[str, Any]]:
+    """Call ``function`` on every element of ``settings`` that has no finished run in ``folder``, in parallel.
+
+    Runs go through :class:`joblib.Parallel`, one torch thread each. Under ``joblib.parallel_config(backend="dask")`` or
+    ``"ray"`` the same call uses a cluster: only this process touches ``folder``. An exception in a run stops the sweep,
+    and so does Ctrl-C; every run that had finished is kept.
+
+    Args:
+        function: From settings to a result that is a JSON value; it must depend on nothing but its settings.
+        settings: Frozen dataclasses of JSON values, all different.
+        folder: Where each finished run is kept, in a file named after its settings.
+        jobs: Number of processes, as joblib's ``n_jobs``: -1 means every core, 1 means no further process.
+        seconds: How long a run takes at most. With it the sweep says how long it will take, the progress bar counts
+            time in place of runs, and the longest runs start first, so that no core idles at the end.
+        console: Where the progress bar and the warnings go; stderr by default.
+
+    Returns:
+        One record for each element of ``settings``, in that order: ``{"settings", "result", "seconds", "commit"}``.
+
+    Raises:
+        ValueError: Two settings are equal.
+    """
+    console = Console(stderr=True) if console is None else console
+    paths = [Path(folder) / f"{_digest(setting)}.json" for setting in settings]
+    if len(set(paths)) < len(paths):
+        twice = next(setting for setting, path in zip(settings, paths, strict=True) if paths.count(path) > 1)
+        raise ValueError(f"settings: {twice} occurs twice; every run of a sweep needs settings of its own")
+
+    records = [_finished(path, setting, console) for path, setting in zip(paths, settings, strict=True)]
+    missing = [index for index, record in enumerate(records) if record is None]
+    finished = len(settings) - len(missing)
+    if finished:
+        console.print(f"{finished} of {len(settings)} runs were finished before, see {folder}", **PLAIN)
+    if not missing:
+        return [record for record in records if record is not None]
+
+    weights = {index: 1.0 if seconds is None else seconds(settings[index]) for index in missing}
+    missing.sort(key=lambda index: -weights[index])  # stable: equal ones keep the order given
+    if seconds is not None:
+        cores = joblib.effective_n_jobs(jobs)
+        minutes = max(sum(weights.values()) / cores, max(weights.values())) / 60
+        console.print(f"{len(missing)} runs to do, at most about {minutes:.1f} minutes on {cores} cores", **PLAIN)
+    made_at = commit()
+    tasks = (joblib.delayed(_run)(function, settings[index], index) for index in missing)
+    # Results arrive as they finish and are written here, so a run is on disk before the next one is waited for.
+    outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)(tasks)
+    said = time.monotonic()
+    with _progress(console) as progress, closing(outcomes):
+        bar = progress.add_task("runs", total=sum(weights.values()), runs=f"{finished}/{len(settings)}")
+        for index, result, duration in outcomes:
+            record = {"settings": _plain(settings[index]), "result": result, "seconds": duration, "commit": made_at}
+            write_json(paths[index], record, indent=None)
+            records[index] = record
+            finished += 1
+            progress.update(bar, advance=weights[index], runs=f"{finished}/{len(settings)}")
+            if not console.is_terminal and time.monotonic() - said > EVERY:  # where no bar moves
+                said = time.monotonic()
+                console.print(f"{finished} of {len(settings)} runs are finished", **PLAIN)
+    return [record for record in records if record is not None]
+
+
+def _run(function: Callable[[Settings], Any], setting: Settings, index: int) -> tuple[int, Any, float]:
+    with one_thread():
+        start = time.perf_counter()
+        result = function(setting)
+        return index, result, round(time.perf_counter() - start, 3)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Give torch one thread inside the block: runs side by side must not fight for the cores.
+
+    Example:
+        >>> with one_thread():
+        ...     torch.get_num_threads()
+        1
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _finished(path: Path, setting: Any, console: Console) -> dict[str, Any] | None:
+    """The record at ``path``, or None where there is none that is whole and belongs to ``setting``."""
+    if not path.exists():
+        return None
+    try:
+        record = read_json(path)
+    except UnreadableResultError:
+        console.print(f"[yellow]{path} was cut off; this run is done again[/]", **PLAIN)
+        return None
+    if not isinstance(record, dict) or record.get("settings") != _plain(setting) or "result" not in record:
+        console.print(f"[yellow]{path} is another run's; this run is done again[/]", **PLAIN)
+        return None
+    return dict(record)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[runs]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _plain(setting: Any) -> Any:
+    """The settings as they read back from JSON: tuples become lists."""
+    return json.loads(json.dumps(dataclasses.asdict(setting)))
+
+
+def _digest(setting: Any) -> str:
+    return hashlib.sha256(json.dumps(_plain(setting), sort_keys=True).encode()).hexdigest()[:16]

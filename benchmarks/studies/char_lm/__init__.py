@@ -1,0 +1,1 @@
+"""Character language models: how well does an LSTM write?"""

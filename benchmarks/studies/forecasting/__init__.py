@@ -1,0 +1,1 @@
+"""Forecasts of epidemics: do networks beat an autoregression, and do graphs help?"""

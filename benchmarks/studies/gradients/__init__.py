@@ -1,0 +1,1 @@
+"""Gradients: where does the gradient go?"""

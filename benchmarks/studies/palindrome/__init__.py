@@ -1,0 +1,1 @@
+"""Palindromes: which network remembers the first digit until the last?"""

@@ -1,0 +1,1 @@
+"""Receptive fields: do k layers reach k hops?"""

@@ -1,0 +1,1 @@
+"""Speed: a training step of ours against the peers' and against the bare work."""

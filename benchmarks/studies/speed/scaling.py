@@ -1,0 +1,147 @@
+"""Growth: the time of a training step per node of a path, and per edge of a graph.
+
+Letters: N nodes, E directed edges.
+"""
+
+import copy
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+from torch.nn import functional
+
+from gnnseq import topological
+from gnnseq.graphs import path_graph
+from gnnseq.layers import GCN
+from harness.sweep import run_sweep
+from studies.speed.cases import OURS
+from studies.speed.graphs import random_graph
+from studies.speed.measure import Results, allocations, once, parameters, training_step
+
+WIDTH = 32
+DEGREE = 20
+FEW = {"RNN": 128, "GRU": 128, "LSTM": 128, "GCN": 1000}  # nodes or edges: a step's calls, and compiled already
+ROUNDS = 3  # in which all points are measured: a processor may be slow for seconds
+SECONDS, REPETITIONS = 0.4, 50  # in which a point is repeated in a round, and how often at most
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement: a cell on a path of so many nodes, or a GCN on a graph of so many directed edges."""
+
+    layer: str
+    size: int
+    device: str
+    threads: int
+    commit: str  # whose points are not another's
+    round: int = 0
+
+
+def points(quick: bool, device: str, threads: int, commit: str) -> list[Point]:
+    """From 10^3 to 10^6 nodes and from 10^5 to 10^7 edges, two a decade, round after round."""
+    lengths = [200, 400] if quick else [round(10**e) for e in (3, 3.5, 4, 4.5, 5, 5.5, 6)]
+    edges = [2000, 4000] if quick else [2 * round(10**e / 2) for e in (5, 5.5, 6, 6.5, 7)]
+    sizes = [*((cell, length) for cell in OURS for length in lengths), *(("GCN", size) for size in edges)]
+    rounds = range(1 if quick else ROUNDS)
+    return [Point(layer, size, device, threads, commit, round) for round in rounds for layer, size in sizes]
+
+
+def measure_growth(wanted: Sequence[Point], folder: Path, console: Console) -> list[dict[str, Any]]:
+    """One record a point; those that an earlier, interrupted call has left in ``folder`` are not measured again."""
+    runs = run_sweep(measure_apart, wanted, folder, jobs=1, console=console)
+    return [{**run["result"], "commit": run["commit"]} for run in runs]
+
+
+def measure_apart(point: Point) -> dict[str, Any]:
+    """:func:`measure_point` in a process of its own, which gives all its memory back when it ends."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure_point, point).result()
+
+
+def measure_point(point: Point) -> dict[str, Any]:
+    """Seconds of building the schedule or adjacency, of a step, of one on few nodes or edges, and of memory alone."""
+    torch.set_num_threads(point.threads)
+    torch.manual_seed(0)
+    device = torch.device(point.device)
+    parts = (_convolution if point.layer == "GCN" else _sweep)(point.layer, point.size, device)
+    seconds = {name: repeat(run, device) for name, run in parts.items()}
+    return {"layer": point.layer, "size": point.size, "few_size": FEW[point.layer], **seconds}
+
+
+def repeat(run: Callable[[], object], device: torch.device) -> list[float]:
+    """Seconds of each run after the first one, which pays for new memory; a run that is long itself is an average."""
+    run()
+    seconds: list[float] = []
+    while not seconds or (sum(seconds) < SECONDS and len(seconds) < REPETITIONS):
+        seconds.append(once(run, device))
+    return seconds
+
+
+def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Callable[[], object]]:
+    """Memory alone: what a step takes of it, filled once and given back."""
+    edge_index = path_graph(nodes).edge_index.to(device)
+    module = OURS[layer](WIDTH, WIDTH).to(device)
+
+    def step(length: int) -> Callable[[], Results]:
+        schedule = topological(path_graph(length).edge_index.to(device), length)
+        x = torch.randn(length, WIDTH, device=device)
+        return training_step(lambda: module(x, schedule)[0], parameters(module))
+
+    taken = allocations(step(nodes)) if device.type == "cpu" else []
+
+    def fill() -> None:
+        held = {}
+        for address, size in taken:
+            if size > 0:
+                held[address] = torch.empty(size, dtype=torch.uint8).fill_(1)
+            else:
+                held.pop(address, None)
+
+    return {
+        "building": lambda: topological(edge_index, nodes),
+        "steps": step(nodes),
+        "few": step(FEW[layer]),
+        "memory": fill,
+    }
+
+
+def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Callable[[], object]]:
+    """The adjacency is built in a layer's first call, here over features of one column.
+
+    Memory alone: a sum over runs of edges of their sources' rows, unweighted, and a comparison of all edges with last
+    time's, as a layer makes it.
+    """
+    module = GCN(WIDTH, WIDTH).to(device)
+
+    def graph(edges: int) -> tuple[Tensor, Tensor]:
+        nodes = edges // DEGREE
+        return random_graph(nodes, edges).to(device), torch.randn(nodes, WIDTH, device=device)
+
+    def step(edge_index: Tensor, x: Tensor) -> Callable[[], Results]:
+        own = copy.deepcopy(module)  # which remembers one graph
+        return training_step(lambda: own(x, edge_index), parameters(own))
+
+    edge_index, x = graph(edges)
+
+    @torch.no_grad()
+    def build() -> Tensor:
+        return GCN(1, 1).to(device)(x[:, :1], edge_index)
+
+    source, runs = edge_index[0].int(), torch.arange(0, edges, DEGREE, dtype=torch.int32, device=device)
+    known = edge_index.clone()
+
+    def read() -> tuple[Tensor, bool]:
+        return functional.embedding_bag(source, x, runs, mode="sum"), torch.equal(edge_index, known)
+
+    return {
+        "building": build,
+        "steps": step(edge_index, x),
+        "few": step(*graph(FEW[layer])),
+        "memory": read,
+    }

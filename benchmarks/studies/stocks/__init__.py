@@ -1,0 +1,1 @@
+"""Stocks: do relations help to predict returns?"""

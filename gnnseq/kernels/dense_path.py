@@ -1,0 +1,125 @@
+"""Sweeps over paths, in dense blocks of time.
+
+A rule that reads only the past is not changed by padding after a path's end. So time is cut into blocks within which
+the number of living paths hardly falls, each block is run dense by torch's own recurrent kernels (oneDNN, cuDNN), and
+the state of the paths that live on is carried over.
+
+Letters: N nodes, F input channels, H hidden channels, S state width, B paths that are not empty, T steps;
+t steps and b paths of a block.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gnnseq.kernels.input_projection import as_features
+from gnnseq.schedule import Schedule
+
+if TYPE_CHECKING:
+    from gnnseq.layers.recurrent import CellWeights, Recurrent
+
+__all__ = ["path_sweep"]
+
+# A block ends where fewer than this share of its paths are alive.
+LEAST_FILL = 0.85
+# Gate input that saturates a sigmoid to exactly 0 or 1 in every floating-point type, float16 included.
+SATURATED = 1e4
+
+
+class Block(NamedTuple):
+    """Steps that are run together.
+
+    ``inside`` numbers the block's nodes within its dense form; None where all of it is nodes.
+    """
+
+    begin: int
+    end: int
+    steps: int
+    paths: int
+    inside: Tensor | None
+
+
+def path_sweep(
+    layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
+) -> tuple[Tensor, Tensor]:
+    """Sweeps paths whose nodes are numbered in firing order; arguments and results as :func:`gnnseq.kernels.sweep`."""
+    x = as_features(x, weights.weight_ih)  # torch's kernels multiply all input by a kernel
+    kind, hidden, width = layer.kind, layer.hidden_channels, layer.state_channels
+    rows = schedule.rows
+    everything = x.new_zeros(schedule.starts.numel(), width) if initial is None else initial
+    if rows.numel() == 0:  # all paths are empty: their states pass through
+        # A product over no nodes, so that a backward pass finds the parameters here too.
+        return functional.linear(x, weights.weight_ih)[:, :hidden], everything.clone()
+    state = everything.index_select(0, rows).split(hidden, dim=1)
+    outputs, finals = [], []
+    for block in _blocks(schedule):
+        state = tuple(part[: block.paths] for part in state)
+        nodes = x[block.begin : block.end]
+        if block.inside is None:
+            dense = nodes.view(block.steps, block.paths, x.size(1))
+            h, state = _dense(kind, dense, state, weights)
+            outputs.append(h.reshape(-1, hidden))
+        else:
+            dense = x.new_zeros(block.steps * block.paths, x.size(1)).index_copy(0, block.inside, nodes)
+            dense = dense.view(block.steps, block.paths, x.size(1))
+            padded_weights = weights
+            if kind == "lstm":
+                dense, padded_weights = _hold_cells(dense, block.inside, weights)
+            h, state = _dense(kind, dense, state, padded_weights)
+            outputs.append(h.reshape(-1, hidden).index_select(0, block.inside))
+        finals.append(state)
+    h = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    ends = schedule.ends.index_select(0, rows)
+    final = [h.index_select(0, ends)]
+    if kind == "lstm":
+        # A block's last rows, beyond those that live on, are paths that end in it; the last block's all do.
+        alive = [*(cells.size(0) for _, cells in finals[1:]), 0]
+        ended = [cells[count:] for (_, cells), count in zip(finals, alive, strict=True)]
+        final.append(torch.cat(ended[::-1]))
+    return h, everything.index_copy(0, rows, torch.cat(final, dim=1).to(everything.dtype))
+
+
+def _blocks(schedule: Schedule) -> list[Block]:
+    alive, offsets = schedule.step_sizes, schedule.node_offsets
+    first, blocks = 0, []
+    for step in range(1, len(alive) + 1):
+        if step < len(alive) and alive[step] >= LEAST_FILL * alive[first]:
+            continue
+        begin, end, steps, paths = offsets[first], offsets[step], step - first, alive[first]
+        inside = None
+        if end - begin < steps * paths:
+            living = torch.tensor(alive[first:step], device=schedule.device).unsqueeze(1)  # [t, 1]
+            rank = torch.arange(paths, device=schedule.device)
+            inside = (rank < living).view(-1).nonzero().view(-1)
+        blocks.append(Block(begin, end, steps, paths, inside))
+        first = step
+    return blocks
+
+
+def _dense(
+    kind: str, x: Tensor, state: tuple[Tensor, ...], weights: "CellWeights"
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Runs [t, b, F] from state, h and for an LSTM c [b, H]; gives h [t, b, H] and the last state."""
+    parameters = [weight for weight in weights if weight is not None]
+    has_biases = weights.bias_ih is not None
+    entering = [part.unsqueeze(0).contiguous() for part in state]
+    options = (has_biases, 1, 0.0, torch.is_grad_enabled(), False, False)  # one layer, no dropout, [t, b, F]
+    if kind == "lstm":
+        h, *last = torch.lstm(x, entering, parameters, *options)
+    else:
+        h, *last = getattr(torch, kind)(x, entering[0], parameters, *options)
+    return h, tuple(part.squeeze(0) for part in last)
+
+
+def _hold_cells(x: Tensor, inside: Tensor, weights: "CellWeights") -> tuple[Tensor, "CellWeights"]:
+    """One more input channel, 1 on padding, that shuts the input gate and opens the forget gate there.
+
+    So the last cell state of a block is, exactly, the one at each path's own end.
+    """
+    padding = x.new_ones(x.size(0) * x.size(1), 1).index_fill(0, inside, 0.0).view(x.size(0), x.size(1), 1)
+    hidden = weights.weight_hh.size(1)
+    gates = x.new_tensor([-SATURATED, SATURATED, 0.0, 0.0]).repeat_interleave(hidden).unsqueeze(1)  # [4H, 1]
+    held = torch.cat([weights.weight_ih, gates.to(weights.weight_ih.dtype)], dim=1)
+    return torch.cat([x, padding], dim=2), weights._replace(weight_ih=held)

@@ -1,0 +1,143 @@
+"""What a module's outputs can depend on, read from its operations rather than from numbers.
+
+The module is traced with torch.fx. Its operations are then replayed on the real tensors, each beside a boolean matrix
+R whose row v holds the input nodes that row v of the tensor depends on::
+
+    the input x              R = I
+    a layer with a `reach`   R' = layer.reach(graph) R
+    a fixed matrix A >= 0    R' = (A > 0) R
+    row-wise operations      R' = union of the operands' R     (Linear, activations, LayerNorm, +, *, cat of channels)
+
+:mod:`gnnseq.reach.sparsity_rules` lists the operations; a module with any other is not known.
+
+Letters: N nodes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from scipy.sparse import csr_array, eye_array
+from torch import Tensor, fx, nn
+
+from gnnseq.reach.sparsity_rules import (
+    FUNCTIONS,
+    METHODS,
+    MODULES,
+    Flow,
+    NotKnownError,
+    Rule,
+    Unknown,
+    is_generic,
+    kinds,
+    layer,
+)
+
+__all__ = ["has_generic_weights", "structural_reach"]
+
+
+def structural_reach(function: Callable[[nn.Module, Tensor], Any], module: nn.Module, x: Tensor) -> csr_array | None:
+    """The inputs that each row of the output can depend on; exactly those it does, for all weights but special ones.
+
+    Args:
+        function: Called as function(module, x); the graph and whatever else is fixed is inside it.
+        module: The module in evaluation mode. Give a copy: tracing may leave stand-ins for tensors in it.
+        x: Features. [N, ...]
+
+    Returns:
+        A boolean [N, N] matrix, or None where the structure is not known.
+
+    Example:
+        >>> layers = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+        >>> structural_reach(lambda module, x: module(x), layers, torch.randn(3, 4)).toarray().astype(int)
+        array([[1, 0, 0],
+               [0, 1, 0],
+               [0, 0, 1]])
+    """
+    try:
+        root = _Root(function, module)
+        graph = _Tracer().trace(root)
+        with torch.no_grad():
+            replayed = _first(_Replay(root, graph=graph).run(x.clone()))
+            direct = _first(function(module, x.clone()))
+    except Exception:  # tracing runs the user's code on stand-ins for tensors, and anything may come of that
+        return None
+    # The replay must be all that the module does, hooks and side effects included.
+    same = (
+        isinstance(replayed, Flow)
+        and isinstance(direct, Tensor)
+        and replayed.value.shape == direct.shape
+        and torch.allclose(replayed.value, direct, rtol=1e-5, atol=1e-8)
+    )
+    return replayed.reach if same else None
+
+
+def has_generic_weights(module: nn.Module) -> bool:
+    """False where a weight matrix holds zeros that no random draw gives: pruned, masked, or zero on purpose."""
+    return all(is_generic(weight) for weight in module.parameters() if weight.dim() >= 2)
+
+
+def _first(result: Any) -> Any:
+    return result[0] if isinstance(result, tuple) else result
+
+
+class _Root(nn.Module):
+    def __init__(self, function: Callable[[nn.Module, Tensor], Any], module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(self.module, x)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return _tells_reach(m) or bool(super().is_leaf_module(m, module_qualified_name))
+
+
+def _tells_reach(module: nn.Module) -> bool:
+    # A subclass that inherits reach() may compute something else: only gnnseq's own classes, and those that define
+    # reach() themselves, are believed.
+    kind = type(module)
+    return "reach" in vars(kind) or (hasattr(kind, "reach") and kind.__module__.partition(".")[0] == "gnnseq")
+
+
+class _Replay(fx.Interpreter):
+    """Runs a traced module on real tensors, with a Flow wherever a value depends on x."""
+
+    def placeholder(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        x = super().placeholder(target, args, kwargs)
+        return Flow(x, csr_array(eye_array(x.size(0), dtype=bool)))
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return _apply(FUNCTIONS.get(target), target, args, kwargs)
+
+    def call_method(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def method(owner: Any, *rest: Any, **named: Any) -> Any:
+            return getattr(owner, target)(*rest, **named)
+
+        return _apply(METHODS.get(target), method, args, kwargs)
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module = self.fetch_attr(target)
+        hooked = any(
+            hooks
+            for part in module.modules()
+            for name, hooks in vars(part).items()
+            if name.endswith("hooks") and "forward" in name
+        )
+        if hooked or "forward" in vars(module):
+            raise NotKnownError("a hook, or a forward() put in by hand, may do anything")
+        return _apply(layer if _tells_reach(module) else MODULES.get(type(module)), module, args, kwargs)
+
+
+def _apply(rule: Rule | None, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    found = kinds((args, kwargs))
+    if Unknown in found:
+        raise NotKnownError("a value of unknown dependence is used")
+    if Flow not in found:
+        return run(*args, **kwargs)
+    if rule is None:
+        raise NotKnownError(f"{run} is not on the lists")
+    return rule(run, *args, **kwargs)

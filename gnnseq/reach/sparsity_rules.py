@@ -1,0 +1,308 @@
+"""What each operation does to dependence: the rules with which :mod:`gnnseq.reach.sparsity` follows x through a module.
+
+A rule takes the operation itself and its arguments, Flows among them, and gives the Flow of its result. It raises
+NotKnownError where a row could see more than the rule says, and also where it could see less: a factor with zeros, a
+slice of channels that have seen different nodes, weights of both signs, which may cancel, or terms such as x - mean(x)
+that cancel at some nodes. What all rows share, such as units that are off, is left to derivatives at a few of them.
+
+Letters: N nodes, M rows of a tensor inside a module (N unless it pools), C channels.
+"""
+
+import inspect
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = [
+    "FUNCTIONS",
+    "METHODS",
+    "MODULES",
+    "Flow",
+    "NotKnownError",
+    "Rule",
+    "Unknown",
+    "is_generic",
+    "kinds",
+    "layer",
+]
+
+# Constants from here on may leave nothing of what is added to them, or of what they are multiplied with and squashed.
+LARGE = 1e6
+
+Run = Callable[..., Any]
+Rule = Callable[..., Any]
+
+
+class NotKnownError(Exception):
+    """What an operation depends on is not known."""
+
+
+class Unknown:
+    """A result whose dependence is not known: it may be passed over, not used."""
+
+
+class Results(tuple[Any, ...]):
+    """Several results of one operation, to be indexed."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A tensor that depends on x.
+
+    Attributes:
+        value: The tensor. [M, ...]
+        reach: Row v holds the nodes that row v of value depends on. Boolean [M, N].
+        uniform: Whether every channel of a row depends on all of that row's nodes.
+        weights: Identities of the weight matrices on the way from x, and of the channels picked.
+    """
+
+    value: Tensor
+    reach: csr_array
+    uniform: bool = True
+    weights: frozenset[int] = frozenset()
+
+    def row_wise(self, value: Tensor, uniform: bool | None = None) -> "Flow":
+        """The result of an operation that treats every row by itself."""
+        if value.dim() == 0 or value.size(0) != self.value.size(0):
+            raise NotKnownError("the rows of the result are not those of the operand")
+        return Flow(value, self.reach, self.uniform if uniform is None else uniform, self.weights)
+
+    def through(self, *weights: Tensor) -> "Flow":
+        """The same, having passed these weights."""
+        return replace(self, weights=self.weights | {id(weight) for weight in weights if weight.dim() >= 2})
+
+
+def kinds(value: Any) -> set[type]:
+    """Which of Flow and Unknown occur in nested arguments."""
+    if isinstance(value, (Flow, Unknown)):
+        return {type(value)}
+    if isinstance(value, Results):  # what is unknown among them does no harm until it is picked
+        return {Flow}
+    if isinstance(value, slice):
+        value = (value.start, value.stop, value.step)
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return set().union(*map(kinds, value)) if isinstance(value, (tuple, list)) else set()
+
+
+def is_generic(matrix: Tensor) -> bool:
+    """Whether a matrix has no more zeros than chance gives, so that it hides no channel."""
+    return matrix.numel() == 0 or float((matrix == 0).double().mean()) < 1e-3
+
+
+def _fixed(*values: Any) -> None:
+    if kinds(values):
+        raise NotKnownError("an argument that should be fixed depends on x")
+
+
+def _row_wise(run: Run, x: Any, *rest: Any, **named: Any) -> Flow:
+    _fixed(rest, named)
+    return x.row_wise(run(x.value, *rest, **named))  # type: ignore[no-any-return]
+
+
+def _mix(run: Run, x: Any, *rest: Any, **named: Any) -> Flow:
+    """Mixes the last dimension, which must not be the nodes'."""
+    _fixed(rest, named)
+    if x.value.dim() < 2:
+        raise NotKnownError("the last dimension is the nodes'")
+    return x.row_wise(run(x.value, *rest, **named), uniform=x.uniform or x.value.dim() == 2)  # type: ignore[no-any-return]
+
+
+def _to(run: Run, x: Any, *rest: Any, **named: Any) -> Any:
+    if isinstance(x, Flow) or len(rest) != 1 or named:
+        return _row_wise(run, x, *rest, **named)
+    return run(x, rest[0].value)  # a constant takes type and device from a tensor
+
+
+def _linear(run: Run, x: Any, weight: Any, bias: Any = None) -> Flow:
+    if not isinstance(weight, Tensor) or weight.dim() != 2 or weight.layout != torch.strided or not is_generic(weight):
+        raise NotKnownError("the weight is not a fixed matrix without zeros")
+    return _mix(run, x, weight, *(() if bias is None else (bias,))).through(weight)
+
+
+def _matmul(run: Run, a: Any, b: Any) -> Flow:
+    if isinstance(a, Flow):
+        return _linear(run, a, b)
+    if not isinstance(a, Tensor) or a.dim() != 2 or b.value.dim() != 2:
+        raise NotKnownError("the left factor is not a fixed matrix")
+    entries = a.to_sparse_coo().coalesce()
+    weight = entries.values()
+    if not bool((weight >= 0).all()):
+        raise NotKnownError("weights of different signs may cancel")
+    row, column = entries.indices()[:, weight > 0].cpu().numpy()
+    matrix = csr_array((np.ones(len(row), dtype=bool), (row, column)), shape=tuple(a.shape))
+    return Flow(run(a, b.value), csr_array(matrix @ b.reach), b.uniform, b.weights)
+
+
+def _layer_norm(run: Run, x: Any, normalized_shape: Any, *rest: Any, **named: Any) -> Flow:
+    if len(normalized_shape) >= x.value.dim():
+        raise NotKnownError("the nodes' dimension is normalised over")
+    return _mix(run, x, normalized_shape, *rest, **named)
+
+
+def _along(run: Run, x: Any, dim: Any = None, *rest: Any, **named: Any) -> Flow:
+    """Works along dimensions that must not be the nodes': softmax, sum, mean."""
+    dims = dim if isinstance(dim, (tuple, list)) and dim else (dim,)
+    if not all(type(d) is int and d % x.value.dim() != 0 for d in dims):
+        raise NotKnownError("the nodes' dimension is worked along")
+    return _mix(run, x, dim, *rest, **named)
+
+
+def _united(flows: list[Flow]) -> Flow:
+    first, *others = flows
+    reach = first.reach
+    for other in others:
+        if other.value.dim() != first.value.dim() or other.reach.shape[0] != reach.shape[0]:
+            raise NotKnownError("rows of operands do not match")  # [N] beside [N, N] is broadcast along the channels
+        if other.reach is not reach:
+            reach = csr_array(reach + other.reach)
+    weights = first.weights.union(*(other.weights for other in others))
+    return Flow(first.value, reach, all(flow.uniform for flow in flows), weights)
+
+
+def _add(run: Run, a: Any, b: Any) -> Flow:
+    flows = [term for term in (a, b) if isinstance(term, Flow)]
+    constants = [torch.as_tensor(term) for term in (a, b) if not isinstance(term, Flow)]
+    value = run(*(term.value if isinstance(term, Flow) else term for term in (a, b)))
+    if value.dim() != flows[0].value.dim():
+        raise NotKnownError("a constant adds dimensions")
+    if not all(bool((constant.abs() < LARGE).all()) for constant in constants):
+        raise NotKnownError("a large constant may swamp a row")
+    # With weights of their own, terms do not cancel but for special weights, and those of one reach do so in all rows.
+    if len(flows) == 2 and flows[0].reach is not flows[1].reach and flows[0].weights == flows[1].weights:
+        raise NotKnownError("terms may cancel at some nodes")
+    united = _united(flows).row_wise(value)
+    each_row_its_own = any(constant.dim() == value.dim() and constant.size(0) > 1 for constant in constants)
+    return replace(united, reach=united.reach.copy()) if each_row_its_own else united
+
+
+def _multiply(run: Run, a: Any, b: Any) -> Flow:
+    for factor in (a, b):
+        if not isinstance(factor, Flow) and not bool((torch.as_tensor(factor).abs() > 1 / LARGE).all()):
+            raise NotKnownError("a constant factor with zeros may hide a row")
+    return _add(run, a, b)
+
+
+def _cat(run: Run, tensors: Any, dim: Any = 0) -> Flow:
+    flows = [tensor for tensor in tensors if isinstance(tensor, Flow)]
+    value = run([tensor.value if isinstance(tensor, Flow) else tensor for tensor in tensors], dim)
+    united = _united(flows)
+    if type(dim) is not int or dim % value.dim() == 0 or value.dim() != united.value.dim():
+        raise NotKnownError("rows are joined")
+    alike = len(flows) == len(tensors) and all(flow.reach is flows[0].reach for flow in flows)
+    return united.row_wise(value, uniform=united.uniform and alike)
+
+
+def _split(run: Run, x: Any, size: Any, dim: Any = 0) -> Results:
+    _fixed(size)
+    if type(dim) is not int or dim % x.value.dim() == 0 or not x.uniform:
+        raise NotKnownError("rows, or channels that have seen different nodes, are split")
+    return Results(x.row_wise(part) for part in run(x.value, size, dim))
+
+
+def _item(run: Run, x: Any, index: Any) -> Any:
+    if isinstance(x, Results):
+        return x[index]
+    whole = isinstance(index, tuple) and index[0] == slice(None) and all(type(i) in (int, slice) for i in index[1:])
+    if not isinstance(x, Flow) or not whole or not x.uniform:
+        raise NotKnownError("rows, or channels that have seen different nodes, are picked")
+    picked = x.row_wise(run(x.value, index))
+    return replace(picked, weights=picked.weights | {hash(str(index))})  # some of the weights' columns
+
+
+def _attribute(run: Run, x: Any, name: str) -> Any:
+    if not isinstance(x, Flow) or name not in ("shape", "ndim", "dtype", "device"):
+        raise NotKnownError(f"attribute {name}")
+    return run(x.value, name)
+
+
+def _size(run: Run, x: Any, *rest: Any) -> Any:
+    return run(x.value, *rest)
+
+
+def layer(run: Any, *args: Any, **kwargs: Any) -> Any:
+    """What a module does that tells its reach and takes x, the graph, and what else is fixed, in this order."""
+    (_, x), (_, graph), *others = inspect.signature(run.forward).bind(*args, **kwargs).arguments.items()
+    further = dict(others)
+    _fixed(graph, further)
+    if not isinstance(x, Flow) or x.value.dim() != 2:
+        raise NotKnownError("x is not [N, C]")
+    weights = [further.get("edge_weight"), getattr(graph, "edge_weight", None)]
+    if isinstance(graph, Tensor) and graph.layout != torch.strided:
+        weights.append(graph.to_sparse_coo().coalesce().values())
+    if not all(bool((weight > 0).all()) for weight in weights if weight is not None):
+        raise NotKnownError("edge weights may hide a node, or cancel")
+    reach = csr_array(run.reach(graph, x.value.size(0)) @ x.reach)
+    result = run(x.value, graph, **further)
+    out = result if isinstance(result, Tensor) else result[0]
+    flow = Flow(out, reach, weights=x.weights).through(*run.parameters())
+    return flow if out is result else Results([flow, *(Unknown() for _ in result[1:])])
+
+
+def _linear_module(run: Any, x: Any) -> Flow:
+    return _mix(run, x).through(run.weight)
+
+
+def _layer_norm_module(run: Any, x: Any) -> Flow:
+    return _layer_norm(lambda value, _: run(value), x, run.normalized_shape)
+
+
+def _softmax_module(run: Any, x: Any) -> Flow:
+    return _along(lambda value, _: run(value), x, run.dim)
+
+
+def _batch_norm_module(run: Any, x: Any) -> Flow:
+    if run.training or run.running_mean is None or x.value.dim() != 2:
+        raise NotKnownError("statistics are taken over the nodes")
+    return _row_wise(run, x)
+
+
+_RULES: dict[str, Rule] = {  # names that torch has as a function, a tensor's method, or both
+    **dict.fromkeys(["abs", "cos", "exp", "neg", "relu", "relu_", "sigmoid", "sin", "square", "tanh"], _row_wise),
+    **dict.fromkeys(["clone", "contiguous", "double", "float"], _row_wise),
+    # In row-major order, a first dimension that is kept keeps its rows.
+    **dict.fromkeys(["flatten", "reshape", "squeeze", "unsqueeze", "view"], _row_wise),
+    **dict.fromkeys(["add", "sub"], _add),
+    **dict.fromkeys(["mul", "div"], _multiply),
+    **dict.fromkeys(["log_softmax", "mean", "softmax", "sum"], _along),
+    **dict.fromkeys(["matmul", "mm"], _matmul),
+    **dict.fromkeys(["chunk", "split"], _split),
+}
+_ACTIVATIONS = (
+    "celu elu gelu hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu relu6 selu sigmoid silu softplus "
+    "softsign tanh tanhshrink alpha_dropout dropout"
+)
+
+METHODS: dict[str, Rule] = {**_RULES, "dim": _size, "size": _size, "to": _to}
+FUNCTIONS: dict[Any, Rule] = {
+    **{getattr(torch, name): rule for name, rule in _RULES.items() if callable(getattr(torch, name, None))},
+    **{getattr(F, name): _row_wise for name in _ACTIVATIONS.split()},
+    **dict.fromkeys((F.softmax, F.log_softmax), _along),
+    F.linear: _linear,
+    F.layer_norm: _layer_norm,
+    **dict.fromkeys((torch.cat, torch.concat), _cat),
+    torch.sparse.mm: _matmul,
+    operator.matmul: _matmul,
+    **dict.fromkeys((operator.add, operator.sub), _add),
+    **dict.fromkeys((operator.mul, operator.truediv), _multiply),
+    operator.neg: _row_wise,
+    operator.getitem: _item,
+    getattr: _attribute,
+}
+MODULES: dict[type, Rule] = {
+    **dict.fromkeys([nn.CELU, nn.ELU, nn.GELU, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU], _row_wise),
+    **dict.fromkeys([nn.LogSigmoid, nn.Mish, nn.PReLU, nn.ReLU, nn.ReLU6, nn.SELU, nn.Sigmoid, nn.SiLU], _row_wise),
+    **dict.fromkeys([nn.Softplus, nn.Softsign, nn.Tanh, nn.Tanhshrink], _row_wise),
+    **dict.fromkeys([nn.AlphaDropout, nn.Dropout, nn.Identity], _row_wise),
+    nn.Linear: _linear_module,
+    nn.LayerNorm: _layer_norm_module,
+    **dict.fromkeys([nn.LogSoftmax, nn.Softmax], _softmax_module),
+    nn.BatchNorm1d: _batch_norm_module,
+}

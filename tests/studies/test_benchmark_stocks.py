@@ -1,0 +1,299 @@
+"""The stock study end to end on markets made here: no forecast knows a later price, and a run is what its JSON says."""
+
+import dataclasses
+import json
+import runpy
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import stocks
+from gnnseq.data.stocks.market import make_market
+from gnnseq.data.stocks.panel import Panel
+from gnnseq.data.stocks.samples import leak_free, published
+from harness import sweep as experiments
+from studies.stocks import report as stocks_report
+from studies.stocks import runs as stocks_runs
+from studies.stocks.models import (
+    AUTOREGRESSION,
+    HOLD,
+    LEAK,
+    LEARNED,
+    LINEAR,
+    ORACLE,
+    RANDOM,
+    TOGETHER,
+    YESTERDAY,
+    Forecaster,
+    Training,
+    Windows,
+    learn,
+    past_returns,
+    simple,
+    standardised_targets,
+)
+from studies.stocks.scores import score
+
+TINY = Training(hidden=4, window=16, learning_rate=1e-2, max_epochs=2, patience=2)
+
+
+@pytest.fixture(scope="module")
+def market():
+    return make_market(stocks=12, days=180, leaders=2, seed=3)
+
+
+def changed_after(panel, day):
+    closes = panel.closes.copy()
+    later = closes[day + 1 :]
+    later *= np.exp(np.random.default_rng(0).normal(scale=0.2, size=later.shape))
+    later[::3, ::4] = np.nan
+    return Panel(closes, panel.dates, panel.tickers)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_no_price_after_a_day_changes_what_a_network_predicts_for_it(market, name):
+    samples = leak_free(market.panel)
+    day = samples.test.start + 3
+    after = leak_free(changed_after(market.panel, day))
+    before = learn(name, samples, market.relations, TINY, seed=0)  # trained, chosen and asked anew on either side
+    again = learn(name, after, market.relations, TINY, seed=0)
+    assert np.array_equal(before.p[:4], again.p[:4])
+    assert not np.array_equal(before.p[4:], again.p[4:])
+    assert before.validation_ic == again.validation_ic
+
+
+@pytest.mark.parametrize("name", [RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR])
+def test_nor_what_a_baseline_predicts(market, name):
+    samples = leak_free(market.panel)
+    day = samples.test.start + 3
+    after = leak_free(changed_after(market.panel, day))
+    assert np.array_equal(simple(name, samples, 0).p[:4], simple(name, after, 0).p[:4])
+
+
+def written(closes, folder):
+    """The market's closes as a file, with a split that is not adjusted for, and what is read and predicted from it."""
+    folder.mkdir()
+    closes = closes.copy()
+    closes[90:, 5] /= 2
+    dates = np.datetime64("2020-01-01") + np.arange(len(closes))
+    lines = [f"{date},{','.join(map(repr, row.tolist()))}" for date, row in zip(dates, closes, strict=True)]
+    tickers = ",".join(f"S{i}" for i in range(closes.shape[1]))
+    (folder / "closes.csv").write_text("\n".join([f"Date,{tickers}", *lines]).replace("nan", "") + "\n")
+    (folder / "groups.json").write_text(json.dumps({"a": ["S0", "S1", "S2"], "b": ["S3", "S4"]}))
+    return stocks.Source(folder / "closes.csv", (folder / "groups.json",), adjusted=False)
+
+
+def predicted(model, source):
+    """Through files, repairs, scaling, nearest neighbours, training and choice of the epoch."""
+    run = stocks_runs.Run(
+        model=model, seed=0, protocol="leak-free", data=stocks.digest(source), synthetic=None, neighbours=3, cost=0.0,
+        training=TINY,
+    )  # fmt: skip
+    stocks_runs.load.cache_clear()
+    panel, samples, _, _ = stocks_runs.load(source, None, 0, run.protocol, run.neighbours)
+    assert panel.counts()["split"] >= 1
+    return stocks_runs.unpacked(stocks_runs.measure(run, source)["forecast"], panel.num_stocks), samples
+
+
+@pytest.mark.parametrize("later", [0, 20])
+@pytest.mark.parametrize("model", LEARNED)
+def test_through_the_whole_pipeline_no_later_price_changes_a_prediction(market, tmp_path, model, later):
+    before, samples = predicted(model, written(market.panel.closes, tmp_path / "before"))
+    day = samples.test.start + later
+    changed = changed_after(market.panel, day).closes
+    changed[day + 2 :, 7] *= 4  # a split the other way
+    after, _ = predicted(model, written(changed, tmp_path / "after"))
+    assert np.array_equal(before[: later + 1], after[: later + 1])
+    assert not np.array_equal(before[later + 1 :], after[later + 1 :])
+
+
+def test_training_reads_no_target_of_the_later_parts(market):
+    samples = leak_free(market.panel)
+    other = dataclasses.replace(samples, target=samples.target.clone())
+    other.target[samples.train.stop :] = 0.1 * torch.randn(other.target[samples.train.stop :].shape).double()
+    for one, two in zip(standardised_targets(samples), standardised_targets(other), strict=True):
+        counted = standardised_targets(samples)[1]
+        assert one == two if isinstance(one, float) else torch.equal(one[counted], two[counted])
+    assert not standardised_targets(samples)[1][samples.train.stop :].any()
+
+
+def test_past_returns_are_those_of_the_closes():
+    closes = make_market(stocks=8, days=150, leaders=1).panel.closes
+    closes[100:103, 0] = np.nan
+    panel = Panel(closes, tuple(str(np.datetime64("2020-01-01") + t) for t in range(150)), tuple("ABCDEFGH"))
+    returns = past_returns(leak_free(panel)).numpy()
+    expected = np.nan_to_num(closes[1:] / closes[:-1] - 1)
+    # a target's rounding: the ratio of the same two closes
+    np.testing.assert_allclose(returns[1:], expected, atol=1e-15)
+
+
+def test_windows_cover_every_day_once():
+    for shuffled in (True, False):
+        for days in (range(5, 38), range(4)):
+            covered = sorted(day for begin, end in Windows(days, 8, shuffled) for day in range(begin, end))
+            assert covered == list(days)
+
+
+def test_a_linear_forecast_finds_a_linear_rule():
+    generator = np.random.default_rng(0)
+    returns = np.zeros((400, 40))
+    for t in range(1, 400):  # each return is partly the last one's reverse
+        returns[t] = -0.5 * returns[t - 1] + generator.normal(scale=0.01, size=40)
+    dates = tuple(str(np.datetime64("2020-01-01") + t) for t in range(400))
+    panel = Panel(np.cumprod(1 + returns, axis=0), dates, tuple(f"S{i}" for i in range(40)))
+    samples = leak_free(panel)
+    for name in (AUTOREGRESSION, LINEAR):
+        ic = score(simple(name, samples, 0).p, samples, 0.0)["metrics"]["ic"]
+        assert ic == pytest.approx(0.5, abs=0.03)  # the rule's own correlation; 75 days of 40 stocks
+    assert score(simple(YESTERDAY, samples, 0).p, samples, 0.0)["metrics"]["ic"] == pytest.approx(-0.5, abs=0.03)
+
+
+def test_scores_of_holding_everything_and_of_the_papers(market):
+    samples = leak_free(market.panel)
+    held = score(simple(HOLD, samples, 0).p, samples, 0.001, everything=True)
+    y = samples.target[samples.test.start : samples.test.stop].mean(1)
+    assert (
+        held["metrics"]["return1"] == held["metrics"]["return5"] == pytest.approx(float((1 + y).prod() - 1), rel=1e-12)
+    )
+    assert held["metrics"]["turnover"] == pytest.approx(1 / len(y), rel=1e-12)
+    theirs = published(market.panel)
+    leak = simple(LEAK, theirs, 0)
+    valid = theirs.usable("test").numpy()
+    y = theirs.target[theirs.test.start : theirs.test.stop].numpy()
+    expected = np.mean([np.corrcoef(p * v, r * v)[0, 1] for p, r, v in zip(leak.p, y, valid, strict=True)])
+    assert score(leak.p, theirs, 0.0)["metrics"]["ic"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_script_draws_from_its_json_alone_and_takes_up_where_it_stopped(tmp_path, monkeypatch):
+    settings = stocks.Settings(quick=True, seeds=2, epochs=2, hidden=4, jobs=1, results=tmp_path)
+    code = stocks.main(settings)
+    assert code in (0, 1)  # two epochs need not find anything
+    result = json.loads((tmp_path / "quick.json").read_text())
+    assert stocks_report.models(result) == [HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR, *LEARNED, ORACLE]
+    assert code == int(not all(holds for _, holds in stocks_report.checks(result)))
+    before = (tmp_path / "quick_returns.png").read_bytes()
+    monkeypatch.setattr(stocks_runs, "learn", None)
+    stocks.main(settings)  # every run was finished before
+    monkeypatch.setattr(stocks, "run_sweep", None)
+    stocks.main(dataclasses.replace(settings, report_only=True))
+    assert (tmp_path / "quick_returns.png").read_bytes() == before
+    assert stocks_report.markdown(result).count("\n") == 2 + len(stocks_report.models(result))
+
+
+def test_real_files_under_a_published_protocol(tmp_path, capsys):
+    market = make_market(stocks=8, days=120, leaders=1)
+    rows = [
+        f"{date},{','.join(map(str, closes))}"
+        for date, closes in zip(market.panel.dates, market.panel.closes, strict=True)
+    ]
+    prices = tmp_path / "closes.csv"
+    prices.write_text(f"Date,{','.join(market.panel.tickers)}\n" + "\n".join(rows) + "\n")
+    groups = tmp_path / "groups.json"
+    groups.write_text(json.dumps({"all": list(market.panel.tickers)}))
+    settings = stocks.Settings(
+        prices=str(prices), relations=(str(groups),), neighbours=2, protocol="stockmixer", models=("LSTM+GCN",),
+        seeds=1, epochs=1, hidden=4, jobs=1, results=tmp_path,
+    )  # fmt: skip
+    assert stocks.main(settings) == 0
+    result = json.loads((tmp_path / "closes_stockmixer.json").read_text())
+    assert result["data"]["types"][0] == ["all", 56]
+    assert result["data"]["types"][1][0] == "correlation"
+    assert str(tmp_path) not in json.dumps(result["data"])
+    assert "looks ahead:" in capsys.readouterr().out
+    assert stocks_report.runs_of(result, LEAK)
+
+
+def test_seeds_together_are_the_mean_of_their_forecasts(market, tmp_path):
+    source = written(market.panel.closes, tmp_path / "files")
+    settings = stocks.Settings(
+        prices=str(source.prices), relations=tuple(map(str, source.relations)), models=("LSTM", "LSTM+RSR"), seeds=2,
+        epochs=1, hidden=4, jobs=1, results=tmp_path,
+    )  # fmt: skip
+    stocks.main(settings)
+    result = json.loads((tmp_path / "closes_leak-free.json").read_text())
+    runs = [json.loads(path.read_text()) for path in (tmp_path / "cache").glob("*.json")]
+    own = [run["result"]["forecast"] for run in runs if run["settings"]["model"] == "LSTM"]
+    mean = np.mean([stocks_runs.unpacked(text, 12) for text in own], axis=0)
+    samples = stocks_runs.load(source, None, 0, "leak-free", 0)[1]
+    expected = score(mean, samples, settings.cost)["metrics"]
+    assert stocks_report.runs_of(result, f"LSTM{TOGETHER}")[0]["metrics"] == pytest.approx(expected, rel=1e-12)
+    assert not any("forecast" in run["result"] for run in result["runs"])
+    assert stocks_report.models(result)[-2:] == [f"LSTM{TOGETHER}", f"LSTM+RSR{TOGETHER}"]
+    best = stocks_report.best_baseline(result)
+    assert [(test["model"], test["other"]) for test in stocks_report.paired_tests(result)] == [
+        ("LSTM+RSR", "LSTM"),
+        ("LSTM+RSR, together", "LSTM, together"),
+        *((model, best) for model in ("LSTM", "LSTM+RSR", "LSTM, together", "LSTM+RSR, together")),
+    ]
+
+
+@torch.no_grad()
+def test_strengths_are_shares_of_what_a_stock_hears(market):
+    samples, relations = leak_free(market.panel), market.relations
+    forecaster = Forecaster("LSTM+RSR", samples.x.size(2), 4, len(relations.names))
+    assert Forecaster("LSTM", samples.x.size(2), 4, 2).strengths(samples.x[:20], relations, 16) is None
+    # every follower hears as many suppliers as namesakes, so that the two strengths have mean 1
+    types, loudness = forecaster.strengths(samples.x[:20], relations, 16)
+    assert float(types.mean()) == pytest.approx(1, abs=1e-5)  # float32
+    assert float(loudness[:6].mean()) == pytest.approx(1, abs=1e-5)
+    assert not loudness[6:].any()  # followers are heard by nobody
+    forecaster.ranking.relation.weight.data[0] = torch.tensor([-500.0, 0.0])  # a leaky relu leaves a fifth
+    assert forecaster.strengths(samples.x[:20], relations, 16)[0].tolist() == pytest.approx([0, 2], abs=1e-5)
+
+
+def test_a_run_is_another_one_on_other_data(tmp_path):
+    path = tmp_path / "closes.csv"
+    path.write_text("Date,A\n2020-01-01,1\n")
+    source = stocks.Source(path, (), adjusted=False)
+    first = stocks.digest(source)
+    assert stocks.digest(dataclasses.replace(source, adjusted=True)) != first
+    path.write_text("Date,A\n2020-01-01,2\n")
+    assert stocks.digest(source) != first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"models": ("GPT",)}, "models: got GPT; expected some of LSTM"),
+        ({"seeds": 0}, "seeds=0; expected 1 or more"),
+        ({"cost": 2.0}, "cost=2.0; expected 0 to 1"),
+        ({"protocol": "rsr"}, "are for real prices; give --prices too"),
+    ],
+)
+def test_wrong_settings_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        stocks.Settings(**arguments)
+
+
+def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="none of the published files"):
+        stocks.find("nowhere/prices.csv")
+    (tmp_path / "mine.npz").write_bytes(b"")
+    assert stocks.find("mine.npz") == tmp_path / "mine.npz"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--prices", "nowhere"], 2, "stocks.py: nowhere: not here"),
+        (["--prices", "bad.csv"], 2, "bad.csv:3: A is 'x'; expected a positive number"),
+        (["--quick", "--seeds", "0"], 2, "seeds=0; expected 1 or more"),
+        (["--quick"], 130, "the same command continues from the finished runs"),
+    ],
+)
+def test_exit_codes(tmp_path, monkeypatch, capsys, arguments, code, message):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
+    (tmp_path / "bad.csv").write_text("Date,A\n2024-01-01,1\n2024-01-02,x\n")
+    monkeypatch.setattr(experiments, "run_sweep", interrupted)
+    monkeypatch.setattr(sys, "argv", ["stocks.py", *arguments, "--results", str(tmp_path)])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(stocks.__file__, run_name="__main__")
+    assert caught.value.code == code
+    assert message in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,291 @@
+"""A training that was killed goes on to the same bits; checkpoints are whole, safe and of the right training."""
+
+import errno
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import zipfile
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from gnnseq.data.text import Corpus
+from places import ROOT
+from studies.char_lm import learner as language_learner
+from studies.char_lm.checkpoint_file import CheckpointFiles, read_checkpoint
+from studies.char_lm.settings import Training
+from studies.char_lm.training import Stopped, load_model, train
+
+CORPUS = Corpus.of("The quick brown fox jumps over the lazy dog, and the dog does not mind. " * 20)
+SMALL = Training(
+    hidden=8, layers=2, dropout=0.3, window=6, batch=5, steps=20, learning_rate=1e-2, clip=1.0, record_every=3,
+    validate_every=5, sample_at=(0, 10),
+)  # fmt: skip
+LAST = SMALL.steps
+
+# Trains in a process of its own, which gets SIGKILL in the middle of a step, or while a checkpoint is being written.
+VICTIM = """
+import json, os, signal, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from studies.char_lm import learner as language_learner
+from studies.char_lm.settings import Training
+from studies.char_lm.training import train
+from test_language_training import CORPUS, settings
+
+folder, made, place, count = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+calls = 0
+
+def die(at):
+    global calls
+    calls += 1
+    if calls == count:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if place == "step":
+    before = torch.optim.Adam.step
+    def step(*arguments, **options):
+        die("step")
+        return before(*arguments, **options)
+    torch.optim.Adam.step = step
+else:
+    def replace(*arguments):
+        die("write")
+        return os.replace(*arguments)
+    Path.replace = replace
+train(settings(made), CORPUS, folder, save_every=4)
+"""
+
+
+def settings(made):
+    return Training(**{**json.loads(made), "sample_at": tuple(json.loads(made)["sample_at"])})
+
+
+def untimed(value):
+    """Without what a clock has said."""
+    if isinstance(value, dict):
+        return {name: untimed(each) for name, each in value.items() if name not in ("seconds", "cpu_seconds")}
+    return value
+
+
+def same(one, other):
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """Results and last checkpoints of trainings that nothing interrupted, by their settings."""
+    made = {}
+
+    def of(training):
+        if training not in made:
+            folder = tmp_path_factory.mktemp("straight")
+            result = train(training, CORPUS, folder, save_every=4)
+            made[training] = untimed(result), untimed(read_checkpoint(folder / "last.ckpt"))
+        return made[training]
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("training", "place", "count"),
+    [
+        (SMALL, "step", 11),
+        (replace(SMALL, kind="GRU", embedding=3, random_windows=True, schedule="cosine"), "write", 5),
+    ],
+)
+def test_a_killed_training_goes_on_to_the_same_bits(training, place, count, tmp_path, straight):
+    finished = subprocess.run(
+        [sys.executable, "-c", VICTIM, str(tmp_path), json.dumps(asdict(training)), place, str(count)],
+        cwd=Path(__file__).parent,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "benchmarks"))),
+            "OMP_NUM_THREADS": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == -signal.SIGKILL, finished.stderr
+    saved = read_checkpoint(tmp_path / "last.ckpt")["global_step"]
+    assert 0 < saved < LAST
+    result = train(training, CORPUS, tmp_path, resume=True, save_every=4)
+    expected, checkpoint = straight(training)
+    assert untimed(result) == expected
+    assert same(untimed(read_checkpoint(tmp_path / "last.ckpt")), checkpoint)
+    assert result["curves"]["seconds"] == sorted(result["curves"]["seconds"])
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 5, 10, 19])
+def test_stopped_after_any_step_it_goes_on_to_the_same_bits(step, tmp_path, monkeypatch, straight):
+    stop_after(step, signal.SIGTERM, monkeypatch)
+    with pytest.raises(Stopped, match=rf"stopped by SIGTERM after step {step}; saved .*last.ckpt"):
+        train(SMALL, CORPUS, tmp_path)
+    monkeypatch.undo()
+    assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == step
+    assert untimed(train(SMALL, CORPUS, tmp_path, resume=True)) == straight(SMALL)[0]
+
+
+def stop_after(step, number, monkeypatch):
+    """A signal that comes within the step."""
+    before = language_learner.Learner.training_step
+
+    def training_step(learner, window):
+        if learner.trainer.global_step == step - 1:
+            os.kill(os.getpid(), number)
+        return before(learner, window)
+
+    monkeypatch.setattr(language_learner.Learner, "training_step", training_step)
+
+
+def test_ctrl_c_saves_and_handlers_and_random_state_outside_stay(tmp_path, monkeypatch):
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    state = torch.get_rng_state()
+    stop_after(7, signal.SIGINT, monkeypatch)
+    with pytest.raises(Stopped) as caught:
+        train(SMALL, CORPUS, tmp_path)
+    assert (caught.value.number, caught.value.step) == (signal.SIGINT, 7)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_finished_training_is_not_trained_again_and_a_longer_one_goes_on(tmp_path, straight, monkeypatch):
+    train(replace(SMALL, steps=10), CORPUS, tmp_path)
+    assert untimed(train(SMALL, CORPUS, tmp_path, resume=True))["curves"]["step"][-3:] == [15, 18, 20]
+    monkeypatch.setattr(language_learner.Learner, "training_step", None)
+    assert train(SMALL, CORPUS, tmp_path, resume=True)["best"]["step"] <= LAST
+
+
+def test_the_record_is_what_was_asked_for(straight):
+    result, checkpoint = straight(SMALL)
+    assert result["curves"]["step"] == [3, 6, 9, 12, 15, 18, 20]
+    assert result["curves"]["learning_rate"] == [1e-2] * 7
+    assert result["validation"]["step"] == [5, 10, 15, 20]
+    assert result["best"]["loss"] == min(result["validation"]["loss"])
+    assert [sample["step"] for sample in result["samples"]] == [0] * 16 + [10] * 16 + [20] * 16
+    assert all(len(sample["text"]) == sample["length"] for sample in result["samples"])
+    assert json.loads(json.dumps(result)) == result
+    assert checkpoint["language_model"]["vocabulary"] == CORPUS.vocabulary.characters
+
+
+def test_it_learns_and_the_best_checkpoint_is_the_scored_one(tmp_path):
+    result = train(
+        replace(SMALL, hidden=32, layers=1, batch=8, window=12, steps=200, dropout=0.0, sample_at=()), CORPUS, tmp_path
+    )
+    assert result["test"]["loss"] < 2.0 < result["curves"]["loss"][0]
+    model, vocabulary = load_model(tmp_path / "best.ckpt")
+    assert not model.training
+    assert vocabulary == CORPUS.vocabulary
+    assert result["test"]["loss"] == language_learner.score(model, CORPUS.test).loss
+    assert result["samples"] == []
+    names = [path.name for path in (tmp_path / "logs").rglob("*") if path.is_file()]
+    assert "metrics.csv" in names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+
+
+def test_a_rate_falls_by_steps_or_along_a_cosine():
+    assert [Training().rate(step) for step in (0, 4999, 5000, 10_000)] == [1, 1, 0.96, 0.96**2]
+    cosine = Training(schedule="cosine", steps=1000)
+    assert cosine.rate(0) == pytest.approx(0.01)
+    assert cosine.rate(100) == pytest.approx(0.505 + 0.495 * 0.9510565)
+    assert cosine.rate(1000) == pytest.approx(0.01)
+
+
+def test_a_full_disk_is_an_error_that_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    with pytest.raises(OSError, match="checkpoint not written, there is none from before"):
+        CheckpointFiles().save_checkpoint({}, Path("/dev/null/last.ckpt"))
+    CheckpointFiles().save_checkpoint({"step": 1}, path)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"the one from before is intact; make room .*No space left.*last.ckpt"):
+        CheckpointFiles().save_checkpoint({"step": 2}, path)
+    assert read_checkpoint(path) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class Harmful:
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+def test_no_code_of_a_checkpoint_is_executed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"language_model": Harmful()}, "torch.ckpt")
+    Path("pickle.ckpt").write_bytes(pickle.dumps(Harmful()))
+    for name in ("torch.ckpt", "pickle.ckpt"):
+        with pytest.raises(ValueError, match=rf"{name}: \d+ bytes that are no checkpoint .* take another one"):
+            load_model(name)
+    assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_file_that_was_cut_off_is_named(share, tmp_path):
+    whole, cut = tmp_path / "whole.ckpt", tmp_path / "cut.ckpt"
+    train(replace(SMALL, steps=2, sample_at=()), CORPUS, tmp_path)
+    whole = tmp_path / "last.ckpt"
+    content = whole.read_bytes()
+    cut.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=r"cut.ckpt: \d+ bytes that are no checkpoint .* the file was cut off"):
+        load_model(cut)
+
+
+def test_a_foreign_file_is_named(tmp_path):
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "foreign.ckpt")
+    torch.save([1, 2], tmp_path / "list.ckpt")
+    (tmp_path / "text.ckpt").write_text("To be, or not to be")
+    with zipfile.ZipFile(tmp_path / "zip.ckpt", "w") as archive:
+        archive.writestr("a", "b")
+    for name, message in {
+        "foreign": "a checkpoint, but of no language model",
+        "list": "holds a list; expected a checkpoint",
+        "text": "19 bytes that are no checkpoint",
+        "zip": "bytes that are no checkpoint",
+    }.items():
+        with pytest.raises(ValueError, match=rf"{name}.ckpt: .*{message}|{name}.ckpt: {message}"):
+            load_model(tmp_path / f"{name}.ckpt")
+    with pytest.raises(FileNotFoundError, match=r"none.ckpt: no such checkpoint"):
+        load_model(tmp_path / "none.ckpt")
+
+
+def test_another_trainings_checkpoint_is_refused(tmp_path):
+    train(replace(SMALL, steps=2, sample_at=()), CORPUS, tmp_path)
+    with pytest.raises(ValueError, match=r"is of a training with hidden=8 \(now 9\), sample_at=\[\] \(now \[0, 10\]\)"):
+        train(replace(SMALL, hidden=9), CORPUS, tmp_path, resume=True)
+    with pytest.raises(ValueError, match="another vocabulary"):
+        train(replace(SMALL, sample_at=()), Corpus.of("0123456789" * 50), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "steps=0; expected an integer of 1"),
+        ({"seed": -1}, "seed=-1; expected an integer of 0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan; expected a positive number"),
+        ({"clip": 0.0}, "clip=0.0; expected a positive norm"),
+    ],
+)
+def test_settings_out_of_range_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SMALL, **change)
+
+
+def test_a_loss_that_is_not_finite_ends_training(tmp_path):
+    with pytest.raises(ValueError, match=r"the loss is (nan|inf) at step \d+; take a smaller learning_rate"):
+        train(replace(SMALL, kind="RNN", learning_rate=3e37, clip=None, sample_at=()), CORPUS, tmp_path)
