@@ -100,12 +100,12 @@ def run_study(settings: type[StudySettings]) -> NoReturn:
 
 def publish(settings: StudySettings) -> int:
     """Run the study that the settings are of, unless only a report is asked for, and show the result."""
-    assert settings.folder  # the settings that contradict each other are found before torch is imported
+    target = settings.path  # settings that contradict one another are found before torch is imported
     harness_report = import_module("harness.report")
     report = import_module(f"studies.{settings.study}.report")
     console = harness_report.console()
     if settings.report_only:
-        return int(harness_report.show(settings.source, settings.path, report, console))
+        return int(harness_report.show(settings.source, target, report, console))
     study = import_module(f"studies.{settings.study}.study")
-    harness_report.write(settings.path, study.run(settings, console))
-    return int(harness_report.show(settings.path, settings.path, report, console))
+    harness_report.write(target, study.run(settings, console))
+    return int(harness_report.show(target, target, report, console))

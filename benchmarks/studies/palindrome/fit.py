@@ -3,23 +3,22 @@
 A plain loop on purpose: what is compared here is layers, so everything around them is in sight.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from functools import lru_cache, partial
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from gnnseq.data.palindromes import DIGITS, Encoding, Palindromes
+from gnnseq.data.palindromes import DIGITS, Palindromes
 from gnnseq.models import GraphClassifier, SequenceClassifier
+from harness.sweep import one_thread
+from studies.palindrome.runs import Optimizer, PalindromeRun
 
-__all__ = ["OPTIMIZERS", "Optimizer", "Run", "accuracy", "fit", "make_model"]
-
-Model = Literal["RNN", "LSTM", "GRU", "GCN"]
-Optimizer = Literal["sgd", "momentum", "rmsprop", "adam"]
+__all__ = ["OPTIMIZERS", "accuracy", "fit", "make_model", "seconds_at_most"]
 
 # torch's own, called with parameters and lr; what else they take is torch's default, but for the momentum.
 OPTIMIZERS: dict[Optimizer, Callable[..., torch.optim.Optimizer]] = {
@@ -32,61 +31,11 @@ OPTIMIZERS: dict[Optimizer, Callable[..., torch.optim.Optimizer]] = {
 EVALUATION_BATCH = 500  # sequences in one forward pass: bounds memory, changes no number
 
 
-@dataclass(frozen=True)
-class Run:
-    """The settings of one training run; equal settings give equal results.
-
-    Attributes:
-        model: Which layer reads the palindrome.
-        length: L, digits of a palindrome.
-        seed: Of the weights and of both data streams, see :class:`~gnnseq.data.palindromes.Palindromes`.
-        encoding: How a digit is given.
-        hops_short: A GCN has k = L - 1 - hops_short layers: with 0 it reaches the first digit, with 1 it cannot.
-        hidden: Hidden channels.
-        init: Initialisation of the recurrent layer.
-        time_scale: For ``init="chrono"``: the longest dependency, as a multiple of L.
-        input_gain: Factor on the initial input kernel of a recurrent layer. Small inputs keep tanh nearly linear, so
-            that an RNN with orthogonal recurrent kernels passes them on almost unchanged.
-        optimizer: One of ``OPTIMIZERS``.
-        learning_rate: Its step size.
-        clip: Largest norm of the gradient of all weights together; a longer one is scaled down.
-        batch: Palindromes a step.
-        steps: Most steps.
-        record_every: The curves are means over blocks of this many steps.
-        evaluate_every: Steps between two measurements on the test stream.
-        evaluate_on: Test palindromes of such a measurement.
-        goal: Training ends early when ``patience`` measurements in a row reach this accuracy.
-        patience: See ``goal``.
-        test_on: Test palindromes, all fresh, that give the final accuracy.
-    """
-
-    model: Model
-    length: int
-    seed: int
-    encoding: Encoding = "one-hot"
-    hops_short: int = 0
-    hidden: int = 128
-    init: str = "he"
-    time_scale: float = 1.0
-    input_gain: float = 1.0
-    optimizer: Optimizer = "rmsprop"
-    learning_rate: float = 1e-3
-    clip: float = 10.0
-    batch: int = 128
-    steps: int = 3000
-    record_every: int = 10
-    evaluate_every: int = 100
-    evaluate_on: int = 500
-    goal: float = 1.0
-    patience: int = 3
-    test_on: int = 10_000
-
-
-def make_model(run: Run) -> nn.Module:
+def make_model(run: PalindromeRun) -> nn.Module:
     """The untrained model of a run; its weights are drawn with the seed ``3 * run.seed``.
 
     Example:
-        >>> type(make_model(Run("GCN", length=5, seed=0))).__name__
+        >>> type(make_model(PalindromeRun("GCN", length=5, seed=0))).__name__
         'GraphClassifier'
     """
     features = Palindromes(run.length, run.encoding).num_features
@@ -111,7 +60,7 @@ def accuracy(model: nn.Module, stream: Palindromes, size: int) -> float:
     return correct / size
 
 
-def fit(run: Run, model: nn.Module | None = None) -> dict[str, Any]:
+def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
     """Train a model and say how it went.
 
     Args:
@@ -125,7 +74,7 @@ def fit(run: Run, model: nn.Module | None = None) -> dict[str, Any]:
         what a step of training took.
 
     Example:
-        >>> result = fit(Run("RNN", length=3, seed=0, hidden=16, steps=20, evaluate_every=20))
+        >>> result = fit(PalindromeRun("RNN", length=3, seed=0, hidden=16, steps=20, evaluate_every=20))
         >>> len(result["loss"]), result["steps"]
         (2, 20)
     """
@@ -174,3 +123,14 @@ def fit(run: Run, model: nn.Module | None = None) -> dict[str, Any]:
         "diverged": diverged,
         "milliseconds": round(1e3 * seconds / max(step, 1), 3),
     }
+
+
+def seconds_at_most(run: PalindromeRun) -> float:
+    """Time of the run if it takes all its steps, from ten steps of it done now; seeds and rates change nothing."""
+    return 1e-3 * _milliseconds(dataclasses.replace(run, seed=0, learning_rate=1e-3)) * run.steps
+
+
+@lru_cache
+def _milliseconds(run: PalindromeRun) -> float:
+    with one_thread():
+        return float(fit(dataclasses.replace(run, steps=10, evaluate_every=10**9, test_on=1))["milliseconds"])

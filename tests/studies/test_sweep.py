@@ -8,7 +8,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from harness.sweep import UnreadableResultError, one_thread, provenance, read_json, run_sweep, write_json
+from harness.files import UnreadableResultError, read_json, write_json
+from harness.provenance import provenance
+from harness.sweep import one_thread, run_sweep
 
 
 @dataclasses.dataclass(frozen=True)
