@@ -11,15 +11,15 @@ from torch_geometric.nn import MessagePassing
 
 from gnnseq.schedule import Schedule
 
-__all__ = ["ScheduledMessagePassing", "is_watched"]
+__all__ = ["ScheduledMessagePassing", "needs_messages"]
 
 _HOOKS = [
     f"_{stage}_forward_{kind}" for stage in ("propagate", "message", "aggregate") for kind in ("pre_hooks", "hooks")
 ]
 
 
-def is_watched(layer: MessagePassing) -> bool:
-    """Whether an explainer or a hook wants to see the layer's messages, which no kernel ever holds."""
+def needs_messages(layer: MessagePassing) -> bool:
+    """Whether an explainer or a hook needs the messages of the layer, which no kernel ever holds."""
     return bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS)
 
 

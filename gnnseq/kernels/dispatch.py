@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.autograd_state import is_transformed
+from gnnseq.kernels.autograd_state import under_transform
 from gnnseq.kernels.dense_path import path_sweep
 from gnnseq.kernels.frontier import frontier_sweep
 from gnnseq.kernels.fused_path import can_fuse, fused_path_sweep
@@ -25,7 +25,7 @@ def sweep(
 
     Unweighted paths go in compiled code, in dense blocks of time or frontier by frontier; trees, DAGs and weighted
     paths frontier by frontier, and step by step under torch.compile and torch.export. The transforms of torch.func
-    and whatever else :func:`is_transformed` knows take the steps of all of them.
+    and whatever else :func:`under_transform` knows take the steps of all of them.
 
     Args:
         layer: Whose rule is swept.
@@ -42,7 +42,7 @@ def sweep(
         return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
     inputs = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
     traced = torch.compiler.is_compiling()  # then nothing may be written into preallocated tensors
-    if not traced and x.size(0) > 0 and is_transformed(*inputs):
+    if not traced and x.size(0) > 0 and under_transform(*inputs):
         return layer.run_reference(x, schedule, initial, weights)
     if schedule.lengths is not None and schedule.edge_weight is None:
         if traced or x.is_cuda or x.size(0) == 0:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from gnnseq.kernels.autograd_state import outside_autocast
 from gnnseq.kernels.double_backward import differentiably, refuse_batch
 from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
 from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
@@ -20,7 +21,6 @@ from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
 from gnnseq.kernels.frontier_steps import CellGradients, Fronts
 from gnnseq.kernels.fused_tree import can_fuse_tree, fused_tree_sweep
 from gnnseq.kernels.input_projection import input_kernel_gradient, input_term, split_bias
-from gnnseq.kernels.precision import outside_autocast
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:

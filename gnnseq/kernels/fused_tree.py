@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from gnnseq.kernels.autograd_state import outside_autocast
 from gnnseq.kernels.double_backward import differentiably, refuse_batch
 from gnnseq.kernels.frontier_lstm import swap_gates
 from gnnseq.kernels.fused_path import can_fuse
 from gnnseq.kernels.input_projection import add_input_kernel_gradient, input_term
 from gnnseq.kernels.native.build import gemm, is_plain, library
-from gnnseq.kernels.precision import outside_autocast
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.autograd_state import is_transformed
+from gnnseq.kernels.autograd_state import under_transform
 
 __all__ = ["Adjacency", "aggregate", "along_edges", "sum_rows"]
 
@@ -75,7 +75,7 @@ def aggregate(x: Tensor, weight: Tensor | None, adjacency: Adjacency) -> Tensor:
         A row for each target. [N, F]
     """
     given = [x] if weight is None else [x, weight]
-    if not torch.is_grad_enabled() and not is_transformed(*given):  # as in a backward pass: nobody asks for derivatives
+    if not torch.is_grad_enabled() and not under_transform(*given):  # as in a backward pass: no derivative is asked
         return _sum(x, weight, adjacency)
     summed: Tensor = _Aggregate.apply(x, weight, adjacency)
     return summed

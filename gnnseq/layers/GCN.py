@@ -16,7 +16,7 @@ from gnnseq.kernels import Adjacency, aggregate, is_traced
 from gnnseq.kernels.graph_convolution import check_compressed, check_listed, feature_product
 from gnnseq.layers.graph_cache import Memo
 from gnnseq.layers.initialization import check_init
-from gnnseq.message_passing import is_watched
+from gnnseq.message_passing import needs_messages
 
 __all__ = ["GCN"]
 
@@ -106,7 +106,7 @@ class GCN(MessagePassing):
         # an aggregation of inputs that need no gradient needs no backward pass.
         narrows = sparse or self.out_channels < self.in_channels
         product = None
-        if torch.compiler.is_compiling() or is_watched(self):
+        if torch.compiler.is_compiling() or needs_messages(self):
             sum_up = partial(self._send, self._weigh(*as_edge_index(edge_index, num_nodes, edge_weight), num_nodes))
         else:
             adjacency, weight = self._prepare(edge_index, edge_weight, num_nodes)

@@ -9,7 +9,7 @@ from gnnseq.checks import check_one_device, check_type, check_whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.layers.graph_cache import Memo
-from gnnseq.message_passing import ScheduledMessagePassing, is_watched
+from gnnseq.message_passing import ScheduledMessagePassing, needs_messages
 from gnnseq.schedule import synchronous
 from gnnseq.schedule.reachability import dependence
 
@@ -64,7 +64,7 @@ class GatedGraph(ScheduledMessagePassing):
         # Rounding adds up over rounds, so that mixed precision leaves them in the parameters' own.
         with torch.autocast(x.device.type, enabled=False):
             h = functional.pad(x.to(self.weight.dtype), (0, self.out_channels - x.size(1)))
-            if torch.compiler.is_compiling() or is_watched(self):
+            if torch.compiler.is_compiling() or needs_messages(self):
                 once = synchronous(edge_index, x.size(0), edge_weight=edge_weight)
                 for weight in self.weight:
                     h = self.run(h, once, h, weight=weight)

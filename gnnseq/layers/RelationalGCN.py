@@ -17,7 +17,7 @@ from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.sddmm import edge_products
 from gnnseq.layers.graph_cache import Memo
-from gnnseq.message_passing import is_watched
+from gnnseq.message_passing import needs_messages
 
 __all__ = ["RelationalGCN"]
 
@@ -100,7 +100,7 @@ class RelationalGCN(MessagePassing):
         num_nodes = x.size(-2)
         adjacency = self._adjacency.get((edges,), num_nodes, lambda: Adjacency.of(edges, num_nodes))
         strength = self._strengths(x, edges, relations, adjacency)
-        if is_watched(self):
+        if needs_messages(self):
             heard: Tensor = self.propagate(edges, size=(num_nodes, num_nodes), x=x, strength=strength)
             return heard
         if x.dim() == 2:

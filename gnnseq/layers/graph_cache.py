@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.autograd_state import is_transformed
+from gnnseq.kernels.autograd_state import under_transform
 
 __all__ = ["Memo"]
 
@@ -38,7 +38,7 @@ class Memo(Generic[Value]):
             with torch.inference_mode(False), torch.no_grad():
                 value = compute()
                 copies = tuple(None if tensor is None else tensor.detach().clone() for tensor in inputs)
-            if is_transformed():
+            if under_transform():
                 return value  # whose tensors end with the transform
             self._last = last = copies, key, value
         return last[2]

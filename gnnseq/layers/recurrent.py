@@ -14,7 +14,7 @@ from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.kernels import is_traced, sweep
 from gnnseq.kernels.input_projection import input_term, is_index
 from gnnseq.layers.initialization import check_init, init_kernels
-from gnnseq.message_passing import ScheduledMessagePassing, is_watched
+from gnnseq.message_passing import ScheduledMessagePassing, needs_messages
 from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
 
@@ -189,7 +189,7 @@ class Recurrent(ScheduledMessagePassing):
             # Rounding adds up over steps, so that mixed precision leaves recurrences in the parameters' own.
             with torch.autocast(x.device.type, enabled=False):
                 return self._sweep(x if is_index(x) else x.to(weights.weight_hh.dtype), schedule, initial, weights)
-        if is_watched(self) or schedule.rounds is not None:
+        if needs_messages(self) or schedule.rounds is not None:
             return self.run_reference(x, schedule, initial, weights)
         return sweep(self, x, schedule, initial, weights)
 
