@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from gnnseq.checks import check_whole, shape_of
-from gnnseq.kernels.native.build import bound
-from gnnseq.layers.recurrent import CellWeights, Recurrent
+from gnnseq.kernels.cell import CellWeights
+from gnnseq.kernels.native import compiled, is_plain, library
+from gnnseq.layers.recurrent import Recurrent, check_state
 
 __all__ = ["Stream"]
 
@@ -63,16 +64,13 @@ class Stream:
         row = cells[0].weight_hh.new_zeros(batch, ends[-1])
         self._x = row[:, :features]
         reads = [row[:, begin:end] for begin, end in zip([0, features, *ends], ends, strict=False)]
-        self._steps = [_STEPS[layer.kind](weights, read) for weights, read in zip(cells, reads, strict=True)]
+        self._steps = [_STEPS[layer.cell.name](weights, read) for weights, read in zip(cells, reads, strict=True)]
         self._shape = [batch, layer.in_channels]
         self._embedding = embedding
         self._terms: Tensor | None = None
         if state is not None:
-            parts = state if isinstance(state, tuple) else (state,)
-            expected = [layer.num_layers, batch, layer.hidden_channels]
-            if len(parts) != layer.states or any(shape_of(part) != str(expected) for part in parts):
-                came = ", ".join(shape_of(part) for part in parts)
-                raise ValueError(f"state has shape {came}; expected {layer.states} of {expected}")
+            form = f"{layer.cell.states} of {{}}"
+            parts = check_state(layer, state, batch, "layers, paths, hidden_channels", form)
             for step, *own in zip(self._steps, *parts, strict=True):
                 for kept, given in zip(step.state, own, strict=True):
                     kept.copy_(given)
@@ -194,7 +192,10 @@ class _LSTMStep(_Step):
         super().__init__(weights, read)
         self.c, self.tanh_c = torch.zeros_like(self.h), torch.empty_like(self.h)
         self.state = (self.h, self.c)
-        self.fused = bound("lstm_forward", *self.h.shape, self.sums, self.c, self.c, self.tanh_c, self.h)
+        tensors = self.sums, self.c, self.c, self.tanh_c, self.h
+        fits = library() is not None and all(is_plain(tensor) and tensor.is_contiguous() for tensor in tensors)
+        # One thread, whatever the size: sharing a step would take longer than the step.
+        self.fused = compiled("lstm_forward").bound(1, *self.h.shape, *tensors) if fits else None
 
     def fire(self) -> None:
         if self.fused is not None:

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from gnnseq.kernels.autograd_state import has_memory, is_traced
-from gnnseq.kernels.native.build import call, is_plain, library_for
+from gnnseq.kernels.native import compiled, is_plain, runs_compiled
 from gnnseq.kernels.spmm import Adjacency, aggregate
 
 __all__ = ["check_compressed", "check_listed", "feature_product"]
 
 # Dense features are multiplied as such where more than one in so many is not zero.
 LIMIT = 20
-# Numbers of dense features for one that :func:`library_for` asks for: an estimate of what is worth listing.
+# Numbers of dense features for one that :func:`runs_compiled` asks for: an estimate of what is worth listing.
 DENSE = 16
 # Numbers in rows that `spread_rows` writes: whole registers of any processor.
 LANES = 16
@@ -59,7 +59,7 @@ def feature_product(
     if is_traced(x, *learnt) or x.dim() != 2 or torch.is_autocast_enabled("cpu"):
         return None
     size = x.numel() // DENSE if x.layout == torch.strided else x._nnz()
-    if library_for(x, size) is None or not all(map(is_plain, learnt)):
+    if not runs_compiled(x, size) or not all(map(is_plain, learnt)):
         return None
     if weight.shape[1:] != x.shape[1:] or (bias is not None and bias.shape != weight.shape[:1]):
         return None
@@ -79,7 +79,7 @@ def _find(x: Tensor) -> _Lists | None:
         return None
     begin, end = x.new_empty(2, x.size(0), dtype=torch.int32).unbind()
     columns, values = x.new_empty(room, dtype=torch.int32), x.new_empty(room)
-    sparse = call("find_nonzero", *x.shape, x, LIMIT, begin, end, columns, values)
+    sparse = compiled("find_nonzero")(torch.get_num_threads(), *x.shape, x, LIMIT, begin, end, columns, values)
     return _Lists(begin, end, columns, values, x) if sparse else None
 
 
@@ -149,7 +149,7 @@ class _FeatureProduct(torch.autograd.Function):
         ctx.save_for_backward(begin, end, columns, values, dense)
         table, out = weight.new_empty(features, channels), weight.new_empty(nodes, channels)
         lists = begin, end, columns, values
-        if not call("multiply_lists", *ctx.sizes, *lists, weight.contiguous(), table, out):
+        if not compiled("multiply_lists")(torch.get_num_threads(), *ctx.sizes, *lists, weight.contiguous(), table, out):
             check_compressed(begin, columns, values, (nodes, features))
         if adjacency is not None:
             out = aggregate(out, None, adjacency)
@@ -183,5 +183,6 @@ def _kernel_gradient(sizes: tuple[int, int, int, int, bool], lists: tuple[Any, .
     # Hooks on saved tensors may give them back strided.
     begin, columns, values = begin.contiguous(), columns.contiguous(), values.contiguous()
     grad, end = grad.resolve_neg().contiguous(), None if end is None else end.contiguous()
-    call("multiply_lists_back", *sizes, begin, end, columns, values, lanes, grad, d_table, d_weight)
+    lists = begin, end, columns, values
+    compiled("multiply_lists_back")(torch.get_num_threads(), *sizes, *lists, lanes, grad, d_table, d_weight)
     return d_weight

@@ -15,7 +15,7 @@ from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import Memo
 from gnnseq.layers.GRU import GRU
 from gnnseq.layers.LSTM import LSTM
-from gnnseq.layers.recurrent import Recurrent
+from gnnseq.layers.recurrent import Recurrent, check_state
 from gnnseq.layers.RNN import RNN
 from gnnseq.schedule import Schedule, packed_paths
 from gnnseq.schedule.space_time import space_time_schedule
@@ -230,18 +230,8 @@ class TemporalGCN(nn.Module):
             raise ValueError(f"mask has shape {shape_of(mask)}{kind}; expected {list(x.shape[:2])} of torch.bool, True "
                              "where a node is there")  # fmt: skip
         check_one_device(x=x, mask=x if mask is None else mask, parameters=weight)
-        if state is None:
-            return
-        parts = state if isinstance(state, tuple) else (state,)
-        shape = [self.recurrence.num_layers, x.size(1), self.hidden_channels]
-        if len(parts) != self.recurrence.states or any(shape_of(part) != str(shape) for part in parts):
-            form = f"a pair (h, c), each {shape}" if self.recurrence.states == 2 else str(shape)
-            raise ValueError(f"state has shape {', '.join(map(shape_of, parts))}; expected {form}: layers, nodes, "
-                             "hidden_channels")  # fmt: skip
-        for part in parts:
-            if part.dtype != weight.dtype or part.device != weight.device:
-                raise ValueError(f"state is {part.dtype} on {part.device}; expected {weight.dtype} on {weight.device}, "
-                                 "as the parameters are")  # fmt: skip
+        if state is not None:
+            check_state(self.recurrence, state, x.size(1), "layers, nodes, hidden_channels")
 
     def __repr__(self) -> str:
         sizes = f"{self.in_channels}, {self.hidden_channels}, {self.out_channels}"

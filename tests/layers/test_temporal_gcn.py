@@ -13,7 +13,7 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 import reference
 from gnnseq import receptive_field, topological
 from gnnseq.graphs import gcn_normalize, path_graph, space_time_graph
-from gnnseq.kernels.native import build as native
+from gnnseq.kernels.native import functions as native
 from gnnseq.layers import GCN, TemporalGCN
 from strategies import graphs
 
@@ -271,7 +271,8 @@ def test_reach_is_as_stated(order, name, num_layers):
 def test_gradients_of_everything(order, cell):
     layer, x, edges = make(order, cell, sizes=(3, 2, 2)), features(2, 3).requires_grad_(), EDGES
     weight = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
-    state = tuple(torch.randn(1, 3, 2, dtype=torch.float64, requires_grad=True) for _ in range(layer.recurrence.states))
+    states = layer.recurrence.cell.states
+    state = tuple(torch.randn(1, 3, 2, dtype=torch.float64, requires_grad=True) for _ in range(states))
 
     def function(x, weight, *state):
         y, last = layer(x, edges, weight, state if len(state) > 1 else state[0])
@@ -295,7 +296,7 @@ def test_float32_is_float64_rounded(cell, history, num_layers):
         generator = torch.Generator().manual_seed(0)
         shape = num_layers, x.size(1), 4
         state = [torch.randn(*shape, dtype=torch.float64, generator=generator).to(dtype).requires_grad_()
-                 for _ in range(layer.recurrence.states)]  # fmt: skip
+                 for _ in range(layer.recurrence.cell.states)]  # fmt: skip
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(native, "LEAST_SIZE", 0)
             y, last = layer(x.to(dtype), edge_index, learnt, tuple(state) if len(state) > 1 else state[0], mask)
