@@ -33,11 +33,11 @@ def frontier_sweep(
     layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
 ) -> tuple[Tensor, Tensor]:
     """Sweeps any graph whose nodes are numbered in firing order, as :func:`gnnseq.kernels.sweep`."""
-    ended = schedule.ended
+    readout_rows = schedule.readout_rows
     if initial is not None:
-        schedule = schedule.entering
-    all_end = ended.numel() == schedule.ends.numel()
-    ends = schedule.ends if all_end else schedule.ends[ended]
+        schedule = schedule.with_state_edges
+    all_end = readout_rows.numel() == schedule.ends.numel()
+    ends = schedule.ends if all_end else schedule.ends[readout_rows]
     if can_fuse_tree(layer, x, schedule, initial, weights):
         h, last = fused_tree_sweep(layer, x, schedule, initial, weights, ends)
     else:
@@ -47,7 +47,7 @@ def frontier_sweep(
         return h, last
     # Other states pass through.
     everything = h.new_zeros(schedule.ends.numel(), last.size(1)) if initial is None else initial
-    return h, everything.index_copy(0, ended, last)
+    return h, everything.index_copy(0, readout_rows, last)
 
 
 class _Sweep(torch.autograd.Function):

@@ -122,7 +122,7 @@ class Fronts:
         weight = [None] * len(schedule) if edge_weight is None else edge_weight.split(schedule.edge_sizes)
         steps = []
         if schedule.lengths is None:
-            first, local = schedule.reads
+            first, local = schedule.pointers.step_in_indptr, schedule.pointers.step_targets
         for number, rows in enumerate(pairwise(nodes)):
             edges = slice(*offsets[number : number + 2])
             if schedule.lengths is None:
@@ -136,10 +136,10 @@ class Fronts:
     @cached_property
     def _outgoing(self) -> dict[int, tuple[Tensor, Tensor, Tensor | None]]:
         """What :meth:`pull` reads for the sources from some row on, step by step and for the initial states."""
-        edge, _, target = self.schedule.outgoing
-        counts, offsets = self.schedule.readers
-        weight = None if self.weight is None else self.weight.index_select(0, edge).split(counts)
-        parts = zip(target.split(counts), offsets, weight or [None] * len(counts), strict=True)
+        pointers, counts = self.schedule.pointers, self.schedule.pointers.step_out_sizes
+        weight = None if self.weight is None else self.weight.index_select(0, pointers.out_edge_id).split(counts)
+        targets, indptr = pointers.out_targets.split(counts), pointers.step_out_indptr
+        parts = zip(targets, indptr, weight or [None] * len(counts), strict=True)
         return dict(zip(self.schedule.node_offsets, parts, strict=True))
 
     def pull(self, rows: Tensor, begin: int) -> Tensor:

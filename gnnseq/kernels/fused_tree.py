@@ -144,12 +144,12 @@ class _FusedTree(torch.autograd.Function):
         refuse_batch(d_h, d_c)
         needs, hidden = ctx.needs_input_grad[3:], weight_hh.size(1)
         input_kernel, kernel = swap_gates(weight_ih), swap_gates(weight_hh)
-        edge, outgoing, target = schedule.outgoing
+        edge = schedule.pointers.out_edge_id
         first = _enter(initial, kernel)
         given = {
-            "outgoing": outgoing,
+            "outgoing": schedule.pointers.out_indptr,
             "edge": edge,
-            "target": target,
+            "target": schedule.pointers.out_targets,
             "weight": _as_floats(edge_weight),
             "forget_kernel": kernel[:hidden],
             "other_kernel": kernel[hidden:],
@@ -202,7 +202,7 @@ def _run(name: str, schedule: Schedule, nodes: range, **tensors: Tensor | None) 
     inner = offsets[bisect_right(offsets, nodes.start) : bisect_left(offsets, nodes.stop)]
     steps = torch.tensor([nodes.start, *inner, nodes.stop], device="cpu")  # whatever device is torch's default
     source, first = schedule.edge_index[0].contiguous(), tensors["first"]
-    tensors |= {"steps": steps, "incoming": schedule.incoming, "source": source}
+    tensors |= {"steps": steps, "incoming": schedule.pointers.in_indptr, "source": source}
     assert first is not None
     tree = Tree(
         gemm=gemm(),

@@ -7,7 +7,7 @@ it is the graphs of all steps side by side.
 import torch
 from torch import Tensor
 
-from gnnseq.schedule import Schedule
+from gnnseq.schedule.schedule import Schedule
 
 __all__ = ["space_time_schedule"]
 
@@ -51,7 +51,7 @@ def space_time_schedule(
         num_nodes=present,
         edge_index=torch.stack([source, place.flatten()[target]]),
         edge_weight=None,
-        listed=torch.cat([listed, listed.new_full((num_nodes,), -1)])[edge],
+        edge_id=torch.cat([listed, listed.new_full((num_nodes,), -1)])[edge],
         order=None,
         step_sizes=tuple(mask.sum(1)[alive].tolist()),
         edge_sizes=tuple(torch.bincount(target // max(nodes, 1), minlength=steps)[alive].tolist()),
