@@ -11,12 +11,13 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnseq.checks import check_one_device, check_type, check_whole
-from gnnseq.graphs import as_edge_index, check_edge_weight, gcn_normalize
+from gnnseq.graphs import as_edge_index, check_edge_weight
 from gnnseq.kernels import Adjacency, aggregate, is_traced
 from gnnseq.kernels.graph_convolution import check_compressed, check_listed, feature_product
 from gnnseq.layers.graph_cache import Memo
 from gnnseq.layers.initialization import check_init
 from gnnseq.message_passing import is_watched
+from gnnseq.normalization import gcn_normalize
 
 __all__ = ["GCN"]
 

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
-from gnnseq.graphs import as_edge_index, gcn_normalize
+from gnnseq.graphs import as_edge_index
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import Memo
 from gnnseq.layers.GRU import GRU
 from gnnseq.layers.LSTM import LSTM
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.layers.RNN import RNN
+from gnnseq.normalization import gcn_normalize
 from gnnseq.schedule import Schedule, packed_paths
 from gnnseq.schedule.space_time import space_time_schedule
 
@@ -33,7 +34,7 @@ class TemporalGCN(nn.Module):
     r"""A recurrence over time and a graph convolution over relations, in one of three orders.
 
     With :math:`\hat w^t_{ji}` the normalised adjacency of step t's graph, self-loops included
-    (:func:`gnnseq.graphs.gcn_normalize`), and Cell an LSTM's, RNN's or GRU's step:
+    (:func:`gnnseq.normalization.gcn_normalize`), and Cell an LSTM's, RNN's or GRU's step:
 
     .. math::
         \text{time\_then\_space:} \quad & h_{t,i} = \mathrm{Cell}(x_{t,i}, h_{t-1,i}), \qquad

@@ -28,7 +28,7 @@ def space_time_schedule(
         states_enter: Whether there is an initial state.
 
     Returns:
-        The schedule, without weights, and the places of its edges among those of :func:`gnnseq.graphs.gcn_normalize`:
+        The schedule, without weights, and the places of its edges among those of :func:`gnnseq.normalization.gcn_normalize`:
         the given ones and K self-loops. [D]
     """
     (steps, nodes), device, there = mask.shape, mask.device, mask.flatten()

@@ -12,9 +12,10 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 import reference
 from gnnseq import receptive_field, topological
-from gnnseq.graphs import gcn_normalize, path_graph, space_time_graph
+from gnnseq.graphs import path_graph, space_time_graph
 from gnnseq.kernels.native import build as native
 from gnnseq.layers import GCN, TemporalGCN
+from gnnseq.normalization import gcn_normalize
 from strategies import graphs
 
 ORDERS = ("time_then_space", "space_then_time", "space_time")
