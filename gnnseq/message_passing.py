@@ -57,7 +57,7 @@ class ScheduledMessagePassing(MessagePassing):
         if initial is None:
             initial = input_projection.new_zeros(schedule.starts.numel(), self.state_channels)
         elif schedule.rounds is None:
-            schedule = schedule.entering
+            schedule = schedule.with_state_edges
         state = initial
         if schedule.rounds is None:
             state = torch.cat([input_projection.new_zeros(num_nodes, self.state_channels), initial])
@@ -72,13 +72,13 @@ class ScheduledMessagePassing(MessagePassing):
                 state=(state, state[step.nodes]),
                 input_projection=(None, input_projection[step.nodes]),
                 edge_weight=edge_weight.to(input_projection.dtype).unsqueeze(-1),
-                listed=step.listed,
+                edge_id=step.edge_id,
                 **weights,
             )
             state = state.index_copy(0, step.nodes, fired)
         return state[:num_nodes]
 
-    def explain_message(self, inputs: Tensor, listed: Tensor) -> Tensor:
+    def explain_message(self, inputs: Tensor, edge_id: Tensor) -> Tensor:
         """Masks the messages of the edges, for torch_geometric's explainers; those of edges in no list, -1, stay."""
         edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
-        return inputs * torch.cat([edge_mask, edge_mask.new_ones(1)])[listed].unsqueeze(-1)
+        return inputs * torch.cat([edge_mask, edge_mask.new_ones(1)])[edge_id].unsqueeze(-1)

@@ -12,14 +12,14 @@ __all__ = ["place_final", "read_final"]
 
 def read_final(schedule: Schedule) -> Tensor:
     """The nodes at which rows of the final state are read, on paths in firing order. [n]"""
-    ended = schedule.ended
-    return schedule.ends if ended.numel() == schedule.ends.numel() else schedule.ends[ended]
+    rows = schedule.readout_rows
+    return schedule.ends if rows.numel() == schedule.ends.numel() else schedule.ends[rows]
 
 
 def place_final(schedule: Schedule, initial: Tensor | None, last: Tensor) -> Tensor:
     """The final state [B', S] from that at :func:`read_final` [n, S]; other rows are the initial state's, untouched."""
-    ended = schedule.ended
-    if ended.numel() == schedule.ends.numel():
+    rows = schedule.readout_rows
+    if rows.numel() == schedule.ends.numel():
         return last
     everything = last.new_zeros(schedule.ends.numel(), last.size(1)) if initial is None else initial
-    return everything.index_copy(0, ended, last)
+    return everything.index_copy(0, rows, last)

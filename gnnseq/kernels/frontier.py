@@ -30,7 +30,7 @@ def frontier_sweep(
     cell: Cell, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights, loop: Loop
 ) -> tuple[Tensor, Tensor]:
     """Sweeps any graph whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
-    swept = schedule if initial is None else schedule.entering
+    swept = schedule if initial is None else schedule.with_state_edges
     states: Tensor = _Sweep.apply(cell, loop, swept, x, initial, swept.edge_weight, *weights)
     last = states.index_select(0, read_final(schedule))
     return states[:, : weights.weight_hh.size(1)], place_final(schedule, initial, last)

@@ -62,7 +62,8 @@ class GraphFronts:
 
     def __init__(self, schedule: Schedule, weight: Tensor | None, learns_initial: bool, learns_weights: bool) -> None:
         weights = [None] * len(schedule) if weight is None else weight.split(schedule.edge_sizes)
-        sources, (firsts, targets) = schedule.edge_index[0].split(schedule.edge_sizes), schedule.reads
+        sources = schedule.edge_index[0].split(schedule.edge_sizes)
+        firsts, targets = schedule.pointers.step_in_indptr, schedule.pointers.step_targets
         offsets = pairwise(schedule.node_offsets), pairwise(schedule.edge_offsets)
         self.steps = [
             GraphFront(slice(*rows), slice(*edges), own, source, target, first)
@@ -109,10 +110,10 @@ class GraphFronts:
     @cached_property
     def _readers(self) -> dict[int, tuple[Tensor, Tensor, Tensor | None]]:
         """Of the sources from some row on, which nodes read them, where each source's begin, and the weights."""
-        edge, _, target = self._schedule.outgoing
-        counts, offsets = self._schedule.readers
-        weight = None if self._weight is None else self._weight.index_select(0, edge).split(counts)
-        parts = zip(target.split(counts), offsets, weight or [None] * len(counts), strict=True)
+        pointers, counts = self._schedule.pointers, self._schedule.pointers.step_out_sizes
+        weight = None if self._weight is None else self._weight.index_select(0, pointers.out_edge_id).split(counts)
+        targets, indptr = pointers.out_targets.split(counts), pointers.step_out_indptr
+        parts = zip(targets, indptr, weight or [None] * len(counts), strict=True)
         return dict(zip(self._schedule.node_offsets, parts, strict=True))
 
 

@@ -48,7 +48,7 @@ def fused_tree_sweep(
     _cell: Cell, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights, loop: Loop
 ) -> tuple[Tensor, Tensor]:
     """Sweeps any graph whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
-    swept = schedule if initial is None else schedule.entering
+    swept = schedule if initial is None else schedule.with_state_edges
     h, last = _FusedTree.apply(loop, swept, read_final(schedule), x, initial, swept.edge_weight, *weights)
     return h, place_final(schedule, initial, last)
 
@@ -155,11 +155,10 @@ def _sweep_back(
 ) -> Iterator[tuple[range, Tensor, Tensor]]:
     """Runs of nodes, last ones first, and the gradients of their gates [M, 4H] and of U_f h, in the same memory."""
     hidden, nodes, sources = kernel.size(1), len(kept.h), len(kept.read)
-    edge, outgoing, target = schedule.outgoing
     given = {
-        "outgoing": outgoing,
-        "edge": edge,
-        "target": target,
+        "outgoing": schedule.pointers.out_indptr,
+        "edge": schedule.pointers.out_edge_id,
+        "target": schedule.pointers.out_targets,
         "weight": _as_floats(inputs.edge_weight),
         "forget_kernel": kernel[:hidden],
         "other_kernel": kernel[hidden:],
@@ -219,7 +218,7 @@ def _run(name: str, schedule: Schedule, nodes: range, **tensors: Tensor | None) 
     inner = offsets[bisect_right(offsets, nodes.start) : bisect_left(offsets, nodes.stop)]
     steps = torch.tensor([nodes.start, *inner, nodes.stop], device="cpu")  # whatever device is torch's default
     source, first = schedule.edge_index[0].contiguous(), tensors["first"]
-    tensors |= {"steps": steps, "incoming": schedule.incoming, "source": source}
+    tensors |= {"steps": steps, "incoming": schedule.pointers.in_indptr, "source": source}
     assert first is not None
     tree = Tree(
         gemm=gemm(),
