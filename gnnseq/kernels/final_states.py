@@ -11,7 +11,7 @@ __all__ = ["place_final", "read_final"]
 
 
 def read_final(schedule: Schedule) -> Tensor:
-    """The nodes at which rows of the final state are read, on paths in firing order. [n]"""
+    """The nodes at which rows of the final state are read. [n]"""
     rows = schedule.readout_rows
     return schedule.ends if rows.numel() == schedule.ends.numel() else schedule.ends[rows]
 

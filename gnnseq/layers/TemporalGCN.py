@@ -11,19 +11,16 @@ from torch import Tensor, nn
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels.memo import Memo
+from gnnseq.layers.cells import CELLS
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import is_learnt
-from gnnseq.layers.GRU import GRU
-from gnnseq.layers.LSTM import LSTM
-from gnnseq.layers.recurrent import Recurrent, check_state
-from gnnseq.layers.RNN import RNN
+from gnnseq.layers.recurrent import check_state
 from gnnseq.schedule import Schedule, packed_paths
 from gnnseq.schedule.space_time import SpaceTimeGraph
 
 __all__ = ["TemporalGCN"]
 
 ORDERS = ("time_then_space", "space_then_time", "space_time")
-RECURRENT: dict[str, type[Recurrent]] = {"LSTM": LSTM, "RNN": RNN, "GRU": GRU}
 
 State = Tensor | tuple[Tensor, ...]
 Graph = tuple[Tensor, Tensor | None]  # edge_index [2, E] and edge_weight [E]
@@ -96,14 +93,14 @@ class TemporalGCN(nn.Module):
         check_whole(0, in_channels=in_channels, out_channels=out_channels)
         if order not in ORDERS:
             raise ValueError(f"order={order!r}; expected one of {', '.join(map(repr, ORDERS))}")
-        if recurrent not in tuple(RECURRENT):  # a list has no hash
-            raise ValueError(f"recurrent={recurrent!r}; expected one of {', '.join(map(repr, RECURRENT))}")
+        if recurrent not in tuple(CELLS):  # a list has no hash
+            raise ValueError(f"recurrent={recurrent!r}; expected one of {', '.join(map(repr, CELLS))}")
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
         self.out_channels = out_channels
         self.order = order
         first = hidden_channels if order == "space_then_time" else in_channels
-        self.recurrence = RECURRENT[recurrent](first, hidden_channels, num_layers)
+        self.recurrence = CELLS[recurrent](first, hidden_channels, num_layers)
         if order == "time_then_space":
             self.gcn = GCN(hidden_channels, out_channels)
         else:
