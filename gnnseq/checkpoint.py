@@ -24,17 +24,17 @@ def sweep_in_chunks(
     state: Tensor | tuple[Tensor, ...] | None = None,
     chunks: int | None = None,
 ) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
-    r"""What ``layer(x, schedule, state)`` gives, keeping for the backward pass only the states between chunks of time.
+    r"""What ``layer(x, schedule, state)`` returns, keeping for the backward pass only states between chunks of time.
 
-    The backward pass computes each chunk once more. With :math:`\sqrt T` chunks the memory beside x and h grows as
+    The backward pass computes each chunk once more. With :math:`\sqrt T` chunks the memory (without x and h) grows as
     :math:`\sqrt T`, and the time by that of one more forward pass (Chen et al. 2016, https://arxiv.org/abs/1604.06174).
 
     Args:
-        layer: An RNN, LSTM or GRU of one direction: going backwards a layer needs the end before the beginning.
+        layer: An RNN, LSTM or GRU of one direction: a backward direction needs the end before the beginning.
         x: Inputs of the nodes, [N, F], or one-hot indices [N].
         schedule: A schedule of paths, from :func:`gnnseq.pack_paths` or :func:`gnnseq.topological`.
         state: Initial state, as the layer takes it.
-        chunks: Number of parts; the root of T where None.
+        chunks: Number of parts; the root of T if None.
 
     Returns:
         h [N, H] and the final state, the same numbers as without chunks, and so are their gradients.

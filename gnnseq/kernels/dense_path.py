@@ -20,7 +20,7 @@ from gnnseq.schedule import Schedule
 
 __all__ = ["dense_path_sweep"]
 
-# A block ends where fewer than this share of its paths are alive.
+# A block ends when fewer than this share of its paths are alive.
 LEAST_FILL = 0.85
 # Gate input that saturates a sigmoid to exactly 0 or 1 in every floating-point type, float16 included.
 SATURATED = 1e4
@@ -29,7 +29,7 @@ SATURATED = 1e4
 class Block(NamedTuple):
     """Steps that are run together.
 
-    ``inside`` numbers the block's nodes within its dense form; None where all of it is nodes.
+    ``inside`` numbers the block's nodes within its dense form; None if all of it is nodes.
     """
 
     begin: int

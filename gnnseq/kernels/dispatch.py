@@ -33,7 +33,7 @@ from gnnseq.schedule import Schedule
 __all__ = ["Kernel", "choose_kernel"]
 
 # From the cell, inputs [N, F] or one-hot indices [N], a topological schedule whose nodes are numbered in firing order,
-# initial states [B, S] (zeros where None), parameters, and the layer's loop, by which some kernels find their second
+# initial states [B, S] (zeros if None), parameters, and the layer's loop, by which some kernels find their second
 # derivatives; to h [N, H] and the final states [B', S].
 Kernel = Callable[[Cell, Tensor, Schedule, Tensor | None, CellWeights, Loop], tuple[Tensor, Tensor]]
 
@@ -41,13 +41,13 @@ Kernel = Callable[[Cell, Tensor, Schedule, Tensor | None, CellWeights, Loop], tu
 def choose_kernel(
     cell: Cell, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
 ) -> Kernel | None:
-    """The fastest kernel for such work; None where only the layer's step-by-step loop can do it.
+    """The fastest kernel for such work; None if only the layer's step-by-step loop can do it.
 
     Args:
         cell: The layer's.
         x: Inputs of the nodes. [N, F], or one-hot indices [N]
         schedule: What is swept.
-        initial: Rows of initial state; zeros where None. [B, S]
+        initial: Rows of initial state; zeros if None. [B, S]
         weights: Parameters of one layer in one direction.
     """
     if schedule.rounds is not None:

@@ -27,9 +27,9 @@ def double_backward(
         grad: The gradient of the states. [N, S]
 
     Returns:
-        A gradient for each input, None where none is wanted.
+        A gradient for each input, None if none is needed.
     """
-    # Aliases: where one input was computed from another, only its use in this sweep counts here.
+    # Aliases: if one input was computed from another, only its use in this sweep counts here.
     inputs = tuple(None if tensor is None else tensor.view_as(tensor) for tensor in inputs)
     x, initial, edge_weight, *weights = inputs
     states = loop(x, replace(schedule, edge_weight=edge_weight), initial, CellWeights(*weights))  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ class Front(ABC):
     Attributes:
         rows: Its nodes.
         edges: Its edges, sorted by target.
-        weight: Theirs; None where all are 1. [e]
+        weight: Theirs; None if all are 1. [e]
         reads: Whether there is an edge.
     """
 

@@ -6,7 +6,8 @@ r"""The LSTM with a forget gate for each edge, frontier by frontier: on trees th
     f_{ji} &= \sigma(W_f x_i + b_f + U_f h_j), \qquad
     c_i = i_i \odot g_i + \sum_{j \to i} w_{ji} f_{ji} \odot c_j, \qquad h_i = o_i \odot \tanh c_i
 
-Tai, Socher and Manning 2015, https://arxiv.org/abs/1503.00075, equations 2 to 8, with edge weights.
+Tai, Socher and Manning 2015, https://arxiv.org/abs/1503.00075, equations 2 to 8, with edge weights. The reference is
+the layer's message and update, to which tests/kernels/test_kernels.py holds this equal.
 
 Letters: N nodes, E edges, H hidden channels, B rows of initial state.
 """

@@ -1,7 +1,7 @@
 """The steps of a sweep as rows and edges, and what kernels of all cells share.
 
-What a kernel asks of steps is the same on paths (:mod:`gnnseq.kernels.frontier_paths`), where sources are a slice of
-rows, and on any other graph (:mod:`gnnseq.kernels.frontier_graphs`), where they are listed. Initial states are rows
+What a kernel asks of steps is the same on paths (:mod:`gnnseq.kernels.frontier_paths`), whose sources are a slice of
+rows, and on any other graph (:mod:`gnnseq.kernels.frontier_graphs`), whose sources are listed. Initial states are rows
 below those of the nodes, read along edges as any other.
 
 Letters: N nodes, E edges, H hidden channels, G gates, S state width, B rows of initial state.

@@ -71,9 +71,9 @@ class Recurrent(ScheduledMessagePassing):
         """Draws the parameters anew.
 
         Args:
-            init: One of the names of :func:`gnnseq.layers.initialization.init_kernels`; the constructor's where None.
+            init: One of the names of :func:`gnnseq.layers.initialization.init_kernels`; the constructor's if None.
                 All but ``"torch"`` set the biases to zero before anything else.
-            time_scale: For ``"chrono"``, the longest dependency in steps; the constructor's where None.
+            time_scale: For ``"chrono"``, the longest dependency in steps; the constructor's if None.
 
         Raises:
             ValueError: If the name is unknown, or ``"chrono"`` has no time_scale or no biases to set.
@@ -109,14 +109,14 @@ class Recurrent(ScheduledMessagePassing):
                 there: the same numbers and gradients, by a look-up in W_ih in place of the product with it.
             graph: A schedule, or ``edge_index`` [2, E] of a directed acyclic graph, which is swept topologically;
                 making the schedule once saves its cost on every later call.
-            state: Initial state, as torch.nn has it, rows in the order of ``schedule.starts``; zeros where None.
+            state: Initial state, as torch.nn has it, rows in the order of ``schedule.starts``; zeros if None.
                 [L * D, B, H], a pair of these for an LSTM.
 
         Returns:
             h [N, H * D], the last layer's output at every node, and the final state, rows in the order of
             ``schedule.ends``. [L * D, B', H]. On paths B' = B and both are torch.nn's h_0 and h_n. In a bidirectional
-            layer the backward direction's state enters at the ends and is read at the starts, and where these differ
-            in number (on a tree) the rows of both are padded with zeros to the larger.
+            layer the backward direction's state enters at the ends and is read at the starts; if these differ in
+            number (on a tree), the rows of both are padded with zeros to the larger.
 
         Raises:
             ValueError: If x, the graph or the state have a wrong shape, type or device, or the graph has a cycle.

@@ -11,7 +11,7 @@ __all__ = ["gemm"]
 
 @cache
 def gemm() -> ctypes.c_void_p | None:
-    """Fortran's ``sgemm`` of the library that torch multiplies by; None where torch does not export it.
+    """Fortran's ``sgemm`` of the library that torch multiplies by; None if torch does not export it.
 
     It is tried once: sizes of 64 bits, whose lower half is what a library of 32-bit sizes reads, must work.
     """

@@ -3,7 +3,7 @@
 Torch goes through memory once an operation, and a cell is a dozen of them; here it is one pass, and a sweep over paths
 is one call. Nothing is compiled at install time, and without a compiler (or with ``GNNSEQ_NATIVE=0``) the kernels do
 the same by torch's operations. What was compiled is kept in ``gnnseq`` within the user's cache folder
-(``XDG_CACHE_HOME``) if nobody else can write there.
+(``XDG_CACHE_HOME``) if no other user can write there.
 
 ``torch.utils.cpp_extension`` would need ninja, a C++ compiler and Python's headers, and parse torch's own for half a
 minute; plain C through ctypes needs ``cc`` alone, compiles in seconds, and links with no version of Python or torch.
@@ -28,7 +28,7 @@ __all__ = ["library"]
 FLAGS = ["-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
 # gcc and clang stop at 256 bits otherwise; other machines do not know it.
 WIDE = "-mprefer-vector-width=512"
-# The first that compiles and loads. OpenMP's runtime is never linked, but found where torch has loaded its own: two
+# The first that compiles and loads. OpenMP's runtime is never linked, but used if torch has loaded its own: two
 # runtimes would compete for the cores. Where none is found, one thread does all.
 CHOICES = [[WIDE, "-fopenmp"], ["-fopenmp"], [WIDE, "-fopenmp-simd"], ["-fopenmp-simd"], []]
 SOURCES = sorted(Path(__file__).with_name("c").glob("*.[ch]"))
@@ -36,7 +36,7 @@ SOURCES = sorted(Path(__file__).with_name("c").glob("*.[ch]"))
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled functions, where they can be had."""
+    """The compiled functions; None if they cannot be had."""
     # A Mac without developer tools would answer with a dialogue; Windows has no cc.
     if sys.platform != "linux" or os.environ.get("GNNSEQ_NATIVE") == "0":
         return None
@@ -64,12 +64,12 @@ def _kept_or_compiled(compiler: list[str]) -> ctypes.CDLL | None:
         compiled = _compile(compiler, Path(temporary))
         if compiled is None:
             return None
-        # Whole or not at all, whoever else compiles.
+        # Whole or not at all, also if another process compiles at the same time.
         return ctypes.CDLL(str(compiled.replace(folder / f"{name}-{_digest(compiled.read_bytes())}.so")))
 
 
 def _cache() -> Path | None:
-    """The folder of the user's cache; None where nobody else must be able to write, but might."""
+    """The folder of the user's cache; None if another user might write there."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "gnnseq"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

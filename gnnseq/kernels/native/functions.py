@@ -45,7 +45,7 @@ class Compiled:
         return result
 
     def bound(self, *arguments: Argument) -> Callable[[], int]:
-        """The call with arguments that the caller keeps alive, where it is so short that converting them would cost."""
+        """The call with arguments that the caller keeps alive, for a call too short to convert them every time."""
         return partial(self._function, *map(_in_c, arguments))
 
 
