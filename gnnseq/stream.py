@@ -108,8 +108,8 @@ class Stream:
         except IndexError:
             least, most = int(index.min()), int(index.max())
             end = len(self._projections) - 1
-            raise ValueError(f"x has indices of {least} to {most}; expected 0 to {end}: rows of the embedding, or one-hot "
-                             "in the layer's in_channels") from None  # fmt: skip
+            raise ValueError(f"x has indices of {least} to {most}; expected 0 to {end}: rows of the embedding, or "
+                             "one-hot in the layer's in_channels") from None  # fmt: skip
 
     def select(self, rows: Tensor) -> None:
         """Every path goes on from another's state: path b from that of path rows[b], as beam search needs it.
@@ -136,8 +136,8 @@ class Stream:
 class _Step:
     """One stacked layer: its matrix, its state, and room for the sums of its gates.
 
-    A subclass says how gates are laid out and what becomes of them. The reference of its equation is its layer's message
-    and update, to which tests/layers/test_stream.py holds it equal.
+    A subclass says how gates are laid out and what becomes of them. The reference of its equation is its layer's
+    message and update, to which tests/layers/test_stream.py holds it equal.
     """
 
     def __init__(self, weights: CellWeights, read: Tensor) -> None:

@@ -109,7 +109,7 @@ class GraphFronts:
 
     @cached_property
     def _readers(self) -> dict[int, tuple[Tensor, Tensor, Tensor | None]]:
-        """By the first row of a step: the nodes that read its nodes, where those of each node begin, and the weights."""
+        """By a step's first row: the nodes that read its nodes, where those of each node begin, and the weights."""
         pointers, counts = self._schedule.pointers, self._schedule.pointers.step_out_sizes
         weight = None if self._weight is None else self._weight.index_select(0, pointers.out_edge_id).split(counts)
         targets, indptr = pointers.out_targets.split(counts), pointers.step_out_indptr

@@ -27,8 +27,8 @@ class LSTM(Recurrent):
     Tai et al. 2015, https://arxiv.org/abs/1503.00075. One layer has 4 (F H + H^2 + H) weights by the textbook's count;
     torch's second bias b_hh, which only ever adds to the first, makes it 4 (F H + H^2 + 2 H) parameters.
 
-    ``message`` and ``update`` below are the reference of this equation. What is faster is held equal to them: kernels by
-    tests/kernels/test_kernels.py, their compiled code by test_native.py (paths) and test_native_trees.py, and
+    ``message`` and ``update`` below are the reference of this equation. What is faster is held equal to them: kernels
+    by tests/kernels/test_kernels.py, their compiled code by test_native.py (paths) and test_native_trees.py, and
     :class:`gnnseq.stream.Stream` by tests/layers/test_stream.py.
 
     Args:

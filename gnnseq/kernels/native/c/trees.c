@@ -29,7 +29,7 @@ typedef struct {
     const float *weight;                        /* of the edges; NULL if all are 1. [E] */
     const float *forget_kernel, *other_kernel;  /* forward [H, H], [H, 3H], backward [H, H], [3H, H] */
     const float *first;                         /* initial h and c, and U_f h. [3, B, H] */
-    float *gates;                               /* forward, input projections, whose i, o, g become the gates. [N, 4H] */
+    float *gates;                               /* forward, input projections; i, o, g become the gates. [N, 4H] */
     float *h, *c;                               /* [N, H] */
     float *read;                                /* U_f h. [L, H] */
     float *summed;                              /* of h over in-edges. [N - P, H] */
