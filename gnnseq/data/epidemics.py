@@ -14,7 +14,8 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from gnnseq.data.cache import fetch
-from gnnseq.graphs import as_edge_index, gcn_normalize
+from gnnseq.graphs import as_edge_index
+from gnnseq.normalization import gcn_normalize
 from harness.sweep import read_json
 
 __all__ = ["EPIDEMICS", "Epidemic", "Windows", "chickenpox", "england_covid", "planted"]

@@ -16,8 +16,8 @@ from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.sddmm import edge_products
-from gnnseq.layers.graph_cache import Memo
-from gnnseq.message_passing import is_watched
+from gnnseq.layers.graph_cache import NormalizedGraph
+from gnnseq.message_passing import needs_messages
 
 __all__ = ["RelationalGCN"]
 
@@ -81,7 +81,7 @@ class RelationalGCN(MessagePassing):
             self.relation = nn.Linear(num_relations, 1)  # w and b
         if strength == "implicit":
             self.ends = nn.Linear(in_channels, 2, bias=False)  # u and v
-        self._adjacency: Memo[Adjacency] = Memo()
+        self._graph = NormalizedGraph()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -98,9 +98,9 @@ class RelationalGCN(MessagePassing):
         """What each node hears. [N, F] or [T, N, F]"""
         edges = self._check(x, edge_index, relations)
         num_nodes = x.size(-2)
-        adjacency = self._adjacency.get((edges,), num_nodes, lambda: Adjacency.of(edges, num_nodes))
+        adjacency = self._graph.edges(edges, num_nodes)
         strength = self._strengths(x, edges, relations, adjacency)
-        if is_watched(self):
+        if needs_messages(self):
             heard: Tensor = self.propagate(edges, size=(num_nodes, num_nodes), x=x, strength=strength)
             return heard
         if x.dim() == 2:

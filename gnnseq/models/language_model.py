@@ -8,24 +8,20 @@ vocabulary.
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnseq.checks import check_whole
-from gnnseq.layers import GRU, LSTM, RNN
-from gnnseq.layers.recurrent import Recurrent
+from gnnseq.layers.cells import CELLS, CellName
 from gnnseq.sampling import Beam, beam_search, sample
 from gnnseq.schedule import Schedule, packed_paths
 
 __all__ = ["LanguageModel", "Score", "State", "score"]
 
-Kind = Literal["RNN", "LSTM", "GRU"]
 State = Tensor | tuple[Tensor, ...] | None
-
-_LAYERS: dict[str, type[Recurrent]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 
 
 class LanguageModel(nn.Module):
@@ -58,7 +54,7 @@ class LanguageModel(nn.Module):
         self,
         vocabulary: int,
         hidden: int,
-        kind: Kind = "LSTM",
+        kind: CellName = "LSTM",
         layers: int = 1,
         embedding: int = 0,
         dropout: float = 0.0,
@@ -67,10 +63,10 @@ class LanguageModel(nn.Module):
         super().__init__()
         check_whole(1, vocabulary=vocabulary)
         check_whole(0, embedding=embedding)
-        if kind not in _LAYERS:
-            raise ValueError(f"kind={kind!r}; expected one of {', '.join(_LAYERS)}")
+        if kind not in CELLS:
+            raise ValueError(f"kind={kind!r}; expected one of {', '.join(CELLS)}")
         self.embedding = nn.Embedding(vocabulary, embedding) if embedding > 0 else None
-        self.layer = _LAYERS[kind](embedding or vocabulary, hidden, layers, dropout=dropout, init=init)
+        self.layer = CELLS[kind](embedding or vocabulary, hidden, layers, dropout=dropout, init=init)
         self.dropout = nn.Dropout(dropout)
         self.readout = nn.Linear(hidden, vocabulary)
 

@@ -1,61 +1,92 @@
 """The schedule of recurrences whose states go over a graph's edges from every step to the next.
 
-Letters: T time steps, N nodes, E edges, D edges of the schedule; K nodes of the graph that is given: N, or T * N where
-it is the graphs of all steps side by side.
+Letters: T time steps, N nodes, E edges, D edges of the schedule; K nodes of the graph that is given: N, or T * N if it
+is the graphs of all steps side by side.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gnnseq.schedule import Schedule
+from gnnseq.normalization import append_self_loops, gcn_normalize
+from gnnseq.schedule.schedule import Schedule
 
-__all__ = ["space_time_schedule"]
+__all__ = ["SpaceTimeGraph"]
 
 
-def space_time_schedule(
-    edge_index: Tensor, listed: Tensor, num_nodes: int, mask: Tensor, states_enter: bool
-) -> tuple[Schedule, Tensor]:
-    """The sweep of the nodes that are there, step by step; each reads the last states of its sources and its own.
+@dataclass(frozen=True, eq=False)
+class SpaceTimeGraph:
+    """The history of a network, with the schedule that sweeps it.
 
-    Row i of the state is node i's, before the first step or after the last. Without masks and an initial state it is
-    :func:`gnnseq.topological` of :func:`gnnseq.graphs.space_time_graph`.
-
-    Args:
-        edge_index: Edges of every step, or from t * N + j to t * N + i of step t, none of nodes that are away. [2, E]
-        listed: Their places in the caller's list. [E]
-        num_nodes: K.
-        mask: Which nodes are there. Boolean [T, N].
-        states_enter: Whether there is an initial state.
-
-    Returns:
-        The schedule, without weights, and the places of its edges among those of :func:`gnnseq.graphs.gcn_normalize`:
-        the given ones and K self-loops. [D]
+    Attributes:
+        schedule: The sweep of the nodes that are there, step by step, without weights; row i of its state is node i's,
+            before the first step or after the last.
+        edge_id: The places of its edges among those of :func:`gnnseq.normalization.gcn_normalize`: the given ones and
+            K self-loops. [D]
+        order: Which of the steps' T * N nodes the schedule's are; None if they are all there.
     """
-    (steps, nodes), device, there = mask.shape, mask.device, mask.flatten()
-    source, target = torch.cat([edge_index, torch.arange(num_nodes, device=device).expand(2, -1)], dim=1)
-    edge = (target * num_nodes + source).argsort(stable=True)
-    # A self-loop that was listed goes: its weight moved to the end, see gcn_normalize.
-    edge = edge[(source != target)[edge] | (edge >= len(listed))]
-    first = torch.arange(0, steps * nodes, max(num_nodes, 1), device=device).unsqueeze(1)
-    source, target = (source[edge] + first).flatten(), (target[edge] + first).flatten()
-    edge = edge.repeat(len(first))
 
-    place = (there.cumsum(0) - 1).masked_fill(~there, -1).view(steps, nodes)
-    last = torch.cat([place.new_full((1, nodes), -1), place]).cummax(0).values  # before each step, and after all
-    present, row = int(there.sum()), torch.arange(nodes, device=device)
-    source = torch.where(last[:-1] < 0, present + row, last[:-1]).flatten()[source]
-    kept = there[target] if states_enter else there[target] & (source < present)
-    source, target, edge = source[kept], target[kept], edge[kept]
-    alive = mask.any(1)
-    schedule = Schedule(
-        num_nodes=present,
-        edge_index=torch.stack([source, place.flatten()[target]]),
-        edge_weight=None,
-        listed=torch.cat([listed, listed.new_full((num_nodes,), -1)])[edge],
-        order=None,
-        step_sizes=tuple(mask.sum(1)[alive].tolist()),
-        edge_sizes=tuple(torch.bincount(target // max(nodes, 1), minlength=steps)[alive].tolist()),
-        starts=torch.full_like(row, -1),
-        ends=last[-1],
-    )
-    return schedule, edge
+    schedule: Schedule
+    edge_id: Tensor
+    order: Tensor | None
+
+    @staticmethod
+    def of(
+        edge_index: Tensor,
+        edge_id: Tensor,
+        num_nodes: int,
+        shape: tuple[int, int],
+        mask: Tensor | None = None,
+        states_enter: bool = False,
+    ) -> "SpaceTimeGraph":
+        """Each node of a step reads the last states of its sources and its own.
+
+        Without masks and an initial state its schedule is :func:`gnnseq.topological` of
+        :func:`gnnseq.graphs.space_time_graph`.
+
+        Args:
+            edge_index: Edges of every step, or from t * N + j to t * N + i of step t, none of nodes that are away.
+                [2, E]
+            edge_id: Their places in the caller's list. [E]
+            num_nodes: K.
+            shape: T and N.
+            mask: Which nodes are there, all if None. Boolean [T, N].
+            states_enter: Whether there is an initial state.
+        """
+        (steps, nodes), device = shape, edge_index.device
+        order = None if mask is None else mask.flatten().nonzero().view(-1)
+        mask = torch.ones(shape, dtype=torch.bool, device=device) if mask is None else mask
+        source, target = append_self_loops(edge_index, num_nodes)
+        edge = (target * num_nodes + source).argsort(stable=True)
+        # A self-loop that was listed goes: its weight moved to the end, see gcn_normalize.
+        edge = edge[(source != target)[edge] | (edge >= len(edge_id))]
+        first = torch.arange(0, steps * nodes, max(num_nodes, 1), device=device).unsqueeze(1)
+        source, target = (source[edge] + first).flatten(), (target[edge] + first).flatten()
+        edge = edge.repeat(len(first))
+
+        there = mask.flatten()
+        place = (there.cumsum(0) - 1).masked_fill(~there, -1).view(steps, nodes)
+        last = torch.cat([place.new_full((1, nodes), -1), place]).cummax(0).values  # before each step, and after all
+        present, row = int(there.sum()), torch.arange(nodes, device=device)
+        source = torch.where(last[:-1] < 0, present + row, last[:-1]).flatten()[source]
+        kept = there[target] if states_enter else there[target] & (source < present)
+        source, target, edge = source[kept], target[kept], edge[kept]
+        alive = mask.any(1)
+        schedule = Schedule(
+            num_nodes=present,
+            edge_index=torch.stack([source, place.flatten()[target]]),
+            edge_weight=None,
+            edge_id=torch.cat([edge_id, edge_id.new_full((num_nodes,), -1)])[edge],
+            order=None,
+            step_sizes=tuple(mask.sum(1)[alive].tolist()),
+            edge_sizes=tuple(torch.bincount(target // max(nodes, 1), minlength=steps)[alive].tolist()),
+            starts=torch.full_like(row, -1),
+            ends=last[-1],
+        )
+        return SpaceTimeGraph(schedule, edge, order)
+
+    def weighted(self, edge_index: Tensor, edge_weight: Tensor, num_nodes: int) -> Schedule:
+        """The schedule, each edge weighing its entry of the normalised adjacency of the graph that it was made of."""
+        normalized = gcn_normalize(edge_index, edge_weight, num_nodes)[1]
+        return self.schedule.weighted(normalized.index_select(0, self.edge_id))

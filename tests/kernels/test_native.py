@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnnseq import topological
-from gnnseq.kernels.dense_path import path_sweep
+from gnnseq.kernels.dense_path import dense_path_sweep
 from gnnseq.kernels.fused_path import fused_path_sweep
-from gnnseq.kernels.native import build as module
-from gnnseq.kernels.native.build import native
+from gnnseq.kernels.native import build, functions
+from gnnseq.kernels.native.functions import compiled as function
+from gnnseq.kernels.native.functions import runs_compiled
 from gnnseq.layers import GRU, LSTM, RNN
 from gnnseq.schedule import packed_paths
 from strategies import dags
@@ -37,21 +38,21 @@ def _allowed(monkeypatch):
 
 @pytest.fixture
 def compiled(monkeypatch):
-    monkeypatch.setattr(module, "LEAST_SIZE", 0)
-    if native("lstm_forward", torch.zeros(1), 1) is None:
+    monkeypatch.setattr(functions, "LEAST_SIZE", 0)
+    if not runs_compiled(torch.zeros(1), 1):
         pytest.skip("no C compiler")
 
 
 @pytest.fixture
 def _hastily(monkeypatch):
     """Compiled without optimisation, where only what becomes of the file matters."""
-    monkeypatch.setattr(module, "FLAGS", ["-O0", "-fPIC"])
+    monkeypatch.setattr(build, "FLAGS", ["-O0", "-fPIC"])
 
 
 def results(layer, x, schedule, state):
     layer, x = layer.to(x.dtype), x.detach().clone().requires_grad_()
-    state = tuple(part.detach().to(x.dtype).requires_grad_() for part in state[: layer.states])
-    h, final = layer(x, schedule, state if layer.states > 1 else state[0])
+    state = tuple(part.detach().to(x.dtype).requires_grad_() for part in state[: layer.cell.states])
+    h, final = layer(x, schedule, state if layer.cell.states > 1 else state[0])
     final = final if isinstance(final, tuple) else (final,)
     torch.manual_seed(1)
     loss = sum((part * torch.randn(part.shape).to(x.dtype)).sum() for part in (h, *final))
@@ -68,11 +69,11 @@ def test_second_derivatives_of_paths(layer_type, lengths, bias, given_state):
     layer, schedule = layer_type(F, H, bias=bias), packed_paths(lengths)
     x, state = torch.randn(schedule.num_nodes, F), torch.randn(len(lengths), layer.state_channels)
     found = []
-    for kernel, dtype in ((fused_path_sweep, torch.float32), (path_sweep, torch.float64)):
+    for kernel, dtype in ((fused_path_sweep, torch.float32), (dense_path_sweep, torch.float64)):
         inputs = [x.to(dtype).requires_grad_(), *layer.to(dtype).parameters()]
         entering = state.to(dtype).requires_grad_() if given_state else None
         inputs += [entering] * given_state
-        h, final = kernel(layer, inputs[0], schedule, entering, layer.weights("l0"))
+        h, final = kernel(layer.cell, inputs[0], schedule, entering, layer.weights("l0"), layer.step_by_step)
         loss = h.sin().sum() + final.square().sum()
         once = torch.autograd.grad(loss, inputs, retain_graph=True)
         again = torch.autograd.grad(loss, inputs, create_graph=True)
@@ -121,7 +122,7 @@ def test_activations_at_their_ends():
     width = sums.size(1)
     gates, c_before = sums.repeat(1, 4), torch.ones(1, width)
     c, tanh_c, h = torch.empty(3, 1, width).unbind()
-    native("lstm_forward", gates, 1)(1, width, gates, c_before, c, tanh_c, h)
+    function("lstm_forward")(torch.get_num_threads(), 1, width, gates, c_before, c, tanh_c, h)
     i, f, g, o = gates.chunk(4, dim=1)
     exact = sums.double()
     for gate in (f, i, o):
@@ -138,7 +139,7 @@ def test_activations_at_their_ends():
 @pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
 def test_no_two_gradients_share_memory(layer_type, edge_index, least_size, monkeypatch):
     """In place, as clipping works, one would change the other."""
-    monkeypatch.setattr(module, "LEAST_SIZE", least_size)
+    monkeypatch.setattr(functions, "LEAST_SIZE", least_size)
     layer = layer_type(F, H, num_layers=2, bidirectional=True)
     layer(torch.randn(4, F), torch.tensor(edge_index))[0].sum().backward()
     places = [parameter.grad.untyped_storage().data_ptr() for parameter in layer.parameters()]
@@ -150,9 +151,9 @@ def test_what_is_not_a_number_passes_through_relu():
     layer, x = RNN(F, H, nonlinearity="relu", bias=False), torch.randn(4, F)
     x[1, 0] = float("nan")
     schedule, found = packed_paths([4]), []
-    for sweep in (fused_path_sweep, path_sweep):
+    for sweep in (fused_path_sweep, dense_path_sweep):
         leaf = x.clone().requires_grad_()
-        h, _ = sweep(layer, leaf, schedule, None, layer.weights("l0"))
+        h, _ = sweep(layer.cell, leaf, schedule, None, layer.weights("l0"), layer.step_by_step)
         found.append((h, *torch.autograd.grad(h.sum(), [leaf, *layer.parameters()])))
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, equal_nan=True)
@@ -237,7 +238,7 @@ def test_parameters_of_any_layout(layer_type):
 @pytest.mark.parametrize("graph", [packed_paths([5, 4]), topological(torch.tensor([[0, 1, 3], [2, 2, 4]]), 9)])
 @pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
 def test_a_backward_pass_inside_autocast_is_the_one_outside(layer_type, graph, least_size, monkeypatch):
-    monkeypatch.setattr(module, "LEAST_SIZE", least_size)
+    monkeypatch.setattr(functions, "LEAST_SIZE", least_size)
     layer, x = layer_type(F, H), torch.randn(9, F, requires_grad=True)
     inputs = [x, *layer.parameters()]
     expected = torch.autograd.grad(layer(x, graph)[0].square().sum(), inputs)
@@ -287,8 +288,8 @@ def test_however_many_threads_share_the_paths(make, lengths):
 def test_without_a_compiler(environment, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(module, "library", module.library.__wrapped__)
-    assert native("lstm_forward", torch.zeros(1), 1 << 30) is None
+    monkeypatch.setattr(build, "library", build.library.__wrapped__)
+    assert not runs_compiled(torch.zeros(1), 1 << 30)
     LSTM(4, 64)(torch.randn(1000, 4), packed_paths([100] * 10))[0].sum().backward()
 
 
@@ -297,22 +298,22 @@ def test_a_compiler_may_have_arguments(monkeypatch):
     if shutil.which("cc") is None:
         pytest.skip("no C compiler")
     monkeypatch.setenv("CC", "cc -O1")
-    assert module.library.__wrapped__() is not None
+    assert build.library.__wrapped__() is not None
     monkeypatch.setenv("CC", "'cc")
-    assert module.library.__wrapped__() is None
+    assert build.library.__wrapped__() is None
 
 
 @pytest.mark.usefixtures("_hastily")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 def test_what_was_compiled_is_kept_for_the_next_process(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert module.library.__wrapped__() is not None
+    assert build.library.__wrapped__() is not None
     (kept,) = (tmp_path / "gnnseq").iterdir()
     inode = kept.stat().st_ino
-    assert module.library.__wrapped__() is not None
+    assert build.library.__wrapped__() is not None
     assert kept.stat().st_ino == inode
     monkeypatch.setenv("CC", "cc -DOTHER")
-    assert module.library.__wrapped__() is not None
+    assert build.library.__wrapped__() is not None
     assert len(list((tmp_path / "gnnseq").iterdir())) == 2
 
 
@@ -322,12 +323,12 @@ def test_what_was_compiled_is_kept_for_the_next_process(monkeypatch, tmp_path):
 def test_a_library_that_is_cut_off_is_compiled_anew(share, monkeypatch, tmp_path):
     """Loading one that was cut off would end the process; what is loaded already is left as it is."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert module.library.__wrapped__() is not None
+    assert build.library.__wrapped__() is not None
     (kept,) = (tmp_path / "gnnseq").iterdir()
     whole = kept.read_bytes()
     kept.unlink()
     kept.write_bytes(whole[: int(share * len(whole))])
-    assert module.library.__wrapped__() is not None
+    assert build.library.__wrapped__() is not None
     (again,) = (tmp_path / "gnnseq").iterdir()
     assert again.stat().st_size >= len(whole)
 
@@ -338,7 +339,7 @@ def test_a_folder_that_others_can_write_to_is_not_trusted(monkeypatch, tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "gnnseq").mkdir()
     (tmp_path / "gnnseq").chmod(0o777)
-    assert module.library.__wrapped__() is not None
+    assert build.library.__wrapped__() is not None
     assert not any((tmp_path / "gnnseq").iterdir())
 
 
@@ -351,14 +352,14 @@ def test_no_home(monkeypatch):
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "expanduser", fail)
-    assert (module.library.__wrapped__() is None) == (shutil.which("cc") is None)
+    assert (build.library.__wrapped__() is None) == (shutil.which("cc") is None)
 
 
 def test_nowhere_to_write(monkeypatch, tmp_path):
     (tmp_path / "a file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    assert module.library.__wrapped__() is None
+    assert build.library.__wrapped__() is None
 
 
 def test_a_compiler_that_hangs_is_waited_for_once(monkeypatch):
@@ -370,10 +371,10 @@ def test_a_compiler_that_hangs_is_waited_for_once(monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", hang)
     monkeypatch.setenv("CC", sys.executable)
-    assert module.library.__wrapped__() is None
+    assert build.library.__wrapped__() is None
     assert len(tries) == 1
 
 
 @pytest.mark.parametrize("like", [torch.zeros(1).double(), torch.zeros(1, device="meta")])
 def test_other_types_and_devices_have_none(like):
-    assert native("lstm_forward", like, 1 << 30) is None
+    assert not runs_compiled(like, 1 << 30)

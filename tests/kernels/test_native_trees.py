@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from gnnseq import topological
 from gnnseq.graphs import tree_graph
+from gnnseq.kernels.dispatch import choose_kernel
 from gnnseq.kernels.frontier import frontier_sweep
-from gnnseq.kernels.native import build as module
-from gnnseq.kernels.native.build import native
+from gnnseq.kernels.fused_tree import fused_tree_sweep
+from gnnseq.kernels.native import functions, runs_compiled
 from gnnseq.layers import LSTM
 from gnnseq.schedule import packed_paths
 from meter import Meter
@@ -25,8 +26,8 @@ CLOSE = {"rtol": 1e-5, "atol": 2e-6}  # float32 carries 6e-8
 @pytest.fixture(autouse=True)
 def _compiled(monkeypatch):
     monkeypatch.delenv("GNNSEQ_NATIVE", raising=False)
-    monkeypatch.setattr(module, "LEAST_SIZE", 0)
-    if native("lstm_forward", torch.zeros(1), 1) is None:
+    monkeypatch.setattr(functions, "LEAST_SIZE", 0)
+    if not runs_compiled(torch.zeros(1), 1):
         pytest.skip("no C compiler")
 
 
@@ -69,7 +70,10 @@ def swept(dtype, edge_index, nodes, bias=True, state=True, weights="learnt", siz
     initial = torch.randn(len(schedule.starts), 2 * H).to(dtype).requires_grad_() if state else None
     cotangents = torch.randn(nodes, H).to(dtype), torch.randn(len(schedule.ends), 2 * H).to(dtype)
     layer = layer.to(dtype)
-    h, final = frontier_sweep(layer, x, schedule, initial, layer.weights("l0"))
+    kernel = fused_tree_sweep if dtype == torch.float32 and nodes > 0 else frontier_sweep
+    if schedule.lengths is None or schedule.edge_weight is not None:
+        assert choose_kernel(layer.cell, x, schedule, initial, layer.weights("l0")) is kernel
+    h, final = kernel(layer.cell, x, schedule, initial, layer.weights("l0"), layer.step_by_step)
     assert ("Tree" in h.grad_fn.name()) == (dtype == torch.float32 and nodes > 0)
     inputs = [each for each in (x, initial, weight, *layer.parameters()) if each is not None and each.requires_grad]
     loss = sum((part * cotangent).sum() for part, cotangent in zip((h, final), cotangents, strict=True))
@@ -194,9 +198,9 @@ def test_torch_may_make_new_tensors_elsewhere():
     layer, x = LSTM(F, H), torch.randn(30, F)
     mine, other = (topological(tree(30), 30).in_order for _ in range(2))
     with torch.device("meta"):
-        h, _ = frontier_sweep(layer, x, mine, None, layer.weights("l0"))
+        h, _ = fused_tree_sweep(layer.cell, x, mine, None, layer.weights("l0"), layer.step_by_step)
         h.sum().backward()
-    assert torch.equal(h, frontier_sweep(layer, x, other, None, layer.weights("l0"))[0])
+    assert torch.equal(h, fused_tree_sweep(layer.cell, x, other, None, layer.weights("l0"), layer.step_by_step)[0])
 
 
 def test_what_a_schedule_remembers_serves_training_after_evaluation():
@@ -254,7 +258,7 @@ def test_a_batch_of_gradients_is_refused():
 def work(schedule):
     layer, x = LSTM(F, H), torch.randn(schedule.num_nodes, F)
     with Meter() as meter:
-        frontier_sweep(layer, x, schedule, None, layer.weights("l0"))[0].sum().backward()
+        fused_tree_sweep(layer.cell, x, schedule, None, layer.weights("l0"), layer.step_by_step)[0].sum().backward()
     return meter
 
 

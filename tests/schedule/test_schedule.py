@@ -269,4 +269,4 @@ def test_a_schedule_ends_with_its_last_use(graph):
 
 def test_entering_states_are_no_ancestors():
     schedule = topological(tree_graph([2, 2, 4, 4, -1]).edge_index, 5)
-    assert (dependence(schedule.entering) != dependence(schedule)).nnz == 0
+    assert (dependence(schedule.with_state_edges) != dependence(schedule)).nnz == 0

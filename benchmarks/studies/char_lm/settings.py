@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gnnseq.checks import check_whole
-from gnnseq.models.language_model import Kind, LanguageModel
+from gnnseq.layers.cells import CellName
+from gnnseq.models.language_model import LanguageModel
 
 __all__ = ["Training"]
 
@@ -40,7 +41,7 @@ class Training:
         sample_at: Steps at which samples are drawn.
     """
 
-    kind: Kind = "LSTM"
+    kind: CellName = "LSTM"
     hidden: int = 128
     layers: int = 2
     embedding: int = 0

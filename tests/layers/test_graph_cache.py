@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gnnseq.layers import graph_cache as memo
-from gnnseq.layers.graph_cache import Memo
+from gnnseq.kernels import memo
+from gnnseq.kernels.memo import Memo
 
 
 def test_a_value_is_computed_once():
