@@ -3,9 +3,10 @@
 Letters: T time steps, N nodes, E edges, L lags, B windows, K horizons.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,7 +16,6 @@ from torch import Tensor
 
 from gnnseq.data.cache import fetch
 from gnnseq.graphs import as_edge_index, gcn_normalize
-from harness.sweep import read_json
 
 __all__ = ["EPIDEMICS", "Epidemic", "Windows", "chickenpox", "england_covid", "planted"]
 
@@ -166,7 +166,7 @@ def chickenpox() -> Epidemic:
     standard deviation 1 over all 521 weeks. Rozemberczki, Scherer, Kiss, Sarkar and Ferenci 2021,
     https://arxiv.org/abs/2102.08100.
     """
-    data = read_json(fetch("epidemics/chickenpox.json"))
+    data = _read("epidemics/chickenpox.json")
     names = sorted(data["node_ids"], key=data["node_ids"].__getitem__)
     edge_index = torch.tensor(data["edges"]).T.contiguous()
     return Epidemic(np.array(data["FX"]), tuple(name.title() for name in names), ((edge_index, None),), "week", lags=4)
@@ -178,7 +178,7 @@ def england_covid() -> Epidemic:
     Each day has a graph of its own: how many people moved from region to region, or stayed inside one. Panagopoulos,
     Nikolentzos and Vazirgiannis 2021, https://arxiv.org/abs/2009.08388. Names of regions are not published.
     """
-    data = read_json(fetch("epidemics/england_covid.json"))
+    data = _read("epidemics/england_covid.json")
     values = np.array(data["y"], dtype=np.float64)
     edges, weights = data["edge_mapping"]["edge_index"], data["edge_mapping"]["edge_weight"]
     graphs = tuple(
@@ -207,6 +207,10 @@ def planted(nodes: int = 12, steps: int = 240, seed: int = 0) -> Epidemic:
     forth = torch.stack([ring, (ring + 1) % nodes])
     names = tuple(f"place {node}" for node in range(nodes))
     return Epidemic(values[50:], names, ((torch.cat([forth, forth.flip(0)], 1), None),), "step", lags=4)
+
+
+def _read(name: str) -> Any:
+    return json.loads(fetch(name).read_text(encoding="utf-8"))
 
 
 EPIDEMICS: dict[str, Callable[[], Epidemic]] = {
