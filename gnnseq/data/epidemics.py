@@ -17,7 +17,7 @@ from torch import Tensor
 from gnnseq.data.cache import fetch
 from gnnseq.graphs import as_edge_index, gcn_normalize
 
-__all__ = ["EPIDEMICS", "Epidemic", "Windows", "chickenpox", "england_covid", "planted"]
+__all__ = ["EPIDEMICS", "Epidemic", "ForecastWindows", "chickenpox", "england_covid", "planted"]
 
 Values = NDArray[np.float64]
 Statistics = Literal["training", "all"]
@@ -103,7 +103,7 @@ class Epidemic:
 
 
 @dataclass(frozen=True)
-class Windows:
+class ForecastWindows:
     """Stretches of history, and what came after them.
 
     Attributes:
@@ -117,7 +117,7 @@ class Windows:
     y: Values
 
     @classmethod
-    def of(cls, values: Values, lags: int, horizons: Sequence[int], start: int, stop: int) -> "Windows":
+    def of(cls, values: Values, lags: int, horizons: Sequence[int], start: int, stop: int) -> "ForecastWindows":
         """All windows with a target among the steps from ``start`` to ``stop``, not included.
 
         Args:
@@ -131,7 +131,7 @@ class Windows:
             ValueError: A horizon is below 1, or there is no window of the farthest.
 
         Example:
-            >>> windows = Windows.of(np.arange(6.0)[:, None], lags=2, horizons=(1, 2), start=3, stop=6)
+            >>> windows = ForecastWindows.of(np.arange(6.0)[:, None], lags=2, horizons=(1, 2), start=3, stop=6)
             >>> [(x.ravel().tolist(), y.ravel().tolist()) for x, y in zip(windows.x, windows.y)]
             [([0.0, 1.0], [nan, 3.0]), ([1.0, 2.0], [3.0, 4.0]), ([2.0, 3.0], [4.0, 5.0]), ([3.0, 4.0], [5.0, nan])]
         """
