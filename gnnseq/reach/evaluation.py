@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from gnnseq.schedule import Schedule
 
-__all__ = ["Evaluation", "at_rest"]
+__all__ = ["Evaluation", "frozen"]
 
 Call = Callable[[nn.Module, Tensor, Any], Any]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A module at rest, how it is called, and on which graph and features.
+    """A module in evaluation mode, how it is called, and on which graph and features.
 
     Attributes:
         module: In evaluation mode.
@@ -74,7 +74,7 @@ class Evaluation:
 
 
 @contextmanager
-def at_rest(module: nn.Module, call: Call, graph: Schedule | Tensor, x: Tensor) -> Iterator[Evaluation]:
+def frozen(module: nn.Module, call: Call, graph: Schedule | Tensor, x: Tensor) -> Iterator[Evaluation]:
     """The module in evaluation mode: a copy, or, where it cannot be copied, itself for as long as the block lasts.
 
     Gradients, modes, buffers and the random states of torch, Python and NumPy are afterwards what they were.
@@ -82,7 +82,7 @@ def at_rest(module: nn.Module, call: Call, graph: Schedule | Tensor, x: Tensor) 
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002, modules may use it
     with torch.inference_mode(False), torch.random.fork_rng([x.device] if x.is_cuda else []):
         try:
-            rested = copy.deepcopy(module).eval().requires_grad_(False)
+            frozen_copy = copy.deepcopy(module).eval().requires_grad_(False)
         except Exception:  # deepcopy refuses, for instance, tensors that carry a gradient graph
             modes = {part: part.training for part in module.modules()}
             buffers = {buffer: buffer.detach().clone() for buffer in module.buffers()}
@@ -94,7 +94,7 @@ def at_rest(module: nn.Module, call: Call, graph: Schedule | Tensor, x: Tensor) 
                 for buffer, value in buffers.items():
                     buffer.data.copy_(value)
         else:
-            yield Evaluation(rested, call, graph, x.detach(), copied=True)
+            yield Evaluation(frozen_copy, call, graph, x.detach(), copied=True)
         finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)  # noqa: NPY002

@@ -15,8 +15,8 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from gnnseq.graphs import as_edge_index
-from gnnseq.reach.estimate import Finding, agree, measure
-from gnnseq.reach.evaluation import Call, at_rest
+from gnnseq.reach.estimate import ReachEstimate, confirms, estimate_reach
+from gnnseq.reach.evaluation import Call, frozen
 from gnnseq.reach.hops import adjacency, farthest, mean_by_distance
 from gnnseq.reach.jacobian import Jacobian
 from gnnseq.reach.sparsity import structural_reach
@@ -163,7 +163,7 @@ def receptive_field(
     generator = torch.Generator().manual_seed(seed)
     if num_nodes == 0:
         return ReceptiveField(edges, _integers([]), np.empty(0), _integers([]), "structure", True, edges, 0)
-    with at_rest(module, call or _call, edge_index, x) as plain:
+    with frozen(module, call or _call, edge_index, x) as plain:
         plain(plain.x)  # the module's own errors come first, and lazy parameters get their shapes
         double = plain.in_double()
         jacobian = Jacobian(double, double.x)
@@ -172,10 +172,10 @@ def receptive_field(
         structure = None
         if use_structure and plain.copied:
             structure = structural_reach(plain.call_on, copy.deepcopy(plain.module), plain.x)
-        if structure is not None and agree(structure, double, nodes, norms, draws, generator):
-            found = Finding(structure, structure, "structure", certain=True)
+        if structure is not None and confirms(structure, double, nodes, norms, draws, generator):
+            found = ReachEstimate(structure, structure, "structure", certain=True)
         else:
-            found = measure(structure, plain, double, nodes, norms, draws, generator)
+            found = estimate_reach(structure, plain, double, nodes, norms, draws, generator)
     hops, unconnected = farthest(found.reach, edges)
     influence = mean_by_distance(norms, nodes, found.reach, edges, int(hops.max()))
     reach, possible = (csr_array(pairs.tocoo()) for pairs in (found.reach, found.possible))  # columns in order

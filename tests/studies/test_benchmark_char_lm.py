@@ -74,10 +74,10 @@ def test_stopped_it_says_how_to_go_on_and_goes_on(made, tmp_path):
     command = [*arguments[:-1], str(tmp_path), "--save-every", "1"]
     # The fifth step's window is read after the fourth step; SIGTERM comes then.
     code = (
-        "import os, runpy, signal, sys\nfrom gnnseq.data.text import Windows\nread = Windows.__getitem__\n"
+        "import os, runpy, signal, sys\nfrom gnnseq.data.text import TextWindows\nread = TextWindows.__getitem__\n"
         "def item(self, number):\n    if number == 4: os.kill(os.getpid(), signal.SIGTERM)\n"
         "    return read(self, number)\n"
-        f"Windows.__getitem__ = item\nsys.argv = [{str(SCRIPT)!r}, *{command!r}]\n"
+        f"TextWindows.__getitem__ = item\nsys.argv = [{str(SCRIPT)!r}, *{command!r}]\n"
         f"sys.path.insert(0, {str(SCRIPT.parent)!r})\nrunpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
     )
     stopped = subprocess.run(

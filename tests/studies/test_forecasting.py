@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Windows, planted
+from gnnseq.data.epidemics import EPIDEMICS, Epidemic, ForecastWindows, planted
 from studies.forecasting import networks as forecasting
 from studies.forecasting.autoregression import autoregression, least_squares
 from studies.forecasting.networks import MODELS, Forecaster, Run, batch, forecast, select
@@ -39,11 +39,11 @@ def small(monkeypatch):
 @pytest.mark.parametrize("model", MODELS)
 def test_windows_side_by_side_are_windows_alone(model, make):
     epidemic = make()
-    windows = Windows.of(epidemic.values, 6, (1, 2), 20, 24)
+    windows = ForecastWindows.of(epidemic.values, 6, (1, 2), 20, 24)
     network = Forecaster(model, lags=4, hidden_channels=3, horizons=2).double()
     together = [batch(epidemic, [windows], lags=4)]
     single = [
-        batch(epidemic, [Windows(windows.origins[[b]], windows.x[[b]], windows.y[[b]])], 4)
+        batch(epidemic, [ForecastWindows(windows.origins[[b]], windows.x[[b]], windows.y[[b]])], 4)
         for b in range(len(windows.origins))
     ]
     outputs = [
@@ -63,10 +63,10 @@ def _double(weight):
 def test_training_starts_at_the_autoregression(model):
     epidemic = planted(nodes=5, steps=60)
     _, start, stop = epidemic.starts
-    past = Windows.of(epidemic.values, 6, (1, 3), 0, start)
+    past = ForecastWindows.of(epidemic.values, 6, (1, 3), 0, start)
     w = least_squares(past.x.swapaxes(1, 2).reshape(-1, 6), past.y.swapaxes(1, 2).reshape(-1, 2))
     network = Forecaster(model, lags=4, hidden_channels=3, horizons=2, linear=torch.from_numpy(w).float())
-    windows = Windows.of(epidemic.values, 6, (1, 3), start, stop)
+    windows = ForecastWindows.of(epidemic.values, 6, (1, 3), start, stop)
     y = network(*batch(epidemic, [windows], lags=4)).detach().numpy().reshape(-1, 5, 2).swapaxes(1, 2)
     expected = autoregression(epidemic, 6, (1, 3))
     # The network computes in float32.

@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from torch import Tensor
 from torch.nn import functional
 
-from gnnseq.data.text import Corpus, Window, Windows
+from gnnseq.data.text import Corpus, TextWindows, Window
 from gnnseq.models.language_model import State, score
 from studies.char_lm.interruption import Signals, Stopped
 from studies.char_lm.settings import Training
@@ -62,7 +62,7 @@ class Learner(pl.LightningModule):
     def train_dataloader(self) -> "_Batches":
         """All windows that this process reads, from the step on that training has come to."""
         settings, rank, ranks = self.settings, self.trainer.global_rank, self.trainer.world_size
-        windows = Windows(
+        windows = TextWindows(
             self.corpus.training, settings.batch * ranks, settings.window, settings.random_windows, settings.seed
         )
         return _Batches(windows, settings.steps, slice(rank * settings.batch, (rank + 1) * settings.batch))
@@ -193,7 +193,7 @@ class Bar(TQDMProgressBar):
 class _Batches:
     """The windows of steps one after another. Lightning keeps and restores its place."""
 
-    def __init__(self, windows: Windows, steps: int, columns: slice) -> None:
+    def __init__(self, windows: TextWindows, steps: int, columns: slice) -> None:
         self.windows, self.steps, self.columns = windows, steps, columns
         self.step = 0
 

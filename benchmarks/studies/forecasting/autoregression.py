@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gnnseq.data.epidemics import Epidemic, Values, Windows
+from gnnseq.data.epidemics import Epidemic, ForecastWindows, Values
 
 __all__ = ["autoregression", "least_squares", "mean", "persistence"]
 
@@ -48,9 +48,9 @@ def autoregression(
     _, start, stop = epidemic.starts
     panels = [epidemic.values, epidemic.neighbours()] if neighbours else [epidemic.values]
 
-    def sides(first: int, last: int) -> tuple[Windows, Values, Values]:
+    def sides(first: int, last: int) -> tuple[ForecastWindows, Values, Values]:
         """Features [B, N, L or 2 L] and targets [B, N, K] of a part."""
-        parts = [Windows.of(panel, lags, horizons, first, last) for panel in panels]
+        parts = [ForecastWindows.of(panel, lags, horizons, first, last) for panel in panels]
         return parts[0], np.concatenate([part.x for part in parts], 1).swapaxes(1, 2), parts[0].y.swapaxes(1, 2)
 
     _, x, y = sides(0, start)
@@ -73,5 +73,5 @@ def mean(epidemic: Epidemic, horizons: Sequence[int]) -> Values:
 def persistence(epidemic: Epidemic, horizons: Sequence[int]) -> Values:
     """Forecasts [W, K, N]: what was seen last."""
     _, start, stop = epidemic.starts
-    windows = Windows.of(epidemic.values, 1, horizons, start, stop)
+    windows = ForecastWindows.of(epidemic.values, 1, horizons, start, stop)
     return windows.by_step(np.repeat(windows.x, len(horizons), 1), horizons, start, stop)

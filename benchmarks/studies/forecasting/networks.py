@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Statistics, Values, Windows
+from gnnseq.data.epidemics import EPIDEMICS, Epidemic, ForecastWindows, Statistics, Values
 from gnnseq.layers import GCN, LSTM, TemporalGCN
 from gnnseq.schedule import packed_paths
 from harness.lightning_fit import fit
@@ -104,8 +104,8 @@ class Forecaster(nn.Module):
         return y + history @ w + a
 
 
-def batch(epidemic: Epidemic, channels: Sequence[Windows], lags: int) -> tuple[Tensor, Any, Any]:
-    """Windows side by side as one graph of B * N nodes.
+def batch(epidemic: Epidemic, channels: Sequence[ForecastWindows], lags: int) -> tuple[Tensor, Any, Any]:
+    """ForecastWindows side by side as one graph of B * N nodes.
 
     Args:
         epidemic: Whose graphs they lie on.
@@ -253,10 +253,10 @@ def _epidemic(name: str, statistics: Statistics) -> Epidemic:
     return EPIDEMICS[name]().standardized(statistics)
 
 
-def _part(run: Run, epidemic: Epidemic, start: int, stop: int) -> tuple[list[Windows], Part]:
+def _part(run: Run, epidemic: Epidemic, start: int, stop: int) -> tuple[list[ForecastWindows], Part]:
     """The windows of each channel with targets from start to stop, and what a module reads and is held against."""
     panels = [epidemic.values, epidemic.neighbours()] if run.neighbours else [epidemic.values]
-    channels = [Windows.of(panel, max(run.lags, run.path), run.horizons, start, stop) for panel in panels]
+    channels = [ForecastWindows.of(panel, max(run.lags, run.path), run.horizons, start, stop) for panel in panels]
     y = torch.from_numpy(_by_node(channels[0].y)).float()  # [B * N, K]
     return channels, (batch(epidemic, channels, run.lags), y, ~y.isnan())
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from gnnseq import receptive_field, synchronous, topological
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN, GRU, LSTM, RNN
-from gnnseq.reach import jacobian as derivatives
+from gnnseq.reach import jacobian as jacobian_module
 from strategies import dags, graphs
 
 N, F = 12, 4
@@ -351,7 +351,7 @@ def test_influence_nodes_can_be_chosen_or_counted():
 
 def test_memory_is_bounded_by_the_chunk(monkeypatch):
     """Three layers on as many nodes as Cora has, with fewer features; the bound is 1 MiB a chunk."""
-    monkeypatch.setattr(derivatives, "CHUNK_BYTES", 2**20)
+    monkeypatch.setattr(jacobian_module, "CHUNK_BYTES", 2**20)
     random_graph = nx.gnm_random_graph(2708, 5278, seed=0)
     edge_index = torch.tensor(list(random_graph.edges)).t()
     edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)

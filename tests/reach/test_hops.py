@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from scipy.sparse import csr_array
 
-from gnnseq.reach import hops as distances
+from gnnseq.reach import hops as hops_module
 from gnnseq.reach.hops import adjacency, farthest, mean_by_distance
 from strategies import graphs
 
@@ -51,7 +51,7 @@ def test_means_are_over_paths_and_over_reached_pairs_without_one(graph):
 def test_tables_in_pieces_are_the_whole(monkeypatch):
     reach = np.tril(np.ones((7, 7), dtype=bool))
     path = adjacency(np.array([range(6), range(1, 7)]), 7)
-    monkeypatch.setattr(distances, "TABLE_BYTES", 20)  # two rows at a time
+    monkeypatch.setattr(hops_module, "TABLE_BYTES", 20)  # two rows at a time
     assert farthest(csr_array(reach), path)[0].tolist() == [0, 1, 2, 3, 4, 5, 6]
 
 
