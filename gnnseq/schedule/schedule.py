@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gnnseq.schedule.csr import SweepPointers
+from gnnseq.schedule.firing import fire_synchronously, fire_topologically
 from gnnseq.schedule.inference import outside_inference
 
 __all__ = ["Schedule", "Step"]
@@ -189,15 +190,11 @@ class Schedule:
     @outside_inference()
     def reversed(self) -> "Schedule":
         """The sweep along the reversed edges; its state has the same rows, entering where this one's is read."""
-        # Both make what this module defines.
-        from gnnseq.schedule.synchronous import synchronous
-        from gnnseq.schedule.topological import topological
-
         backwards = self.edge_index.flip(0)
         if self.rounds is not None:
-            swept = synchronous(backwards, self.num_nodes, self.rounds, self.edge_weight)
+            swept = Schedule(**fire_synchronously(backwards, self.num_nodes, self.rounds, self.edge_weight))
         else:
-            swept = topological(backwards, self.num_nodes, self.edge_weight)
+            swept = Schedule(**fire_topologically(backwards, self.num_nodes, self.edge_weight))
             swept = replace(swept, starts=self.ends, ends=self.starts, lengths=self.lengths)
         return replace(swept, edge_id=self.edge_id[swept.edge_id])
 

@@ -3,12 +3,9 @@
 Letters: N nodes, E edges.
 """
 
-import torch
 from torch import Tensor
 
-from gnnseq.checks import check_whole
-from gnnseq.graphs import as_edge_index
-from gnnseq.schedule.edge_order import canonical_order
+from gnnseq.schedule.firing import fire_synchronously
 from gnnseq.schedule.inference import outside_inference
 from gnnseq.schedule.schedule import Schedule
 
@@ -32,22 +29,8 @@ def synchronous(edge_index: Tensor, num_nodes: int, rounds: int = 1, edge_weight
         ValueError: If rounds is negative or no integer, or the edges are malformed.
 
     Example:
+        >>> import torch
         >>> len(synchronous(torch.tensor([[0, 1], [1, 0]]), num_nodes=2, rounds=3))
         3
     """
-    check_whole(0, rounds=rounds)
-    edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
-    sorting = canonical_order(edge_index.cpu().numpy(), edge_weight).to(edge_index.device)
-    nodes = torch.arange(num_nodes, device=edge_index.device)
-    return Schedule(
-        num_nodes=num_nodes,
-        edge_index=edge_index[:, sorting],
-        edge_weight=None if edge_weight is None else edge_weight[sorting],
-        edge_id=sorting,
-        order=None,
-        step_sizes=(num_nodes,),
-        edge_sizes=(edge_index.size(1),),
-        starts=nodes,
-        ends=nodes,
-        rounds=rounds,
-    )
+    return Schedule(**fire_synchronously(edge_index, num_nodes, rounds, edge_weight))
