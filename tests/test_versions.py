@@ -3,8 +3,6 @@
 import re
 import tomllib
 
-import pytest
-
 from places import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -23,8 +21,3 @@ def test_the_lowest_versions_allowed_are_the_lowest_tested():
 
 def test_every_requirement_is_pinned():
     assert pinned("constraints.txt").keys() == LOWEST.keys()
-
-
-@pytest.mark.parametrize("name", ["constraints.txt", "constraints-lowest.txt"])
-def test_pins_are_in_order(name):
-    assert list(pinned(name)) == sorted(pinned(name))
