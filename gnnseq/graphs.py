@@ -29,7 +29,7 @@ def path_graph(length: int, undirected: bool = False) -> Data:
         undirected: Whether every edge also runs backwards.
 
     Returns:
-        A graph with ``edge_index`` [2, T - 1] (twice as many columns where undirected).
+        A graph with ``edge_index`` [2, T - 1] (twice as many columns if undirected).
 
     Raises:
         ValueError: If length is negative or no integer.
@@ -56,7 +56,7 @@ def tree_graph(parents: Sequence[int] | Tensor) -> Data:
         A graph with one edge i -> parents[i] for every node that has a parent.
 
     Raises:
-        ValueError: If a parent is out of range. That the result has no cycle is checked where it matters,
+        ValueError: If a parent is out of range. That the result has no cycle is checked
             by :func:`gnnseq.topological`.
 
     Example:

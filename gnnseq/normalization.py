@@ -29,19 +29,19 @@ def gcn_normalize(
     with out- and in-degrees of A + I. On undirected graphs the two are equal and this is Kipf and Welling's
     normalisation, https://arxiv.org/abs/1609.02907.
 
-    A self-loop that the graph already has keeps its weight instead of getting another one (the last one, where it is
+    A self-loop that the graph already has keeps its weight instead of getting another one (the last one, if it is
     listed more than once), as in torch_geometric. The edges keep their places, listed self-loops with weight 0, and
     the N self-loops come after them: shapes depend on E and N alone, so the function can be traced.
 
     Args:
         edge_index: [2, E]
-        edge_weight: [E]; all ones where it is None.
+        edge_weight: [E]; all ones if it is None.
         num_nodes: Number of nodes N.
         improved: Whether new self-loops weigh 2 instead of 1.
         add_self_loops: Whether nodes without one get a self-loop.
 
     Returns:
-        ``edge_index`` [2, E + N] and ``edge_weight`` [E + N], or with E columns where no self-loops are added.
+        ``edge_index`` [2, E + N] and ``edge_weight`` [E + N], or with E columns if no self-loops are added.
 
     Raises:
         ValueError: If a node's degree is negative, or zero because its weights cancel: no square root exists.
@@ -54,7 +54,7 @@ def gcn_normalize(
         slot = torch.where(is_loop, source, num_nodes)  # edges that are no loops write to a slot that is dropped
         number = torch.arange(edge_weight.numel(), device=edge_index.device)
         last = number.new_full((num_nodes + 1,), -1).scatter_reduce(0, slot, number, "amax")[:num_nodes]
-        # -1, where a node has no loop, reads the weight of a new one.
+        # -1, of a node without a loop, reads the weight of a new one.
         loop_weight = torch.cat([edge_weight, edge_weight.new_full((1,), 2.0 if improved else 1.0)])[last]
         edge_weight = torch.cat([edge_weight.masked_fill(is_loop, 0.0), loop_weight])
         edge_index = append_self_loops(edge_index, num_nodes)

@@ -25,7 +25,7 @@ class Memo(Generic[Value]):
         self._last: tuple[tuple[Tensor | None, ...], object, Value] | None = None
 
     def get(self, inputs: tuple[Tensor | None, ...], key: object, compute: Callable[[], Value]) -> Value:
-        """The remembered value where inputs and key are those it was computed from, else a new one.
+        """The remembered value if inputs and key are those it was computed from, else a new one.
 
         Args:
             inputs: The tensors that the value depends on.

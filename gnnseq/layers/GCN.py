@@ -126,7 +126,7 @@ class GCN(MessagePassing):
         return inputs * torch.cat([edge_mask, loops]).unsqueeze(-1)
 
     def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
-        """Row v holds v's neighbours, against the edges, and v itself where it has a self-loop. Boolean [N, N]."""
+        """Row v holds v's neighbours, against the edges, and v itself if it has a self-loop. Boolean [N, N]."""
         (source, target), weight = self._normalize(*as_edge_index(edge_index, num_nodes), num_nodes)
         kept = weight.detach() != 0
         ends = target[kept].cpu().numpy(), source[kept].cpu().numpy()

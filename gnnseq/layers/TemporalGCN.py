@@ -129,8 +129,8 @@ class TemporalGCN(nn.Module):
             x: Inputs. [T, N, F]
             edge_index: The graph of all steps, or a list of T graphs, each in any form of
                 :func:`gnnseq.graphs.as_edge_index`. [2, E]
-            edge_weight: Weights of its edges [E], or a list of T such, None for a step where all are 1.
-            state: Initial state, zeros where None. [L, N, H], a pair of these for an LSTM.
+            edge_weight: Weights of its edges [E], or a list of T such, None for a step whose weights are all 1.
+            state: Initial state, zeros if None. [L, N, H], a pair of these for an LSTM.
             mask: Which nodes are there. A node that is not sends and receives nothing, its input is not read, its
                 output is 0, and its state is kept until it comes back. Boolean [T, N].
 
@@ -170,7 +170,7 @@ class TemporalGCN(nn.Module):
         return convolved.view(steps, nodes, self.gcn.out_channels)
 
     def _along_paths(self, x: Tensor, state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
-        """The recurrence along each node's own steps: h [T, N, H], unspecified where masked."""
+        """The recurrence along each node's own steps: h [T, N, H], unspecified if masked."""
         steps, nodes, _ = x.shape
         if mask is None:
             return self._sweep(x, packed_paths([steps] * nodes).to(x.device), None, state)
@@ -184,7 +184,7 @@ class TemporalGCN(nn.Module):
     def _through_space_time(
         self, x: Tensor, graphs: list[Graph], state: State | None, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """The recurrence whose states go over the edges of each step: h [T, N, H], unspecified where masked."""
+        """The recurrence whose states go over the edges of each step: h [T, N, H], unspecified if masked."""
         steps, nodes, _ = x.shape
         graphs = [as_edge_index(edges, nodes, weight) for edges, weight in graphs]
         # Degrees are sums of many weights: half precision would lose them.

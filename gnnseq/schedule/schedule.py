@@ -28,7 +28,7 @@ class Step:
     Attributes:
         nodes: The nodes that fire. [n]
         edge_index: All edges into them, sorted by target. [2, e]
-        edge_weight: Weights of those edges, or None where all are 1. [e]
+        edge_weight: Weights of those edges, or None if all are 1. [e]
         edge_id: Places of those edges in the list that made the schedule. [e]
     """
 
@@ -49,16 +49,16 @@ class Schedule:
         num_nodes: Number of nodes N.
         edge_index: Edges, sorted by the firing of their target, then as they were listed or by source; source N + b is
             row b of the initial state. [2, E]
-        edge_weight: Their weights, or None where all are 1. [E]
-        edge_id: Their places in the list that made the schedule, -1 where they were in none. [E]
-        order: Nodes in firing order, or None where they are numbered that way already. [N]
+        edge_weight: Their weights, or None if all are 1. [E]
+        edge_id: Their places in the list that made the schedule, -1 if they were in none. [E]
+        order: Nodes in firing order, or None if they are numbered that way already. [N]
         step_sizes: How many nodes fire in each step of one round.
         edge_sizes: How many edges are read in each step of one round.
         starts: The node at which row b of the initial state enters: on a topological schedule those without
             predecessors, -1 for an empty path and where edges read the row; on a synchronous one every node. [B]
-        ends: The node at which row b of the final state is read: those without successors, or every node; -1 where
+        ends: The node at which row b of the final state is read: those without successors, or every node; -1 if
             it is row b of the initial state. [B']
-        lengths: Length of the path that begins at ``starts[b]``, or None where the graph is not a set of paths. [B]
+        lengths: Length of the path that begins at ``starts[b]``, or None if the graph is not a set of paths. [B]
         rounds: How often the steps are repeated; None for a topological schedule, which goes through them once.
         shared: The pointers of the schedule of which this one is a copy with other weights; see :attr:`pointers`.
     """
