@@ -1,5 +1,5 @@
 /* Sweeps of LSTMs over trees and directed acyclic graphs, with a forget gate for each edge: frontier_lstm.py's
- * equations, whose reference is the layer's message and update; tests/kernels/test_native_trees.py holds what is computed
+ * equations, whose reference is the layer's message and update; tests/kernels/test_fused_tree.py holds what is computed
  * here equal to them in float64, rounded. Threads share the nodes of a step, and each does all that the step is to its
  * own: only steps wait. Gradients are pulled along out-edges, so that every row is written by one thread, in an order that
  * is always the same.

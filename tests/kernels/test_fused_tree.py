@@ -13,7 +13,6 @@ from gnnseq.graphs import tree_graph
 from gnnseq.kernels.dispatch import choose_kernel
 from gnnseq.kernels.frontier import frontier_sweep
 from gnnseq.kernels.fused_tree import fused_tree_sweep
-from gnnseq.kernels.native import functions, runs_compiled
 from gnnseq.layers import LSTM
 from gnnseq.schedule import packed_paths
 from meter import Meter
@@ -23,12 +22,7 @@ F, H = 3, 5
 CLOSE = {"rtol": 1e-5, "atol": 2e-6}  # float32 carries 6e-8
 
 
-@pytest.fixture(autouse=True)
-def _compiled(monkeypatch):
-    monkeypatch.delenv("GNNSEQ_NATIVE", raising=False)
-    monkeypatch.setattr(functions, "LEAST_SIZE", 0)
-    if not runs_compiled(torch.zeros(1), 1):
-        pytest.skip("no C compiler")
+pytestmark = pytest.mark.usefixtures("compiled")
 
 
 def star(leaves):
