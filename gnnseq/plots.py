@@ -162,7 +162,7 @@ def plot_influence(influence: NDArray[np.float64], ax: Axes | None = None, **lin
 
     Args:
         influence: Mean Jacobian norm at distance 0, 1, ...; what is zero or NaN leaves a gap.
-        ax: Where to draw; a new figure's axes where None.
+        ax: Where to draw; a new figure's axes if None.
         line: Passed on to :meth:`matplotlib.axes.Axes.plot`.
 
     Returns:
