@@ -215,7 +215,7 @@ def draw(result: dict[str, Any]) -> Figure:
     return figure
 
 
-def figures(result: dict[str, Any], stem: Path) -> tuple[Path, Path]:
+def figures(result: dict[str, Any], stem: Path) -> tuple[Path, ...]:
     with style():
         figure = draw(result)
     return save_figure(figure, stem)

@@ -47,7 +47,7 @@ def names(prefix: str = "") -> list[str]:
 
 
 def fetch(name: str) -> Path:
-    """The path of a published file; it is downloaded where the folder lacks it or holds another.
+    """The path of a published file; it is downloaded if the folder lacks it or holds another.
 
     Args:
         name: One of :func:`names`.

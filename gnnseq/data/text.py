@@ -19,7 +19,7 @@ from gnnseq.checks import check_whole
 __all__ = ["CORPORA", "Corpus", "TextWindows", "Vocabulary", "Window", "load_corpus", "read_text"]
 
 CORPORA = ("pydoc", "tinyshakespeare", "southpark")
-UNKNOWN = "\ufffd"  # what Unicode writes for a character that cannot be told
+UNKNOWN = "\ufffd"  # what Unicode writes for a character that is not known
 SHARES = (0.9, 0.05, 0.05)
 
 

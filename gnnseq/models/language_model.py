@@ -75,7 +75,7 @@ class LanguageModel(nn.Module):
 
         Args:
             characters: Indices, time-major. [T, B]
-            state: What the paths go on from, as the layers give it; zeros where None.
+            state: What the paths go on from, as the layers return it; zeros if None.
 
         Returns:
             Logits [T, B, V], and the state after the last step.
@@ -95,7 +95,7 @@ class LanguageModel(nn.Module):
 
 
 class Score(NamedTuple):
-    """How well characters were foretold.
+    """How well characters were predicted.
 
     Attributes:
         loss: Mean of -log p, in nats a character.
@@ -108,15 +108,15 @@ class Score(NamedTuple):
 
 @torch.no_grad()
 def score(model: LanguageModel, text: Tensor, batch: int = 64, length: int = 128) -> Score:
-    """How well a model foretells a text, without dropout.
+    """How well a model predicts a text, without dropout.
 
     The text is cut into B stretches that are read side by side, each from a zero state that is carried on to its end.
-    So all characters but the first are foretold once, except the fewer than B ones that are left over at the end.
+    So all characters but the first are predicted once, except the fewer than B ones that are left over at the end.
 
     Args:
         model: Its training mode is put back.
         text: Indices, at least two. [N]
-        batch: B; fewer where the text is short.
+        batch: B; fewer if the text is short.
         length: Characters read at once, which does not change the result.
 
     Raises:
@@ -128,7 +128,7 @@ def score(model: LanguageModel, text: Tensor, batch: int = 64, length: int = 128
         (True, True)
     """
     if len(text) < 2:
-        raise ValueError(f"text has {len(text)} characters; expected at least 2, one to foretell from the other")
+        raise ValueError(f"text has {len(text)} characters; expected at least 2, one to predict from the other")
     batch = min(batch, len(text) - 1)
     training = model.training
     model.eval()

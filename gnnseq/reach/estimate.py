@@ -23,7 +23,7 @@ Reals = NDArray[np.float64]
 
 # Random inputs are standard normal times these, in turn: small ones for saturated units, large ones for large biases.
 SCALES = (1.0, 10.0, 1.0, 100.0, 0.01, 1.0, 1e3, 1.0, 1e4, 1e-4, 1e6, 1e-6)
-# Further random inputs are given up after as many in a row that showed nothing new.
+# After so many random inputs in a row that showed nothing new, no further ones are tried.
 PATIENCE = len(SCALES)
 
 
@@ -42,8 +42,8 @@ def confirms(
 ) -> bool:
     """Whether the structure is exact for these weights, as far as derivatives at some nodes show.
 
-    A derivative may fade below the smallest number of its type on the way to a far node. So a row in which numbers on
-    the way there are seen need not be complete.
+    A derivative may fade below the smallest number of its type on the way to a far node. So a row in which derivatives
+    come near that number need not be complete.
 
     Args:
         structure: Reach by structure. [N, N]
@@ -82,7 +82,7 @@ def estimate_reach(
     """Reach by derivatives at every node, bounded by the structure or by NaN traces.
 
     Args:
-        structure: Reach by structure where it is known, as a bound. [N, N]
+        structure: Reach by structure, if it is known, as a bound. [N, N]
         plain: The module in its own precision, for the first pass of every node.
         double: The module in float64, for the nodes with pairs in doubt after it.
         nodes: Nodes whose derivatives are known. [n]
@@ -96,7 +96,7 @@ def estimate_reach(
     jacobian = Jacobian(plain, plain.x)
     possible, trusted = (structure, True) if structure is not None else _not_excluded(plain, double)
     if jacobian.constant and possible.nnz > 0:
-        raise ValueError("module gives an output that depends on x but carries no gradient; expected one that torch "
+        raise ValueError("module returns an output that depends on x but carries no gradient; expected one that torch "
                          "can differentiate: take out detach() or no_grad(), or use "
                          "call=lambda module, x, edge_index: ... to read an earlier value")  # fmt: skip
     others = np.setdiff1d(np.arange(len(plain.x)), nodes)

@@ -27,7 +27,7 @@ class Evaluation:
 
     Attributes:
         module: In evaluation mode.
-        call: call(module, x, graph) gives the output, or a tuple that begins with it.
+        call: call(module, x, graph) returns the output, or a tuple that begins with it.
         graph: Given to call as it is.
         x: Features. [N, ...]
         copied: Whether module is a copy, with which anything may be done.
@@ -40,26 +40,26 @@ class Evaluation:
     copied: bool
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The output for features x, all dimensions but the nodes' made one. [N, C]"""
+        """The output for features x, all dimensions after the nodes' flattened into one. [N, C]"""
         out = self.call_on(self.module, x)
         out = out[0] if isinstance(out, (tuple, list)) and len(out) > 0 else out
         if not isinstance(out, Tensor):
-            raise ValueError(f"module gives a {type(out).__name__}; expected a tensor [N, C], or a tuple that begins "
+            raise ValueError(f"module returns a {type(out).__name__}; expected a tensor [N, C], or a tuple that begins "
                              "with one: use call=lambda module, x, edge_index: ... to pick the output")  # fmt: skip
         if out.dim() == 0 or out.size(0) != x.size(0) or out.numel() == 0:
-            raise ValueError(f"module gives shape {list(out.shape)}; expected [{x.size(0)}, C], one row a node: use "
+            raise ValueError(f"module returns shape {list(out.shape)}; expected [{x.size(0)}, C], one row a node: use "
                              "call=lambda module, x, edge_index: ... to pick or turn the output")  # fmt: skip
         if not out.is_floating_point():
-            raise ValueError(f"module gives {out.dtype}, which has no derivative; expected floating point: use "
+            raise ValueError(f"module returns {out.dtype}, which has no derivative; expected floating point: use "
                              "call=lambda module, x, edge_index: ... to read what comes before it")  # fmt: skip
         return out.reshape(out.size(0), -1)
 
     def call_on(self, module: nn.Module, x: Tensor) -> Any:
-        """What call gives for another copy of the module."""
+        """What call returns for another copy of the module."""
         return self.call(module, x, self.graph)
 
     def in_double(self) -> "Evaluation":
-        """The same in float64, or this one where the module cannot be converted."""
+        """The same in float64, or this one if the module cannot be converted."""
         if not self.copied or self.x.dtype == torch.float64:
             return self
         try:
@@ -69,13 +69,13 @@ class Evaluation:
             )
             double = Evaluation(module, self.call, graph, self.x.double(), copied=True)
             return double if double(double.x).dtype == torch.float64 else self
-        except Exception:  # numbers of one type kept where conversion does not find them
+        except Exception:  # the module keeps tensors of one type where double() does not find them
             return self
 
 
 @contextmanager
 def frozen(module: nn.Module, call: Call, graph: Schedule | Tensor, x: Tensor) -> Iterator[Evaluation]:
-    """The module in evaluation mode: a copy, or, where it cannot be copied, itself for as long as the block lasts.
+    """The module in evaluation mode: a copy, or itself for as long as the block lasts if it cannot be copied.
 
     Gradients, modes, buffers and the random states of torch, Python and NumPy are afterwards what they were.
     """

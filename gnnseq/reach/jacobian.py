@@ -17,7 +17,7 @@ __all__ = ["Jacobian"]
 Function = Callable[[Tensor], Tensor]  # x [N, ...] to [N, C]
 Integers = NDArray[np.int64]
 
-# Bytes a chunk of backward passes may take, where a pass is thought to hold this many tensors of the input's size.
+# Bytes a chunk of backward passes may take, if a pass holds this many tensors of the input's size.
 CHUNK_BYTES = 2**28
 COPIES = 4
 # Bytes that stay in a CPU's cache: on Cora chunks of this size took two thirds of the time of chunks of 2^28 bytes. A
@@ -29,7 +29,7 @@ FEW = 4
 class Jacobian:
     """The blocks d out_v / d x_u of one forward pass, a few output nodes v at a time.
 
-    Backward passes run in chunks under torch.vmap where the function supports it, and one by one where it does not
+    Backward passes run in chunks under torch.vmap if the function supports it, and one by one if it does not
     (autograd functions of one's own, native recurrent kernels).
 
     Args:
@@ -80,8 +80,8 @@ class Jacobian:
     def touches(self, groups: Sequence[Integers], generator: torch.Generator) -> csr_array:
         """Which inputs some node of a group depends on, by derivatives; one pass a group. Boolean [groups, N]
 
-        The cotangent is random over the nodes' channels, so where a block is not zero the sum is not zero either, with
-        probability one.
+        The cotangent is random over the nodes' channels, so the product with a block that is not zero is not zero
+        either, with probability one.
         """
         parts = [csr_array((0, self.num_nodes), dtype=bool)]
         for part in self._chunks(len(groups)):

@@ -31,7 +31,7 @@ Integers = NDArray[np.int64]
 
 # What influence may cost by default, in numbers computed (see Jacobian): seconds on one core.
 BUDGET = 5 * 10**8
-# Fewest nodes in the mean, even where the budget is overdrawn.
+# Fewest nodes in the mean, even if they cost more than the budget.
 LEAST = 8
 
 
@@ -68,7 +68,7 @@ class ReceptiveField:
         """Draws influence against hops on a logarithmic axis; distances without influence are left out.
 
         Args:
-            ax: Where to draw; a new figure's axes where None.
+            ax: Where to draw; a new figure's axes if None.
             line: Passed on to :meth:`matplotlib.axes.Axes.plot`, such as ``label`` and ``color``.
 
         Returns:

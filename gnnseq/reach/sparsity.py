@@ -1,6 +1,6 @@
 """What a module's outputs can depend on, read from its operations rather than from numbers.
 
-The module is traced with torch.fx. Its operations are then replayed on the real tensors, each beside a boolean matrix
+The module is traced with torch.fx. Its operations are then replayed on the real tensors, each with a boolean matrix
 R whose row v holds the input nodes that row v of the tensor depends on::
 
     the input x              R = I
@@ -45,7 +45,7 @@ def structural_reach(function: Callable[[nn.Module, Tensor], Any], module: nn.Mo
         x: Features. [N, ...]
 
     Returns:
-        A boolean [N, N] matrix, or None where the structure is not known.
+        A boolean [N, N] matrix, or None if the structure is not known.
 
     Example:
         >>> layers = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
@@ -73,7 +73,7 @@ def structural_reach(function: Callable[[nn.Module, Tensor], Any], module: nn.Mo
 
 
 def has_generic_weights(module: nn.Module) -> bool:
-    """False where a weight matrix holds zeros that no random draw gives: pruned, masked, or zero on purpose."""
+    """False if a weight matrix holds zeros that no random draw makes: pruned, masked, or zero on purpose."""
     return all(is_generic(weight) for weight in module.parameters() if weight.dim() >= 2)
 
 

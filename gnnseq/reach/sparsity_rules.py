@@ -98,7 +98,7 @@ def kinds(value: Any) -> set[type]:
 
 
 def is_generic(matrix: Tensor) -> bool:
-    """Whether a matrix has no more zeros than chance gives, so that it hides no channel."""
+    """Whether a matrix has no more zeros than chance makes, so that it hides no channel."""
     return matrix.numel() == 0 or float((matrix == 0).double().mean()) < 1e-3
 
 
@@ -158,7 +158,7 @@ def _united(terms: list[TracedTensor]) -> TracedTensor:
     reach = first.reach
     for other in others:
         if other.value.dim() != first.value.dim() or other.reach.shape[0] != reach.shape[0]:
-            raise NotKnownError("rows of operands do not match")  # [N] beside [N, N] is broadcast along the channels
+            raise NotKnownError("rows of operands do not match")  # [N] + [N, N] is broadcast along the channels
         if other.reach is not reach:
             reach = csr_array(reach + other.reach)
     weights = first.weights.union(*(other.weights for other in others))

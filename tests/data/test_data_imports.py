@@ -1,4 +1,4 @@
-"""Data stands beside the layers: it knows graphs, and no network."""
+"""Data does not depend on layers: its modules import graphs at most."""
 
 import ast
 
