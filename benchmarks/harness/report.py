@@ -81,7 +81,7 @@ def show(source: Path, target: Path, report: Any, console: Console) -> int:
 def print_checks(checks: Checks, console: Console) -> None:
     """One line a statement: whether it holds."""
     for statement, holds in checks:
-        console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", highlight=False)
+        console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", **PLAIN)
 
 
 def table(title: str, caption: str, text: Sequence[str], numbers: Sequence[str], **options: Any) -> Table:

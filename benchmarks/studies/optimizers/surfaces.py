@@ -65,7 +65,7 @@ SURFACES = {
 
 
 def heights(surface: Surface, path: np.ndarray) -> np.ndarray:
-    """f along a path [..., 2], infinite where that is no number."""
+    """Heights along a path [..., 2], infinite where that is no number."""
     found = surface.f(torch.from_numpy(path)).numpy()
     return np.where(np.isfinite(found), found, np.inf)
 
