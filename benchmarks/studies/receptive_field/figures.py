@@ -137,8 +137,8 @@ def reach_figure(graphs: dict[str, Any], rows: list[Row]) -> Figure:
 
 def _nodes(panel: Axes, places: np.ndarray, shade: np.ndarray, focus: Sequence[float]) -> None:
     """Nodes as dots, the one in focus as a star."""
-    panel.scatter(*places.T, c=shade, s=110, zorder=2, **EDGE)
-    panel.scatter(*focus, marker="*", c=COLORS["vermillion"], s=420, zorder=3, **EDGE)
+    panel.scatter(places[:, 0], places[:, 1], c=shade, s=110, zorder=2, **EDGE)
+    panel.scatter(focus[0], focus[1], marker="*", c=COLORS["vermillion"], s=420, zorder=3, **EDGE)
 
 
 def _entries(names: Sequence[str], colors: Sequence[Any]) -> list[Line2D]:

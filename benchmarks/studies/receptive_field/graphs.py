@@ -76,7 +76,7 @@ def read_graph(path: Path, directed: bool) -> nx.Graph:
         try:
             graph = nx.read_graphml(path)
         except Exception as error:  # the XML parser's, networkx's and a dozen of Python's
-            raise ValueError(f"--graph {path}: {error or type(error).__name__}; expected GraphML") from error
+            raise ValueError(f"--graph {path}: {str(error) or type(error).__name__}; expected GraphML") from error
     else:
         graph = nx.DiGraph() if directed else nx.Graph()
         graph.add_edges_from(_pairs(path))

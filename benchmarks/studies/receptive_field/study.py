@@ -1,6 +1,7 @@
 """Reach and influence of layers, measured by derivatives, and compared with what networkx says of the graph."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -139,7 +140,7 @@ def influences(graph: nx.Graph | None, settings: Any) -> Iterator[Row]:
         length, hidden, last = len(graph), 16, None
         forward = both = edges_of(graph)
     cases: list[tuple[str, Any, Callable[[], nn.Module]]] = [
-        (f"GCN, {k} layers", both, lambda k=k: make_gcn(k, hidden)) for k in settings.depths
+        (f"GCN, {k} layers", both, partial(make_gcn, k, hidden)) for k in settings.depths
     ]
     if graph is None or nx.is_directed_acyclic_graph(graph):
         sweep = topological(forward, length)
@@ -214,7 +215,5 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
             "claims": measured("torch_geometric's layers", claims(long_path)),
             "influence_on": f"the last node of a path of {settings.length}" if own is None else settings.graph.name,
             "influence": measured("influence by hops", influences(own, settings)),
-            "temporal": measured("time and space", orders(*(5, 4) if settings.quick else (9, 6)))
-            if own is None
-            else [],
+            "temporal": measured("time and space", orders(*sizes)) if own is None else [],
         }
