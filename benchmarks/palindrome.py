@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.cli import SweepSettings, run_study
-from studies.palindrome.runs import STUDIES, Encoding, Model, Optimizer, Plan
+from studies.palindrome.runs import PLANS, Encoding, Model, Optimizer, PalindromePlan
 
 
 @dataclass(frozen=True)
 class Settings(SweepSettings):
     """Palindromes: which network remembers the first digit? Without arguments, the story in about three minutes.
 
-    The settings from --models on have a study's own values unless they are given; the result is then called "custom".
+    The settings from --models on have a plan's own values unless they are given; the result is then called "custom".
     """
 
     study = "palindrome"
@@ -36,7 +36,7 @@ class Settings(SweepSettings):
     """joblib's backend: loky for this machine, ray or dask for a running cluster."""
 
     models: tuple[Model, ...] | None = None
-    """Only these of the study's models; --full leaves out its GRU unless it is named here."""
+    """Only these of the plan's models; --full leaves out its GRU unless it is named here."""
     lengths: tuple[int, ...] | None = None
     """Digits of the palindromes."""
     encodings: tuple[Encoding, ...] | None = None
@@ -64,21 +64,21 @@ class Settings(SweepSettings):
 
     @property
     def plan_name(self) -> str:
-        """Which of the studies is run."""
+        """Which of the plans is run."""
         chosen = [name for name in ("quick", "full", "long") if getattr(self, name)]
         if len(chosen) > 1:
             raise ValueError(f"{' and '.join(f'--{name}' for name in chosen)}: choose one")
         return chosen[0] if chosen else "story"
 
-    def plan(self) -> Plan:
+    def plan(self) -> PalindromePlan:
         """What is run."""
         given: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
-        return STUDIES[self.plan_name].changed(given)
+        return PLANS[self.plan_name].changed(given)
 
     @property
     def name(self) -> str:
-        """What the results are called: a changed study must not overwrite the original's."""
-        return self.plan_name if self.plan() == STUDIES[self.plan_name] else "custom"
+        """What the results are called: a changed plan must not overwrite the original's."""
+        return self.plan_name if self.plan() == PLANS[self.plan_name] else "custom"
 
 
 if __name__ == "__main__":

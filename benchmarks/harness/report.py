@@ -16,7 +16,18 @@ from rich.table import Table
 
 from harness.files import read_json, write_json
 
-__all__ = ["PLAIN", "console", "markdown_table", "mean_std", "print_checks", "read_result", "show", "table", "write"]
+__all__ = [
+    "PLAIN",
+    "console",
+    "markdown_table",
+    "mean_std",
+    "median_and_range",
+    "print_checks",
+    "read_result",
+    "show",
+    "table",
+    "write",
+]
 
 PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}  # numbers in the terminal's colour, paths in one piece
 
@@ -70,7 +81,7 @@ def show(source: Path, target: Path, report: Any, console: Console) -> int:
 def print_checks(checks: Checks, console: Console) -> None:
     """One line a statement: whether it holds."""
     for statement, holds in checks:
-        console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", highlight=False)
+        console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", **PLAIN)
 
 
 def table(title: str, caption: str, text: Sequence[str], numbers: Sequence[str], **options: Any) -> Table:
@@ -108,3 +119,16 @@ def mean_std(values: Sequence[float], digits: int = 1, factor: float = 1.0, sign
     scaled = [factor * value for value in values]
     mean = f"{statistics.fmean(scaled):.{digits}f}"
     return f"{mean}{sign}{statistics.stdev(scaled):.{digits}f}" if len(scaled) > 1 else mean
+
+
+def median_and_range(values: Sequence[float], none: str = "none") -> str:
+    """Median, and range where there is one, of whole numbers.
+
+    Example:
+        >>> median_and_range([20, 10, 60]), median_and_range([])
+        ('20 (10-60)', 'none')
+    """
+    if not values:
+        return none
+    middle = f"{statistics.median(values):.0f}"
+    return middle if min(values) == max(values) else f"{middle} ({min(values)}-{max(values)})"

@@ -3,25 +3,32 @@
 import dataclasses
 import json
 import runpy
+import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from harness import cli as command
+from harness.report import show
+from studies.registry import STUDIES
 
-SCRIPTS = Path(command.__file__).parent
-RESULTS = {
-    "receptive_field": "receptive_field",
-    "palindrome": "story",
-    "gradients": "gradients",
-    "optimizers": "optimizers",
-    "stocks": "synthetic",
-    "forecasting": "forecasting",
-    "speed": "speed",
-    "char_lm": "pydoc-fast",
-}
+SCRIPTS = Path(command.__file__).parents[1]
+NAMES = [study.name for study in STUDIES]
+# Which modules a script loads until its arguments are known to be wrong or all to be told; a heavy one ends it with 3.
+ANSWERED = """
+import runpy, sys
+sys.argv = ["script.py", sys.argv[2]]
+sys.path.insert(0, {folder!r})
+try:
+    runpy.run_path({folder!r} + "/" + {name!r} + ".py", run_name="__main__")
+except SystemExit as end:
+    heavy = {{"torch", "gnnseq", "pandas", "matplotlib", "networkx"}} & set(sys.modules)
+    print(*sorted(heavy), file=sys.stderr)
+    sys.exit(3 if heavy else end.code)
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,27 +90,50 @@ def test_a_mistake_of_ours_is_not_hidden(monkeypatch):
 def test_a_report_prints_and_draws_what_the_json_has(tmp_path, capsys):
     path = tmp_path / "kite.v2.json"
     path.write_text(json.dumps({"hops": 3}))
-
-    def figures(result, stem):
-        return [stem.with_name(f"{stem.name}_{name}.png") for name in result]
-
-    found = command.report(path, lambda result, console: console.print(result), figures, Console(width=40))
-    assert found == {"hops": 3}
+    report = types.SimpleNamespace(
+        print_report=lambda result, console: console.print(result),
+        figures=lambda result, stem: [stem.with_name(f"{stem.name}_{name}.png") for name in result],
+    )
+    assert show(path, path, report, Console(width=40)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["{'hops': 3}", f"wrote {tmp_path / 'kite.v2_hops.png'}", f"from  {path}"]
 
 
-@pytest.mark.parametrize(("script", "result"), RESULTS.items())
-def test_every_script_refuses_a_report_without_whole_results(tmp_path, monkeypatch, capsys, script, result):
-    monkeypatch.setattr(sys, "argv", [f"{script}.py", "--report-only", "--results", str(tmp_path)])
-    path = tmp_path / f"{result}.json"
+def test_a_statement_that_does_not_hold_is_the_exit_code(tmp_path, capsys):
+    (tmp_path / "kite.json").write_text("{}")
+    report = types.SimpleNamespace(
+        print_report=lambda result, console: None,
+        figures=lambda result, stem: [],
+        checks=lambda result: [("one", True), ("two", False)],
+    )
+    assert show(tmp_path / "kite.json", tmp_path / "kite.json", report, Console(width=40)) == 1
+    assert capsys.readouterr().out.splitlines()[:2] == ["holds one", "FAILS two"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_script_refuses_a_report_without_whole_results(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--report-only", "--results", str(tmp_path)])
 
     def refused():
         with pytest.raises(SystemExit) as caught:
-            runpy.run_path(str(SCRIPTS / f"{script}.py"), run_name="__main__")
+            runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
         assert caught.value.code == 2
         return capsys.readouterr().err
 
-    assert refused() == f"{script}.py: {path} does not exist; run the command without --report-only first\n"
+    said = refused()
+    path = Path(said.removeprefix(f"{name}.py: ").partition(" does not exist")[0])
+    assert said == f"{name}.py: {path} does not exist; run the command without --report-only first\n"
+    assert path.parent == tmp_path
     path.write_text('{"runs": [')
-    assert refused().startswith(f"{script}.py: {path}: 10 bytes that are not complete JSON")
+    assert refused().startswith(f"{name}.py: {path}: 10 bytes that are not complete JSON")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("option", "code", "word"), [("--help", 0, "--quick"), ("--no-such", 2, "--no-such")])
+def test_every_script_answers_without_loading_torch(name, option, code, word):
+    program = ANSWERED.format(folder=str(SCRIPTS), name=name)
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "--", option], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.returncode == code, ended.stderr
+    assert word in ended.stdout + ended.stderr

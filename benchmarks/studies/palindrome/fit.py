@@ -4,6 +4,7 @@ A plain loop on purpose: what is compared here is layers, so everything around t
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -32,12 +33,7 @@ EVALUATION_BATCH = 500  # sequences in one forward pass: bounds memory, changes 
 
 
 def make_model(run: PalindromeRun) -> nn.Module:
-    """The untrained model of a run; its weights are drawn with the seed ``3 * run.seed``.
-
-    Example:
-        >>> type(make_model(PalindromeRun("GCN", length=5, seed=0))).__name__
-        'GraphClassifier'
-    """
+    """The untrained model of a run; its weights are drawn with the seed ``3 * run.seed``."""
     features = Palindromes(run.length, run.encoding).num_features
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3 * run.seed)
@@ -61,17 +57,12 @@ def accuracy(model: nn.Module, stream: Palindromes, size: int) -> float:
 
 
 def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
-    """Train a model and say how it went.
-
-    Args:
-        run: The settings.
-        model: What to train, in place; ``make_model(run)`` by default.
+    """Train a model, in place, ``make_model(run)`` by default, and say how it went.
 
     Returns:
         JSON values: ``loss`` and ``accuracy``, means over each ``record_every`` training batches; ``tests``, pairs of
-        step and accuracy on the test stream; ``test_accuracy`` of the trained model; ``steps`` taken; ``converged``
-        (the goal was reached), ``diverged`` (the loss became infinite or NaN, which ends the run) and ``milliseconds``,
-        what a step of training took.
+        step and accuracy on the test stream; ``test_accuracy`` at the end; ``steps`` taken; ``converged``, the goal was
+        reached; ``diverged``, the loss became infinite or NaN, which ends the run; ``milliseconds`` of a step.
 
     Example:
         >>> result = fit(PalindromeRun("RNN", length=3, seed=0, hidden=16, steps=20, evaluate_every=20))
@@ -91,8 +82,8 @@ def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
     converged = diverged = False
     while step < run.steps and not converged and not diverged:
         start = time.perf_counter()
-        loss_sum = correct = 0.0
         block = min(run.record_every, run.steps - step)
+        loss_sum = correct = 0.0
         for _ in range(block):
             x, target = train.sample(run.batch)
             logits = model(x)
@@ -105,7 +96,7 @@ def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
             correct += float((logits.argmax(1) == target).sum())
         seconds += time.perf_counter() - start
         step += block
-        diverged = not torch.isfinite(torch.tensor(loss_sum)).item()
+        diverged = not math.isfinite(loss_sum)
         if not diverged:
             losses.append(round(loss_sum / block, 5))
             accuracies.append(round(correct / block / run.batch, 5))
@@ -127,10 +118,11 @@ def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
 
 def seconds_at_most(run: PalindromeRun) -> float:
     """Time of the run if it takes all its steps, from ten steps of it done now; seeds and rates change nothing."""
-    return 1e-3 * _milliseconds(dataclasses.replace(run, seed=0, learning_rate=1e-3)) * run.steps
+    ten = dataclasses.replace(run, seed=0, learning_rate=1e-3, steps=10, evaluate_every=10**9, test_on=1)
+    return 1e-3 * _milliseconds(ten) * run.steps
 
 
 @lru_cache
 def _milliseconds(run: PalindromeRun) -> float:
     with one_thread():
-        return float(fit(dataclasses.replace(run, steps=10, evaluate_every=10**9, test_on=1))["milliseconds"])
+        return float(fit(run)["milliseconds"])

@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from harness.report import markdown_table, mean_std, table
+from harness.report import markdown_table, mean_std, median_and_range, table
 from studies.palindrome.figures import ENCODINGS, figures
 from studies.palindrome.results import CHANCE, Group, groups
 
@@ -18,19 +17,17 @@ def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
     """Statements that must hold, each with whether it does."""
     found = groups(result)
     statements = []
-    blind = [group for group in found if group.settings["model"] == "GCN" and group.settings["hops_short"] > 0]
-    if blind:
-        scores = [score for group in blind for score in group.scores]
-        holds = all(abs(score - CHANCE) < group.margin for group in blind for score in group.scores)
+    short = [group for group in found if group.settings["model"] == "GCN" and group.settings["hops_short"] > 0]
+    if short:
+        scores = [score for group in short for score in group.scores]
         text = f"GCNs of fewer than L-1 layers are at chance: {len(scores)} runs, {_range(scores)}"
-        statements.append((f"{text} (10 +- {100 * blind[0].margin:.1f} allowed)", holds))
-    if result["study"] == "long":
-        able = [group for group in found if (group.settings["model"], group.settings["init"]) == ("LSTM", "chrono")]
-        for group in able:
-            text = (
-                f"LSTM at L = {group.settings['length']}: {group.solved} of {len(group.runs)} seeds at 99 % or better"
-            )
-            statements.append((f"{text}, {_range(group.scores)}", group.solved == len(group.runs)))
+        allowed = f"(10 +- {100 * short[0].margin:.1f} allowed)"
+        statements.append((f"{text} {allowed}", all(group.blind for group in short)))
+    for group in found if result["study"] == "long" else ():
+        if (group.settings["model"], group.settings["init"]) == ("LSTM", "chrono"):
+            solved, seeds = group.solved, len(group.runs)
+            text = f"LSTM at L = {group.settings['length']}: {solved} of {seeds} seeds at 99 % or better"
+            statements.append((f"{text}, {_range(group.scores)}", solved == seeds))
     return statements
 
 
@@ -42,53 +39,37 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     """A table for each encoding."""
     found = groups(result)
     for encoding in dict.fromkeys(group.settings["encoding"] for group in found):
-        console.print()
-        console.print(_table(result, [group for group in found if group.settings["encoding"] == encoding], encoding))
-
-
-def _table(result: dict[str, Any], found: list[Group], encoding: str) -> Table:
-    made = table(
-        f"Palindromes, {ENCODINGS[encoding]}: {result['title']}",
-        f"Accuracy on {found[0].settings['test_on']:,} fresh palindromes, mean and standard deviation over seeds; "
-        "chance is 10 %.\nSolved: 99 % or better. Steps: median and range over the runs whose training batches got to "
-        "99 %.",
-        ["L", "model"],
-        ["accuracy %", "worst", "solved", "steps to 99 %", "ms/step"],
-    )
-    last = None
-    for group in found:
-        length = group.settings["length"]
-        if last not in (None, length):
-            made.add_section()
-        everywhere = group.solved == len(group.runs)
-        blind = all(abs(score - CHANCE) < group.margin for score in group.scores)
-        made.add_row(
-            "" if length == last else str(length),
-            group.label,
-            mean_std(group.scores, factor=100),
-            f"{100 * min(group.scores):.1f}",
-            f"{group.solved}/{len(group.runs)}",
-            "chance" if blind else steps_and_range(group.steps_to_solve()),
-            f"{statistics.median(run['milliseconds'] for run in group.runs):.1f}",
-            style="green" if everywhere else "dim" if blind else "",
+        made = table(
+            f"Palindromes, {ENCODINGS[encoding]}: {result['title']}",
+            f"Accuracy on {found[0].settings['test_on']:,} fresh palindromes, mean and standard deviation over seeds; "
+            "chance is 10 %.\nSolved: 99 % or better. Steps: median and range over the runs whose training batches got "
+            "to 99 %.",
+            ["L", "model"],
+            ["accuracy %", "worst", "solved", "steps to 99 %", "ms/step"],
         )
-        last = length
-    return made
-
-
-def steps_and_range(steps: list[int]) -> str:
-    """Median, and range where there is one, of steps."""
-    if not steps:
-        return "-"
-    middle = f"{statistics.median(steps):.0f}"
-    return middle if min(steps) == max(steps) else f"{middle} ({min(steps)}-{max(steps)})"
+        last = None
+        for group in (group for group in found if group.settings["encoding"] == encoding):
+            length = group.settings["length"]
+            if last not in (None, length):
+                made.add_section()
+            made.add_row(
+                "" if length == last else str(length),
+                group.label,
+                mean_std(group.scores, factor=100),
+                f"{100 * min(group.scores):.1f}",
+                f"{group.solved}/{len(group.runs)}",
+                "chance" if group.blind else median_and_range(group.steps_to_solve(), none="-"),
+                f"{statistics.median(run['milliseconds'] for run in group.runs):.1f}",
+                style="green" if group.solved == len(group.runs) else "dim" if group.blind else "",
+            )
+            last = length
+        console.print()
+        console.print(made)
 
 
 def accuracies(result: dict[str, Any]) -> str:
     """Test accuracy by network and length, mean and standard deviation over seeds."""
-    found = groups(result)
-    chance = ["guessing", *[f"{100 * CHANCE:.0f}"] * len({group.settings["length"] for group in found})]
-    return _by_length(found, "test accuracy, %", _accuracy, chance)
+    return _by_length(result, "test accuracy, %", _accuracy, guessing=f"{100 * CHANCE:.0f}")
 
 
 def solved(result: dict[str, Any]) -> str:
@@ -99,22 +80,25 @@ def solved(result: dict[str, Any]) -> str:
         how = f"in {statistics.median(steps):.0f}" if steps and group.solved else f"at {_accuracy(group)} %"
         return f"{group.solved}/{len(group.runs)} {how}"
 
-    return _by_length(groups(result), "seeds at 99 %, median steps", cell)
+    return _by_length(result, "seeds at 99 %, median steps", cell)
 
 
 TABLES = {"accuracies": accuracies, "solved": solved}
 
 
 def _accuracy(group: Group) -> str:
-    return mean_std(group.scores if 100 * group.spread >= 0.5 else [group.mean], digits=0, factor=100)
+    return mean_std(group.scores, digits=0, factor=100).removesuffix(" ± 0")
 
 
-def _by_length(found: list[Group], title: str, cells: Callable[[Group], str], *last: list[str]) -> str:
+def _by_length(result: dict[str, Any], title: str, cell: Callable[[Group], str], guessing: str = "") -> str:
     """A row for each kind of network, a column for each length."""
+    found = groups(result)
     lengths = sorted({group.settings["length"] for group in found})
     rows: dict[str, dict[int, str]] = {}
     for group in found:
         name = f"{group.label}, {group.settings['encoding']}"
-        rows.setdefault(name, {})[group.settings["length"]] = cells(group)
-    body = [[name, *(cell.get(length, "") for length in lengths)] for name, cell in rows.items()]
-    return markdown_table([title, *(f"L = {length}" for length in lengths)], [*body, *last])
+        rows.setdefault(name, {})[group.settings["length"]] = cell(group)
+    if guessing:
+        rows["guessing"] = dict.fromkeys(lengths, guessing)
+    body = [[name, *(cells.get(length, "") for length in lengths)] for name, cells in rows.items()]
+    return markdown_table([title, *(f"L = {length}" for length in lengths)], body)
