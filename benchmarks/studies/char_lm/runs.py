@@ -1,21 +1,19 @@
-"""Settings that a language model's training depends on.
+"""What is trained: the settings of a training, presets of them, and one run. Data alone; torch is not imported."""
 
-Letters: T steps of a window, B windows of a batch.
-"""
-
+import dataclasses
+import hashlib
+import json
 import math
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from gnnseq.checks import check_whole
-from gnnseq.models.language_model import Kind, LanguageModel
-
-__all__ = ["Training"]
+__all__ = ["PRESETS", "QUICK", "LanguageRun", "LanguageTraining"]
 
 
 @dataclass(frozen=True)
-class Training:
-    """All that a training's numbers depend on.
+class LanguageTraining:
+    """All that a training's numbers depend on, besides the text.
 
     Attributes:
         kind: Of the recurrent layers.
@@ -24,7 +22,7 @@ class Training:
         embedding: Channels of a learnt embedding; 0 for one-hot characters.
         dropout: After every layer.
         init: Of the layers.
-        window: Characters from the first of which to the last gradients flow, T.
+        window: Characters from the last of which to the first gradients flow, T.
         batch: Windows a step, B, on each device.
         random_windows: Windows begin anywhere and from a zero state. Otherwise they are contiguous streams, and the
             state is carried from window to window: truncated backpropagation.
@@ -40,7 +38,7 @@ class Training:
         sample_at: Steps at which samples are drawn.
     """
 
-    kind: Kind = "LSTM"
+    kind: Literal["RNN", "LSTM", "GRU"] = "LSTM"
     hidden: int = 128
     layers: int = 2
     embedding: int = 0
@@ -60,9 +58,10 @@ class Training:
     sample_at: tuple[int, ...] = (0, 10_000, 20_000, 30_000, 40_000, 50_000, 100_000)
 
     def __post_init__(self) -> None:
-        check_whole(0, seed=self.seed)
-        for name in ("window", "batch", "steps", "record_every", "validate_every"):
-            check_whole(1, **{name: getattr(self, name)})
+        for name in ("seed", "window", "batch", "steps", "record_every", "validate_every"):
+            value, least = getattr(self, name), int(name != "seed")
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name}={value!r}; expected an integer of {least} or more")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate={self.learning_rate}; expected a positive number, 2e-3 say")
         if self.clip is not None and not self.clip > 0:
@@ -75,8 +74,38 @@ class Training:
         warm = max(1, min(100, self.steps // 10))
         return min(1.0, (step + 1) / warm) * (0.505 + 0.495 * math.cos(math.pi * step / self.steps))
 
-    def model(self, vocabulary: int) -> LanguageModel:
-        """A model with weights drawn from torch's random state."""
-        return LanguageModel(
-            vocabulary, self.hidden, self.kind, self.layers, self.embedding, self.dropout, self.init
-        )  # fmt: skip
+
+_MODERN: dict[str, Any] = {"layers": 1, "embedding": 64, "init": "orthogonal", "window": 64, "batch": 32,
+                           "schedule": "cosine", "clip": 1.0}  # fmt: skip
+PRESETS = {
+    # The report's section 2.1; it does not say there how weights begin, and names He's way for its other networks.
+    "report": LanguageTraining(init="he", steps=50_000),
+    # Two minutes on one core.
+    "fast": LanguageTraining(
+        hidden=256, dropout=0.1, steps=2400, learning_rate=4e-3, record_every=50, validate_every=200,
+        sample_at=(0, 200, 800, 2400), **_MODERN,
+    ),
+    # Half an hour on one core.
+    "best": LanguageTraining(
+        hidden=512, dropout=0.3, steps=7000, learning_rate=3e-3, validate_every=250, sample_at=(0, 1000, 7000),
+        **_MODERN,
+    ),
+}  # fmt: skip
+QUICK = {"hidden": 32, "embedding": 0, "layers": 1, "window": 20, "batch": 16, "steps": 60, "record_every": 5,
+         "validate_every": 20, "sample_at": (0, 60)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LanguageRun:
+    """What a run's numbers depend on: a training, and the text by its name and the digest of its parts."""
+
+    corpus: str
+    digest: str
+    preset: str
+    training: LanguageTraining
+
+    def folder(self, cache: Path) -> Path:
+        """Where its checkpoints are; training longer is the same run."""
+        settings = {**dataclasses.asdict(self), "training": {**dataclasses.asdict(self.training), "steps": None}}
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        return cache / f"{Path(self.corpus).stem}-{self.preset}-{digest}-seed{self.training.seed}"
