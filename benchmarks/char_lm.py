@@ -143,7 +143,8 @@ class SampleSettings:
 def main(settings: Settings) -> int:
     """Train or report, and say what can be done next; the exit code."""
     if settings.together:
-        sources = [dataclasses.replace(settings, preset=preset, together=False).source for preset in PRESETS]
+        each: list[Any] = [{"preset": preset, "together": False} for preset in PRESETS]
+        sources = [dataclasses.replace(settings, **changes).source for changes in each]
         return int(import_module("studies.char_lm.report").show_together(sources, settings.path))
     try:
         code = publish(settings)

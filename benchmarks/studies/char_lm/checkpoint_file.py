@@ -19,11 +19,7 @@ class CheckpointFiles(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint.
-
-        Raises:
-            OSError: It cannot be written, as on a full disk; the message names the file.
-        """
+        """Write a checkpoint, or raise an OSError that names the file."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
         try:

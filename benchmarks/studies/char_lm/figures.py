@@ -20,9 +20,11 @@ from studies.char_lm.sample_pages import write_samples
 __all__ = ["figures"]
 
 HUES = ("blue", "vermillion", "green", "purple", "orange", "sky")
-TRAINING, HELD_OUT = {"lw": 1.3, "alpha": 0.6}, {"lw": 2.4, "alpha": 1.0}
-RING = {"marker": "o", "ms": 11, "mfc": "none", "mec": COLORS["ink"], "mew": 2, "ls": ""}
-CROSS = {"marker": "x", "ms": 10, "mec": COLORS["ink"], "mew": 2.4, "ls": ""}
+Look = dict[str, Any]  # of a line
+TRAINING: Look = {"lw": 1.3, "alpha": 0.6}
+HELD_OUT: Look = {"lw": 2.4, "alpha": 1.0}
+RING: Look = {"marker": "o", "ms": 11, "mfc": "none", "mec": COLORS["ink"], "mew": 2, "ls": ""}
+CROSS: Look = {"marker": "x", "ms": 10, "mec": COLORS["ink"], "mew": 2.4, "ls": ""}
 MARGIN = 2.5  # inches to the right of a panel, for the names of its lines
 LETTERS = 11  # points
 MINUTES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 480)
@@ -86,14 +88,11 @@ def _training(result: dict[str, Any]) -> Figure:
 def _minutes(result: dict[str, Any]) -> Figure:
     """Held-out loss by minutes of training: each run, and the mean of those that differ in the seed alone."""
     found, lines = groups(result), _baselines(result)
-    footnote = (
-        f"{_seeds(found, 'Thin: {} seeds; thick: their mean. ')}{result['provenance'].get('cpu')}. {DASHED}"
-    )  # fmt: skip
+    footnote = f"{_seeds(found, 'Thin: {} seeds; thick: their mean. ')}{result['provenance'].get('cpu')}. {DASHED}"
     if published(result):
-        footnote += (
-            f"\nDots: minutes until validation is first below {' and '.join(f'{n:.2f}' for n in goals(result))}."
-        )
-        footnote += f" Dotted: published for validation and test together.{_there(result)}"
+        levels = " and ".join(f"{goal:.2f}" for goal in goals(result))
+        footnote += f"\nDots: minutes until validation is first below {levels}. Dotted: published for validation and "
+        footnote += f"test together.{_there(result)}"
     figure, axes = panels(
         1, 1, f"Held-out loss by minutes of training: {corpus(result)}", footnote, tall=5.5, right=MARGIN
     )
@@ -169,7 +168,7 @@ def _name_lines(panel: Axes, lines: Sequence[tuple[str, float, str]]) -> None:
         return
     to_axes = panel.transData + panel.transAxes.inverted()
     heights = np.array([to_axes.transform((panel.get_xlim()[0], level))[1] for level, _, _ in shown])
-    tall = panel.get_position().height * panel.figure.get_size_inches()[1]
+    tall = panel.get_window_extent().height / panel.figure.dpi  # inches
     apart = np.arange(len(shown)) * 1.25 * LETTERS / 72 / tall
     places = isotonic_regression(heights - apart).x + apart
     ink = COLORS["ink"]

@@ -16,7 +16,6 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import TQDMProgressBar
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,7 +24,7 @@ from gnnseq.models.language_model import LanguageModel, State, score
 from studies.char_lm.interruption import Signals, Stopped
 from studies.char_lm.runs import LanguageTraining
 
-__all__ = ["FORMAT", "Bar", "LanguageLearner", "make_model"]
+__all__ = ["FORMAT", "LanguageLearner", "make_model"]
 
 FORMAT = "gnnseq language model 1"
 TEMPERATURES = (0.0, 0.5, 1.0, 2.0)
@@ -49,9 +48,9 @@ class LanguageLearner(pl.LightningModule):
         settings: Of the training.
         corpus: What is learnt.
         folder: Where checkpoints go.
-        save_every: Steps between them.
         signals: Which ask to stop.
-        lines: Whether to print a line for each validation.
+        save_every: Steps between checkpoints.
+        say: Whether to print a line for each validation.
 
     Attributes:
         record: What has been measured so far, as :func:`studies.char_lm.training.train` returns it.
@@ -59,21 +58,16 @@ class LanguageLearner(pl.LightningModule):
     """
 
     def __init__(
-        self,
-        settings: LanguageTraining,
-        corpus: Corpus,
-        folder: Path,
-        save_every: int,
-        signals: Signals,
-        lines: bool = False,
+        self, settings: LanguageTraining, corpus: Corpus, folder: Path, signals: Signals, save_every: int, say: bool
     ) -> None:
         super().__init__()
         self.settings, self.corpus, self.folder = settings, corpus, folder
-        self.save_every, self.signals, self.lines = save_every, signals, lines
+        self.signals, self.save_every, self.say = signals, save_every, say
         self.model = make_model(settings, len(corpus.vocabulary))
+        measured = ("step", "seconds", "cpu_seconds", "loss", "accuracy")
         self.record: dict[str, Any] = {
-            "curves": {name: [] for name in ("step", "seconds", "cpu_seconds", "loss", "accuracy", "learning_rate")},
-            "validation": {name: [] for name in ("step", "seconds", "cpu_seconds", "loss", "accuracy")},
+            "curves": {name: [] for name in (*measured, "learning_rate")},
+            "validation": {name: [] for name in measured},
             "best": None,
             "samples": [],
         }
@@ -86,11 +80,10 @@ class LanguageLearner(pl.LightningModule):
 
     def train_dataloader(self) -> "_Steps":
         """All windows that this process reads, from the step on that training has come to."""
-        settings, rank, ranks = self.settings, self.trainer.global_rank, self.trainer.world_size
-        windows = Windows(
-            self.corpus.training, settings.batch * ranks, settings.window, settings.random_windows, settings.seed
-        )
-        return _Steps(windows, settings.steps, slice(rank * settings.batch, (rank + 1) * settings.batch))
+        settings, batch, rank = self.settings, self.settings.batch, self.trainer.global_rank
+        all_of_them = batch * self.trainer.world_size
+        windows = Windows(self.corpus.training, all_of_them, settings.window, settings.random_windows, settings.seed)
+        return _Steps(windows, settings.steps, slice(rank * batch, (rank + 1) * batch))
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate changed after every step."""
@@ -102,7 +95,7 @@ class LanguageLearner(pl.LightningModule):
         """Draw samples before the first step, and start the clock. Nothing random happens before the next step."""
         self.signals.listen()  # again: Lightning's own handler for SIGTERM has come in between
         if self.random is not None:
-            _set_random_state(self.random, self.device)
+            (torch.cuda if self.device.type == "cuda" else torch).set_rng_state(self.random)
         elif self.global_rank > 0:  # every process drops units of its own
             torch.manual_seed(self.settings.seed + 1_000_003 * self.global_rank)
         if self.trainer.global_step == 0 and 0 in self.settings.sample_at:
@@ -152,7 +145,8 @@ class LanguageLearner(pl.LightningModule):
             "counted": self.counted,
             "sums": self._of_all(self.sums),  # [R, 2]
             "state": [self._of_all(part) for part in state if part is not None],  # [R, L, B, H]
-            "random": self._of_all(_random_state(self.device)),  # [R, bytes]
+            # Of dropout: the CPU's random state, or the GPU's. [R, bytes]
+            "random": self._of_all((torch.cuda if self.device.type == "cuda" else torch).get_rng_state()),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -183,9 +177,10 @@ class LanguageLearner(pl.LightningModule):
         """The next entry of the validation curves; whether it is the best."""
         loss, accuracy = score(self.model, self.corpus.validation)
         self._put("validation", step, loss=loss, accuracy=accuracy)
-        if self.lines and self.trainer.is_global_zero:
+        if self.say and self.trainer.is_global_zero:
+            minutes = self._seconds()[0] / 60
             print(f"step {step:,} of {self.settings.steps:,}: held-out {loss:.3f} nats/character after "
-                  f"{self._seconds()[0] / 60:.1f} min", file=sys.stderr)  # fmt: skip
+                  f"{minutes:.1f} of {minutes * self.settings.steps / step:.1f} minutes", file=sys.stderr)  # fmt: skip
         best = self.record["best"]
         if best is not None and not loss < best["loss"]:
             return False
@@ -206,8 +201,8 @@ class LanguageLearner(pl.LightningModule):
             for length in LENGTHS:
                 entropy = [self.settings.seed, step, int(100 * temperature), length]
                 generator = torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-                characters = list(self.model.sample(length, temperature=temperature, generator=generator))
-                text = self.corpus.vocabulary.decode(characters)
+                characters = self.model.sample(length, temperature=temperature, generator=generator)
+                text = self.corpus.vocabulary.decode(list(characters))
                 self.record["samples"].append(
                     {"step": step, "temperature": temperature, "length": length, "text": text}
                 )
@@ -225,17 +220,6 @@ class LanguageLearner(pl.LightningModule):
         gathered = [torch.empty_like(part) for _ in range(self.trainer.world_size)]
         torch.distributed.all_gather(gathered, part)
         return torch.stack(gathered).cpu()
-
-
-class Bar(TQDMProgressBar):
-    """Lightning's bar with the last loss and validation."""
-
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """What stands at the end of the bar."""
-        assert isinstance(pl_module, LanguageLearner)
-        record = pl_module.record
-        shown = {"loss": record["curves"]["loss"], "validation": record["validation"]["loss"]}
-        return {name: f"{values[-1]:.3f}" for name, values in shown.items() if values}
 
 
 class _Steps:
@@ -263,15 +247,3 @@ class _Steps:
 
 def _now() -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()])
-
-
-def _random_state(device: torch.device) -> Tensor:
-    """Of dropout: the CPU's random state, or the GPU's."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _set_random_state(state: Tensor, device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)

@@ -71,8 +71,9 @@ class NGram:
             ValueError: An index is out of range.
         """
         indices = _checked("context", context, 0, self.vocabulary)
-        each = np.arange(self.vocabulary)
-        return self._of_each(np.vstack([np.tile(indices[:, None], self.vocabulary), each]))[-1]
+        before = np.tile(indices[:, None], self.vocabulary)
+        chances: Reals = self._of_each(np.vstack([before, np.arange(self.vocabulary)]))[-1]
+        return chances
 
     def _of_each(self, text: Integers) -> Reals:
         """The probability of each character of a text [N], or of several as long as one another [N, ...]."""

@@ -102,13 +102,11 @@ def _losses(result: dict[str, Any]) -> Table:
             _mean(group.minutes(), 0 if min(group.minutes()) >= 10 else 2),
         )
     table.add_section()
-    for name, nats in result["baselines"].items():
-        test = nats["test"]
-        table.add_row(
-            name, "", *_three(nats["validation"], test, bits(test)), f"{math.exp(test):.2f}", style="dim"
-        )  # fmt: skip
-    for name, nats in published(result).items():
-        table.add_row(name, "", *_three(nats), style="dim")
+    for name, both in result["baselines"].items():
+        test = both["test"]
+        table.add_row(name, "", *_three(both["validation"], test, bits(test)), f"{math.exp(test):.2f}", style="dim")
+    for name, level in published(result).items():
+        table.add_row(name, "", *_three(level), style="dim")
     return table
 
 

@@ -127,7 +127,7 @@ def together(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def corpus(result: dict[str, Any]) -> str:
     """What the text is called."""
-    name = result["corpus"]["name"]
+    name: str = result["corpus"]["name"]
     return CORPORA.get(name, name)
 
 
@@ -143,7 +143,7 @@ def goals(result: dict[str, Any]) -> dict[float, int]:
 
 def comparable(result: dict[str, Any], group: LanguageGroup) -> bool:
     """Whether the report's log is about this corpus and these settings."""
-    return result["corpus"]["name"] == SOUTH_PARK and group.settings["preset"] == "report"
+    return (result["corpus"]["name"], group.settings["preset"]) == (SOUTH_PARK, "report")
 
 
 def held_out(result: dict[str, Any], validation: float, test: float) -> float:

@@ -15,24 +15,14 @@ __all__ = ["PRESETS", "QUICK", "LanguageRun", "LanguageTraining"]
 class LanguageTraining:
     """All that a training's numbers depend on, besides the text.
 
+    What is not explained here is an option of ``char_lm.py``, which says what it is.
+
     Attributes:
-        kind: Of the recurrent layers.
-        hidden: Their channels.
-        layers: How many are stacked.
-        embedding: Channels of a learnt embedding; 0 for one-hot characters.
-        dropout: After every layer.
-        init: Of the layers.
-        window: Characters from the last of which to the first gradients flow, T.
-        batch: Windows a step, B, on each device.
-        random_windows: Windows begin anywhere and from a zero state. Otherwise they are contiguous streams, and the
-            state is carried from window to window: truncated backpropagation.
-        steps: Of training.
-        learning_rate: Adam's.
-        schedule: ``"decay"``: times 0.96 every 5,000 steps; ``"cosine"``: down to a hundredth of it at the
-            end, after warming up for a tenth of the steps, at most 100.
-        clip: Largest norm of the gradient of all weights; a longer one is scaled down. None leaves it as it is.
-        seed: Of all that is random.
-        precision: Lightning's name; mixed precision leaves the recurrence itself in 32 bits.
+        window: T; the gradient flows from the last of these characters to the first.
+        batch: B, on each device.
+        random_windows: Otherwise the state is carried from window to window: truncated backpropagation.
+        schedule: ``"cosine"`` warms up for a tenth of the steps, at most 100.
+        precision: Lightning's name.
         record_every: Steps between entries of the curves.
         validate_every: Steps between scores on the validation part.
         sample_at: Steps at which samples are drawn.

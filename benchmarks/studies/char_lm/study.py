@@ -31,7 +31,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         for seed in settings.seeds
     ]
     alone = len(runs) == 1
-    if alone:  # its own bar or lines are shown
+    if alone:  # it prints how far it is
         console = Console(stderr=True, force_terminal=False)
     records = run_sweep(
         functools.partial(

@@ -7,7 +7,6 @@ killed and resumed is bit for bit the one that never was.
 
 import dataclasses
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from gnnseq.models.language_model import LanguageModel, score
 from harness.lightning_fit import bare_trainer, quiet_and_seeded, run_trainer
 from studies.char_lm.checkpoint_file import CheckpointFiles, read_checkpoint
 from studies.char_lm.interruption import Signals
-from studies.char_lm.learner import FORMAT, Bar, LanguageLearner, make_model
+from studies.char_lm.learner import FORMAT, LanguageLearner, make_model
 from studies.char_lm.runs import LanguageTraining
 
 __all__ = ["load_model", "train"]
@@ -51,7 +50,7 @@ def train(
         save_every: Steps between checkpoints, the most that a kill can cost.
         devices: Processes a node, each with its own device and windows, whose gradients are averaged.
         nodes: Machines.
-        progress: Whether to show a bar, or where stderr is no terminal a line for each validation.
+        progress: Whether to print a line for each validation, to stderr.
 
     Returns:
         JSON values: ``seed``, ``parameters``, ``curves`` (means since the last entry: ``step``, ``seconds``,
@@ -77,9 +76,8 @@ def train(
     check_whole(1, save_every=save_every, devices=devices, nodes=nodes)
     folder = Path(folder)
     last = folder / "last.ckpt"
-    bar = progress and sys.stderr.isatty()
     with quiet_and_seeded(training.seed), Signals() as signals:
-        learner = LanguageLearner(training, corpus, folder, save_every, signals, lines=progress and not bar)
+        learner = LanguageLearner(training, corpus, folder, signals, save_every, progress)
         found = _goes_on(last, learner) if resume and last.exists() else None
         if found is None or found["global_step"] < training.steps:
             trainer = bare_trainer(
@@ -89,11 +87,9 @@ def train(
                 precision=training.precision,
                 max_epochs=1,  # of as many batches as there are steps
                 gradient_clip_val=training.clip,
-                callbacks=[Bar(refresh_rate=10)] if bar else [],
                 logger=[TensorBoardLogger(folder / "logs", "tensorboard"), CSVLogger(folder / "logs", "csv")],
                 plugins=[CheckpointFiles()],
                 log_every_n_steps=min(training.record_every, training.steps),
-                enable_progress_bar=bar,
             )
             run_trainer(trainer, learner, ckpt_path=None if found is None else str(last), weights_only=True)
         else:
