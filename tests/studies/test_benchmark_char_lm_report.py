@@ -122,11 +122,11 @@ def test_seeds_are_put_together_and_presets_kept_apart():
 
 def test_a_curve_is_at_the_steps_that_all_seeds_have():
     runs = [run_of({"preset": "fast"}, seed, final=1.5, steps=(100, last)) for seed, last in ((0, 4000), (1, 3000))]
-    curve = results.groups(result_of("a novel", runs))[0].curve("curves", "loss")
-    assert curve.steps.tolist() == list(range(100, 3001, 100))
-    assert curve.values.tolist() == [run["curves"]["loss"][:30] for run in runs]
-    seconds = np.mean([run["curves"]["seconds"][:30] for run in runs], axis=0)
-    np.testing.assert_allclose(curve.minutes, seconds / 60)
+    (group,) = results.groups(result_of("a novel", runs))
+    for name in ("loss", "seconds"):
+        curve = group.curve("curves", name)
+        assert curve.index.tolist() == list(range(100, 3001, 100))
+        assert curve.to_numpy().T.tolist() == [run["curves"][name][:30] for run in runs]
 
 
 def test_the_table_says_what_the_runs_say():

@@ -55,12 +55,10 @@ def _training(result: dict[str, Any]) -> Figure:
     for group, color in _colored(found):
         for part, look in (("curves", TRAINING), ("validation", HELD_OUT)):
             for panel, name, scale in ((accuracy, "accuracy", 100), (loss, "loss", 1)):
-                curve = group.curve(part, name)
-                values = scale * curve.values
-                panel.plot(curve.steps, values.mean(0), color=color, **look)
-                panel.fill_between(curve.steps, values.min(0), values.max(0), color=color, alpha=0.15, lw=0)
-        rates = group.curve("curves", "learning_rate")
-        rate.plot(rates.steps, 1e3 * rates.values.mean(0), color=color)
+                curve = scale * group.curve(part, name)
+                panel.plot(curve.index, curve.mean(axis=1), color=color, **look)
+                panel.fill_between(curve.index, curve.min(axis=1), curve.max(axis=1), color=color, alpha=0.15, lw=0)
+        rate.plot(1e3 * group.curve("curves", "learning_rate").mean(axis=1), color=color)
     steps = [step for run in result["runs"] for step in run["curves"]["step"] if step > 0]
     accuracy.set(ylabel="accuracy, %", ylim=(0, None))
     loss.set(ylabel="loss, nats/character")
@@ -107,8 +105,8 @@ def _minutes(result: dict[str, Any]) -> Figure:
             panel.plot(minutes, nats, color=color, lw=1, alpha=0.5)
             times.extend(minutes)
             losses.extend(nats)
-        mean = group.curve("validation", "loss")
-        panel.plot(mean.minutes, mean.values.mean(0), color=color)
+        seconds, mean = (group.curve("validation", name).mean(axis=1) for name in ("seconds", "loss"))
+        panel.plot(seconds / 60, mean, color=color)
         handles.append(Line2D([], [], color=color, label=group.label))
         for goal in goals(result):
             reached = group.minutes_below(goal)

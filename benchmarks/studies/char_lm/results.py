@@ -8,7 +8,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,14 +25,6 @@ SMALL = (3, 1.88)  # minutes in which the small nanoGPT gets there, as its autho
 GOALS = {1.88: 3, 1.60: 15}  # minutes within which this study wants to be below
 
 
-class Curve(NamedTuple):
-    """One number of several runs, at the steps that all of them have: steps and minutes [T], values [runs, T]."""
-
-    steps: np.ndarray
-    minutes: np.ndarray
-    values: np.ndarray
-
-
 @dataclass(frozen=True)
 class LanguageGroup:
     """Runs that differ in nothing but the seed."""
@@ -41,14 +33,10 @@ class LanguageGroup:
     runs: list[dict[str, Any]]
     label: str
 
-    def curve(self, part: str, name: str) -> Curve:
-        """A curve of ``part``, "curves" or "validation"; minutes are the mean over the runs."""
-        tables = [pd.DataFrame(run[part]).set_index("step") for run in self.runs]
-        seconds, values = (
-            pd.concat([table[column] for table in tables], axis=1, join="inner").sort_index()
-            for column in ("seconds", name)
-        )
-        return Curve(values.index.to_numpy(), seconds.to_numpy().mean(1) / 60, values.to_numpy().T)
+    def curve(self, part: str, name: str) -> pd.DataFrame:
+        """A curve of ``part``, "curves" or "validation": a row for each step that all runs have, a column a run."""
+        curves = [pd.Series(run[part][name], run[part]["step"]) for run in self.runs]
+        return pd.concat(curves, axis=1, join="inner").sort_index()
 
     def minutes(self) -> list[float]:
         """How long each run took."""
@@ -76,13 +64,10 @@ class LanguageGroup:
         """
         found = {}
         for step in LOGGED:
-            rows = []
-            for curves in (run["curves"] for run in self.runs):
-                reached = [place for place, at in enumerate(curves["step"]) if 0 < at <= step]
-                if reached and curves["step"][-1] >= step:
-                    rows.append((curves["loss"][reached[-1]], curves["accuracy"][reached[-1]]))
-            if len(rows) == len(self.runs):
-                found[step] = rows
+            curves = [pd.DataFrame(run["curves"]).set_index("step") for run in self.runs]
+            if all(curve.index[0] <= step <= curve.index[-1] for curve in curves):
+                rows = [curve.loc[:step].iloc[-1] for curve in curves]
+                found[step] = [(float(row["loss"]), float(row["accuracy"])) for row in rows]
         return found
 
 
