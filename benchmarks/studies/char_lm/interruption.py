@@ -20,14 +20,10 @@ class Stopped(Exception):  # noqa: N818  # asked for, no error
 
 
 class Signals:
-    """Collects SIGINT and SIGTERM inside a with block in place of obeying them; a second SIGINT is obeyed.
-
-    Attributes:
-        asked: Those that have come.
-    """
+    """Collects SIGINT and SIGTERM inside a with block in place of obeying them; a second SIGINT is obeyed."""
 
     def __init__(self) -> None:
-        self.asked: list[int] = []
+        self.asked: list[int] = []  # those that have come
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> "Signals":

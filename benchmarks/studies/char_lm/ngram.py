@@ -24,11 +24,11 @@ FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])  # KenLM's discounts where a text is t
 
 
 class _Level(NamedTuple):
-    """Contexts of one length k and what follows them.
+    """Contexts of one length and what follows them.
 
-    A context is the context without its first character, that of level k - 1, and this character; it is coded as
-    number of the former * V + the latter, and its own number is its place among the sorted codes. Following
-    characters are coded in the same way, so that no code exceeds N V, however long the context.
+    The code of a context is the number of the context without its first character, times V, plus this character; its
+    own number is its place among the sorted codes. Following characters are coded in the same way, so that no code
+    exceeds N V, however long the context.
     """
 
     contexts: Integers  # codes [K]
@@ -39,37 +39,17 @@ class _Level(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class NGram:
-    """Probabilities of characters given those before them, from :func:`fit_ngram`.
-
-    Attributes:
-        vocabulary: V, characters that there are.
-        levels: One for each length of context, 0 first.
-    """
+    """Probabilities of characters given those before them, from :func:`fit_ngram`."""
 
     vocabulary: int
-    levels: tuple[_Level, ...]
+    levels: tuple[_Level, ...]  # one for each length of context, 0 first
 
     def nats_per_character(self, text: Text) -> float:
-        """Mean of -log p of the characters, each given all before it in this text, as far back as the order goes.
-
-        Args:
-            text: Indices of characters, at least one. [N]
-
-        Raises:
-            ValueError: The text is empty or an index is out of range.
-        """
-        indices = _checked("text", text, 1, self.vocabulary)
-        return float(-np.log(self._of_each(indices)).mean())
+        """Mean of -log p of the characters [N], each given all before it in this text, as far as the order goes."""
+        return float(-np.log(self._of_each(_checked("text", text, 1, self.vocabulary))).mean())
 
     def probabilities(self, context: Text = ()) -> Reals:
-        """Of every character to come next. [V]
-
-        Args:
-            context: Indices of the characters before it. [P]
-
-        Raises:
-            ValueError: An index is out of range.
-        """
+        """Of every character to come next [V], after these [P]."""
         indices = _checked("context", context, 0, self.vocabulary)
         before = np.tile(indices[:, None], self.vocabulary)
         chances: Reals = self._of_each(np.vstack([before, np.arange(self.vocabulary)]))[-1]
@@ -165,8 +145,7 @@ def _discounts(counts: Integers) -> Reals:
     steps = np.arange(4)
     estimate = steps - (steps + 1) * n[1] / (n[1] + 2 * n[2]) * n[1:5] / np.maximum(n[:4], 1)
     estimate[0] = 0
-    fits = bool((estimate[1:] > 0).all())  # that D(j) is at most j holds by its form
-    return estimate if fits else FALLBACK
+    return estimate if estimate[1:].min() > 0 else FALLBACK  # that D(j) is at most j holds by its form
 
 
 def _places(codes: Integers, wanted: Integers) -> Integers:
@@ -176,9 +155,7 @@ def _places(codes: Integers, wanted: Integers) -> Integers:
 
 
 def _checked(name: str, text: Text, least: int, vocabulary: int) -> Integers:
-    indices = np.asarray(text)
-    if indices.size == 0:
-        indices = indices.astype(np.int64).reshape(-1)
+    indices = np.asarray(text) if len(text) else np.empty(0, dtype=np.int64)
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
         raise ValueError(f"{name} has shape {indices.shape} and type {indices.dtype}; expected indices of characters, "
                          "whole numbers in one dimension")  # fmt: skip

@@ -51,9 +51,8 @@ def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
 
 def print_report(result: dict[str, Any], console: Console) -> None:
     """Losses, times, and samples if there are any."""
-    tables = [_losses(result), _times(result)]
-    tables += [_samples(run) for run in [run for run in result["runs"] if run["samples"]][:1]]
-    for table in tables:
+    samples = [_samples(run) for run in result["runs"] if run["samples"]]
+    for table in (_losses(result), _times(result), *samples[:1]):
         console.print()
         console.print(table)
 

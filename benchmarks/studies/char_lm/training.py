@@ -46,18 +46,16 @@ def train(
         training: What to train.
         corpus: What to train on.
         folder: Where checkpoints and logs go.
-        resume: Whether to go on from the folder's ``last.ckpt``; if there is none it begins at the beginning.
+        resume: Whether to go on from the folder's ``last.ckpt``, if there is one.
         save_every: Steps between checkpoints, the most that a kill can cost.
         devices: Processes a node, each with its own device and windows, whose gradients are averaged.
         nodes: Machines.
         progress: Whether to print a line for each validation, to stderr.
 
     Returns:
-        JSON values: ``seed``, ``parameters``, ``curves`` (means since the last entry: ``step``, ``seconds``,
-        ``cpu_seconds``, ``loss``, ``accuracy``, ``learning_rate``), ``validation`` (the same without a rate), ``best``
-        (its step and loss), ``test`` (``loss``, ``accuracy``, ``bits_per_character`` of the best) and ``samples``.
-        Seconds count everything since training began, validation, samples and checkpoints included; cpu_seconds are
-        what the processor spent on it.
+        JSON values: ``seed``, ``parameters``, ``curves`` (means since the last entry), ``validation``, ``best`` (its
+        step and loss), ``test`` (scores of the best) and ``samples``. Seconds count everything since training began,
+        validation, samples and checkpoints included; cpu_seconds are what the processor spent on it.
 
     Raises:
         Stopped: A signal asked for it.
