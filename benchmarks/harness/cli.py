@@ -4,6 +4,7 @@ Nothing here imports torch before the arguments are known to be right, so that -
 at once.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,14 +75,24 @@ class SweepSettings(StudySettings):
     """Processes, one thread each; -1 means every core."""
 
 
-def run(main: Callable[[Settings], int], settings: type[Settings]) -> NoReturn:
+def run(main: Callable[[Settings], int], settings: type[Settings], command: str | None = None) -> NoReturn:
     """Call ``main`` with the settings that the command line gives, and end with an exit code.
 
-    0: done; 1: a claim does not hold, as ``main`` says; 2: an argument or a file is wrong, and stderr says which;
-    130: interrupted.
+    0: done, or whoever reads the output has had enough, as ``head`` does; 1: a claim does not hold, as ``main`` says;
+    2: an argument or a file is wrong, and stderr says which; 130: interrupted.
+
+    Args:
+        main: From settings to 0 or 1.
+        settings: A dataclass.
+        command: The script's first argument, if the settings are those of one of its commands.
     """
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
+    prog = " ".join([Path(sys.argv[0]).name, *([command] if command else [])])
     try:
-        sys.exit(main(tyro.cli(settings, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone))))
+        sys.exit(main(tyro.cli(settings, prog=prog, args=sys.argv[2 if command else 1 :], config=config)))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is not written yet goes there
+        sys.exit(0)
     except (ImportError, OSError, ValueError) as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         sys.exit(2)

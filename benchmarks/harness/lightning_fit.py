@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-__all__ = ["fit", "quiet"]
+__all__ = ["bare_trainer", "fit", "quiet_and_seeded", "run_trainer"]
 
 METRIC = "validation"
 
@@ -94,26 +94,13 @@ def fit(
         # Where it looks at the end of a training epoch, it comes after the callback that needs its verdict.
         stopping = EarlyStopping(METRIC, patience=patience or max_epochs, mode=mode, check_on_train_epoch_end=False)
     memory = _Memory(stopping)
-    with torch.random.fork_rng(devices=[]), quiet():
-        torch.manual_seed(seed)
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            devices=1,
+    with quiet_and_seeded(seed):
+        trainer = bare_trainer(
             max_epochs=max_epochs,
             gradient_clip_val=clip,
             callbacks=[memory] if stopping is None else [memory, stopping],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            # Layers remember normalised graphs; one that was first met in inference mode could not be trained with.
-            inference_mode=False,
         )
-        try:
-            _run(trainer, module, train, validation)
-        finally:
-            module.trainer = None  # the trainer holds the data
+        run_trainer(trainer, module, _Batches(train), None if validation is None else _Batches(validation))
     module.eval()
     if stopping is None:
         return {"epochs": max_epochs, "best_epoch": max_epochs, "best": None, "curves": memory.curves}
@@ -174,17 +161,31 @@ class _Batches:
         return len(self.batches)  # type: ignore[arg-type]  # Lightning asks, and takes the TypeError for an answer
 
 
-def _run(
-    trainer: pl.Trainer, module: pl.LightningModule, train: Iterable[Any], validation: Iterable[Any] | None
-) -> None:
-    """Train; signals end a run as they do everywhere.
+def bare_trainer(**options: Any) -> pl.Trainer:
+    """A Trainer for one CPU that prints nothing and writes no file, unless the options say otherwise."""
+    bare: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        # Layers remember normalised graphs; one that was first met in inference mode could not be trained with.
+        "inference_mode": False,
+    }
+    return pl.Trainer(**bare | options)
+
+
+def run_trainer(trainer: pl.Trainer, module: pl.LightningModule, *data: Any, **options: Any) -> None:
+    """``trainer.fit``, after which the module stands alone; signals end it as they do everywhere.
 
     Ctrl-C is a KeyboardInterrupt, where Lightning exits and ignores the next one; SIGTERM exits with the shell's 143,
     where Lightning reports success.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(module, _Batches(train), None if validation is None else _Batches(validation))
+        trainer.fit(module, *data, **options)
     except SIGTERMException:
         raise SystemExit(128 + signal.SIGTERM) from None
     except SystemExit as error:
@@ -192,16 +193,19 @@ def _run(
             raise
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from None
+    finally:
+        module.trainer = None  # the trainer holds the data
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Lightning without its remarks on devices and its tips."""
+def quiet_and_seeded(seed: int) -> Iterator[None]:
+    """Lightning without its remarks on devices and its tips; randomness is the seed's, and outside none has passed."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
             warnings.filterwarnings("ignore", "You defined a `validation_step` but have no", UserWarning)
             # Lightning 2.6 walks through batches in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)

@@ -22,6 +22,7 @@ __all__ = [
     "markdown_table",
     "mean_std",
     "median_and_range",
+    "present",
     "print_checks",
     "read_result",
     "show",
@@ -68,13 +69,18 @@ def show(source: Path, target: Path, report: Any, console: Console) -> int:
     Returns:
         The exit code: 1 where a statement does not hold, else 0.
     """
-    result = read_result(source)
+    code = present(read_result(source), target, report, console)
+    console.print(f"from  {source}", **PLAIN)
+    return code
+
+
+def present(result: Any, target: Path, report: Any, console: Console) -> int:
+    """:func:`show` for a result that has been read."""
     report.print_report(result, console)
     checks = list(report.checks(result)) if hasattr(report, "checks") else []
     print_checks(checks, console)
     for figure in report.figures(result, target.with_suffix("")):
         console.print(f"wrote {figure}", **PLAIN)
-    console.print(f"from  {source}", **PLAIN)
     return int(not all(holds for _, holds in checks))
 
 
