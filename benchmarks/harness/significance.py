@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["diebold_mariano"]
+__all__ = ["diebold_mariano", "paired_t"]
 
 
 def diebold_mariano(losses: NDArray[np.float64], others: NDArray[np.float64], horizon: int = 1) -> tuple[float, float]:
@@ -51,3 +51,15 @@ def diebold_mariano(losses: NDArray[np.float64], others: NDArray[np.float64], ho
     if variance <= (1e-12 * float(np.abs(d).max())) ** 2:  # equal numbers differ from their mean by rounding
         return average, 1.0
     return average, float(2 * stats.t.sf(abs(average) / math.sqrt(variance / steps), steps - 1))
+
+
+def paired_t(differences: NDArray[np.float64]) -> float:
+    """The p-value of paired differences' mean being zero, two-sided; 1 where there is nothing to test.
+
+    Example:
+        >>> round(paired_t(np.array([0.1, 0.3, 0.2])), 3), paired_t(np.array([0.1]))
+        (0.074, 1.0)
+    """
+    if len(differences) < 2 or differences.std() == 0:
+        return 1.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
