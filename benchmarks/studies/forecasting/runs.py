@@ -10,58 +10,34 @@ Statistics = Literal["training", "all"]
 
 @dataclass(frozen=True)
 class ForecastRun:
-    """The settings of one forecast; equal settings give equal numbers.
+    """The settings of one forecast; equal settings give equal numbers."""
 
-    Attributes:
-        epidemic: A name in :data:`~gnnseq.data.epidemics.EPIDEMICS`.
-        model: See :class:`~studies.forecasting.networks.EpidemicNetwork`.
-        seed: Of the weights.
-        statistics: See :meth:`~gnnseq.data.epidemics.Epidemic.standardized`.
-        lags: L, steps that the network reads.
-        path: P, steps that the linear path reads; 0 leaves it out.
-        neighbours: Whether the linear path reads the neighbours' means too.
-        hidden: H.
-        horizons: Steps ahead, ascending.
-        learning_rate: Of AdamW.
-        weight_decay: Of AdamW.
-        max_epochs: Most epochs, each of one step on all windows.
-        patience: See :func:`~harness.lightning_fit.fit`.
-    """
-
-    epidemic: str
+    epidemic: str  # a name in gnnseq.data.epidemics.EPIDEMICS
     model: Model
-    seed: int
-    statistics: Statistics = "training"
-    lags: int = 4
-    path: int = 4
-    neighbours: bool = False
-    hidden: int = 8
-    horizons: tuple[int, ...] = (1, 2, 4, 8)
+    seed: int  # of the weights
+    statistics: Statistics = "training"  # see Epidemic.standardized
+    lags: int = 4  # L, steps that the network reads
+    path: int = 4  # P, steps that the linear path reads; 0 leaves it out
+    neighbours: bool = False  # whether the linear path reads the neighbours' means too
+    hidden: int = 8  # H
+    horizons: tuple[int, ...] = (1, 2, 4, 8)  # steps ahead, ascending
     learning_rate: float = 5e-2
     weight_decay: float = 1.0
-    max_epochs: int = 80
-    patience: int = 15
+    max_epochs: int = 80  # each of one step on all windows
+    patience: int = 15  # see harness.lightning_fit.fit
 
 
 @dataclass(frozen=True)
 class ForecastProtocol:
-    """An epidemic, what is known when it is forecast, and who forecasts it.
-
-    Attributes:
-        lags: Steps that the networks read.
-        paths: Steps that their linear path reads; 0 for a network without one. Where a network knows the graph, so does
-            its path.
-        orders: Of the pooled autoregressions; the first is what everything else is tested against, and whose histories
-            the other baselines read.
-    """
+    """An epidemic, what is known when it is forecast, and who forecasts it."""
 
     name: str
     title: str
     epidemic: str
     statistics: Statistics
-    lags: int
-    paths: tuple[int, ...]
-    orders: tuple[int, ...]
+    lags: int  # that the networks read
+    paths: tuple[int, ...]  # steps of the networks' linear path, which reads the graph if they do; 0 for none
+    orders: tuple[int, ...]  # of the pooled autoregressions; the first is what everything else is tested against
 
     def networks(self, seeds: int, hidden: int, max_epochs: int) -> list[list[ForecastRun]]:
         """The runs of every kind of network, which differ in the seed alone."""

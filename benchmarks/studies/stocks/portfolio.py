@@ -30,11 +30,7 @@ def mse(p: Values, y: Values, valid: Mask) -> float:
 
 
 def daily_ic(p: Values, y: Values, valid: Mask) -> Values:
-    r"""Information coefficient of each day: Pearson's correlation across the valid stocks.
-
-    .. math::
-        IC_t = \frac{\sum_i (p_{ti} - \bar p_t)(y_{ti} - \bar y_t)}
-                    {\sqrt{\sum_i (p_{ti} - \bar p_t)^2 \sum_i (y_{ti} - \bar y_t)^2}}
+    """Information coefficient of each day: Pearson's correlation of p and y across the valid stocks.
 
     0 on a day when either is the same for all stocks: who predicts nothing is right by nothing. "The IC" is its mean.
 
@@ -71,9 +67,7 @@ def daily_rank_ic(p: Values, y: Values, valid: Mask) -> Values:
 
 
 def icir(ic: Values) -> float:
-    r"""Information ratio of the daily ICs, :math:`\overline{IC} / \sigma_{IC}` with :math:`\sigma` over T, not T - 1.
-
-    0 where they do not vary.
+    r"""Mean of the daily ICs over their deviation :math:`\sigma`, which is over T, not T - 1; 0 if they do not vary.
 
     Example:
         >>> icir(np.array([0.0, 0.2]))
@@ -85,10 +79,7 @@ def icir(ic: Values) -> float:
 
 
 def daily_reciprocal_rank(p: Values, y: Values, valid: Mask) -> Values:
-    r"""1 / the rank, by true return, of the stock ranked first by prediction; its mean is the MRR of the top pick.
-
-    .. math::
-        RR_t = \frac{1}{1 + |\{i: y_{ti} > y_{tj}\}|}, \qquad j = \arg\max_i p_{ti}
+    r""":math:`1 / (1 + |\{i: y_{ti} > y_{tj}\}|)` for the stock j of the highest prediction; its mean is the MRR.
 
     Example:
         >>> p, y = np.array([[3.0, 2.0, 1.0]]), np.array([[0.2, 0.3, 0.1]])
@@ -100,9 +91,7 @@ def daily_reciprocal_rank(p: Values, y: Values, valid: Mask) -> Values:
 
 
 def daily_precision(p: Values, y: Values, valid: Mask, k: int = 10) -> Values:
-    r"""Share of the k stocks with the highest predictions, or of all valid ones if they are fewer, that do not fall.
-
-    .. math:: P_t = |\{i \in top_k: y_{ti} \ge 0\}| \,/\, |top_k|
+    """Share of the k stocks with the highest predictions, or of all valid ones if they are fewer, that do not fall.
 
     Example:
         >>> p, y = np.array([[3.0, 2.0, 1.0]]), np.array([[0.2, -0.3, 0.1]])
@@ -129,13 +118,10 @@ def weights_of_top(p: Values, valid: Mask, k: int | None) -> Values:
 
 
 def daily_return(weights: Values, y: Values, cost: float = 0.0) -> Values:
-    r"""Daily buy-hold-sell: buy at the close of day t, sell at the next one, and pay for what changes hands.
-
-    .. math::
-        r_t = \sum_i w_{ti} y_{ti} - c \sum_i |w_{ti} - w_{t-1,i}|, \qquad w_{-1} = 0
+    r"""Buy at the close of day t, sell at the next: :math:`\sum_i w_{ti} y_{ti} - c \sum_i |w_{ti} - w_{t-1,i}|`.
 
     A stock that stays among the picks is not sold and bought again, so that holding everything costs next to nothing.
-    ``cost`` is c, the share of a trade's value that is lost: 0.001 for ten basis points.
+    ``cost`` is c, the share of a trade's value that is lost: 0.001 for ten basis points. :math:`w_{-1} = 0`.
 
     Example:
         >>> weights, y = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[0.1, 0.0], [0.2, 0.0]])
@@ -176,10 +162,7 @@ def sharpe(daily: Values) -> float:
 
 
 def maximum_drawdown(daily: Values) -> float:
-    r"""Greatest loss of wealth from a peak, as a share of the peak.
-
-    .. math::
-        \max_t \left(1 - W_t / \max_{s \le t} W_s\right), \qquad W_t = \prod_{s \le t} (1 + r_s), \quad W_{-1} = 1
+    r"""Greatest loss of wealth :math:`\prod_{s \le t} (1 + r_s)` from a peak, as a share of the peak; 1 to begin with.
 
     Example:
         >>> round(maximum_drawdown(np.array([0.5, -0.2, -0.5, 1.0])), 9)

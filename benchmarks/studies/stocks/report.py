@@ -29,13 +29,9 @@ SCORES = {
 PREDICTION = {"mse": "MSE, 1e-4", "ic": "IC", "rank_ic": "rank IC", "icir": "ICIR"}
 RETURNS = {f"{kind}{k}": f"{name} {k}, %" for kind, name in (("return", "top"), ("net", "net")) for k in (1, 5, 10)}
 PICKS = {
-    "mrr": "MRR, top 1", "precision10": "prec@10, %", "sharpe": "Sharpe", "sharpe_net": "Sharpe, net",
-    "drawdown": "loss, %", "turnover": "traded, a day",
+    "mrr": "MRR, top 1", "irr1": "IRR, top 1", "precision10": "prec@10, %", "sharpe": "Sharpe",
+    "sharpe_net": "Sharpe, net", "drawdown": "loss, %", "turnover": "traded, a day",
 }  # fmt: skip
-PAPERS = {  # the columns of a protocol's paper
-    "rsr": {"mse": "MSE, 1e-4", "mrr": "MRR", "irr1": "IRR"},
-    "stockmixer": {"ic": "IC", "icir": "RIC", "precision10": "prec@10, %", "sharpe": "SR"},
-}
 # What the papers report on the NASDAQ set: Feng et al. 2019, table 4; Fan and Shen 2024, table 2.
 REPORTED = {
     "rsr": {"Rank_LSTM (paper)": {"mse": 3.79e-4, "mrr": 0.0417, "irr1": 0.68}},
@@ -66,17 +62,16 @@ def print_report(result: dict[str, Any], console: Console) -> None:
         console.print(line, highlight=False)
     seeds = max(len(runs_of(result, model)) for model in models(result))
     cost = 1e4 * result["runs"][0]["settings"]["cost"]
-    picks = "Top 5: Sharpe ratio of a year, worst loss from a peak, share of the money that changes hands a day."
-    papers = "IRR is the sum of the daily returns of the top pick, RIC the papers' name of ICIR, SR of Sharpe's ratio."
+    picks = (
+        "IRR: sum of daily returns. Top 5: Sharpe ratio of a year, worst loss from a peak, share of the money that "
+        "changes hands a day."
+    )
     for columns, title, note in (
-        (PAPERS.get(result["protocol"]), f"As in the papers, {result['protocol']}", papers),
         (PREDICTION, f"Predictions, {result['protocol']}", f"Test part; mean ± standard deviation over {seeds} seeds."),
         (RETURNS, "Bought at each close, sold at the next",
          f"Return of the test part; net: less {cost:g} basis points of what is traded."),
         (PICKS, "The picks", picks),
     ):  # fmt: skip
-        if columns is None:
-            continue
         made = table(title, note, [""], [heading.replace(", ", "\n") for heading in columns.values()])
         last = [model for model in models(result) if model in BASELINES][-1]
         for name, *cells in _rows(result, columns):
