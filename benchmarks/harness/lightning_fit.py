@@ -42,11 +42,10 @@ def fit(
     Args:
         module: What to train, in place. Afterwards it has the weights of the best epoch and is in evaluation mode.
         train: Batches of an epoch: a DataLoader, or anything that can be iterated again and again, such as a list.
-        validation: The same for validation. None trains ``max_epochs`` and keeps the last weights: so a model is
-            trained on everything once validation has said for how long.
+        validation: The same. None trains ``max_epochs`` and keeps the last weights: so a model is trained on everything
+            once validation has said for how long.
         max_epochs: Most epochs.
-        patience: Training ends after this many epochs in a row that are no better than the best before; None never
-            ends it early.
+        patience: Training ends after this many epochs in a row without a better one; None never ends it early.
         seed: Of everything random during training.
         clip: Largest norm of the gradient of all weights together; a longer one is scaled down.
         mode: Whether the metric is better when it is lower or when it is higher.

@@ -18,14 +18,9 @@ def diebold_mariano(losses: NDArray[np.float64], others: NDArray[np.float64], ho
     share h - 1 surprises: m = max(h - 1, W^(1/3)) (Newey and West 1987). t is compared with Student's distribution of
     W - 1 degrees of freedom. Diebold and Mariano 1995, https://doi.org/10.1080/07350015.1995.10524599.
 
-    Args:
-        losses: One a step. [W]
-        others: Those of the other forecast. [W]
-        horizon: h, steps between origin and target.
-
     Returns:
-        The mean of d, below zero where the first forecast is better, and the p-value; 1 where d does not vary, from
-        which nothing can be concluded.
+        The mean of d, below zero if the first forecast is better, and the p-value; 1 if d does not vary, from which
+        nothing can be concluded.
 
     Raises:
         ValueError: The two are not series of finite losses on the same two or more steps.

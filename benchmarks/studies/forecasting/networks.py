@@ -36,9 +36,7 @@ class EpidemicNetwork(nn.Module):
         lags: L.
         hidden_channels: H.
         horizons: K.
-        linear: The path's coefficients [C P + 1, K], the constant last, as
-            :func:`~studies.forecasting.autoregression.least_squares` returns them for C channels: the values, and A x
-            or not.
+        linear: The path's coefficients [C P + 1, K], the constant last, for C channels: the values, and A x or not.
 
     Shapes: x [max(L, P), N, C], of which the network reads the last L steps of the first channel and the path the last
     P of all; edge_index [2, E] and edge_weight [E], or lists of L of them; returns [N, K].

@@ -69,14 +69,12 @@ def _returns(result: dict[str, Any], name: str) -> Figure:
         panel.axhline(1, color=COLORS["ink"], lw=0.8)
         panel.set_yscale("log")
         panel.set_title(title, loc="right", pad=4)
-        _time_axis(panel)
     first = axes[0, 0]
     first.set_ylabel("wealth")
     first.yaxis.set_major_locator(_round_factors(*first.get_ylim()))
     first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     first.yaxis.set_minor_locator(NullLocator())
-    _legend(figure, first)
-    return figure
+    return _finished(figure)
 
 
 def _ic(result: dict[str, Any], name: str) -> Figure:
@@ -95,9 +93,7 @@ def _ic(result: dict[str, Any], name: str) -> Figure:
         _line(panel, result, smooth, model, f" ({ic.mean():+.3f})")
     panel.axhline(0, color=COLORS["ink"], lw=0.8)
     panel.set_ylabel("IC")
-    _time_axis(panel)
-    _legend(figure, panel)
-    return figure
+    return _finished(figure)
 
 
 def _relations(result: dict[str, Any], name: str) -> Figure:
@@ -207,12 +203,12 @@ def _round_factors(low: float, high: float) -> FixedLocator:
     return FixedLocator(np.outer(decades, (1, 2, 5)).ravel().tolist())
 
 
-def _time_axis(panel: Axes) -> None:
-    locator = AutoDateLocator(maxticks=7)
-    panel.xaxis.set_major_locator(locator)
-    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-
-
-def _legend(figure: Figure, panel: Axes) -> None:
-    handles, labels = panel.get_legend_handles_labels()
+def _finished(figure: Figure) -> Figure:
+    """With dates below and a legend above."""
+    for panel in figure.axes:
+        locator = AutoDateLocator(maxticks=7)
+        panel.xaxis.set_major_locator(locator)
+        panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    handles, labels = figure.axes[0].get_legend_handles_labels()
     legend(figure, handles, labels, ncols=(len(handles) + 1) // 2, labelspacing=0.3)
+    return figure

@@ -33,11 +33,7 @@ class ReturnNetwork(nn.Module):
     convolution over a whole industry gives all its members the same. The readout begins at zero, and linear regression
     is within its reach: returns are so noisy that a network which starts elsewhere does not find back.
 
-    Args:
-        name: One of :data:`studies.stocks.runs.NETWORKS`.
-        features: F.
-        hidden: H.
-        types: R.
+    ``name`` is one of :data:`studies.stocks.runs.NETWORKS`; features F, hidden H, types R.
     """
 
     def __init__(self, name: str, features: int, hidden: int, types: int) -> None:
@@ -71,8 +67,7 @@ class ReturnNetwork(nn.Module):
     def strengths(self, x: Tensor, relations: Relations, lookback: int) -> tuple[Tensor, Tensor] | None:
         """How loud an edge is against the mean of all that its stock hears, mean over days; None if nobody learns it.
 
-        Returns:
-            The mean over the edges of each type [R], and over those out of each stock [N], 0 where there are none.
+        The mean over the edges of each type [R], and over those out of each stock [N], 0 where there are none.
         """
         if self.ranking is None:
             return None

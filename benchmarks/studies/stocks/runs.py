@@ -42,17 +42,12 @@ class Synthetic:
 
 @dataclass(frozen=True)
 class StockRun:
-    """One forecaster on one market; equal settings give equal numbers.
-
-    Attributes:
-        protocol: "leak-free" or "published": rsr and stockmixer differ in what they report alone.
-        data: Digest of prices and relations, None for the synthetic market.
-    """
+    """One forecaster on one market; equal settings give equal numbers."""
 
     model: str
     seed: int
-    protocol: str
-    data: str | None
+    protocol: str  # "leak-free" or "published": rsr and stockmixer differ in what they report alone
+    data: str | None  # digest of prices and relations, None for the synthetic market
     synthetic: Synthetic | None
     neighbours: int
     cost: float

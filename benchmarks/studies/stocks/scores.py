@@ -12,16 +12,9 @@ SHOWN = 5  # of the picks, whose Sharpe ratio, drawdown and curve are shown
 
 
 def score(p: np.ndarray, samples: Samples, cost: float, everything: bool = False) -> dict[str, Any]:
-    """Measures of predictions for the test part.
+    """Measures of predictions p [days, N] for the test part: ``metrics``, and ``daily``, their series for the figures.
 
-    Args:
-        p: Predicted returns. [days of the test part, N]
-        samples: What they were made from.
-        cost: Share of a trade's value that is lost.
-        everything: Whether all stocks are held whatever p says.
-
-    Returns:
-        ``metrics``, one number each, and ``daily``, their series for the figures.
+    ``cost`` is the share of a trade's value that is lost; with ``everything`` all stocks are held whatever p says.
     """
     y, valid = samples.target[samples.test.start : samples.test.stop].numpy(), samples.usable("test").numpy()
     # The papers correlate all stocks, with 0 for both where one does not take part.

@@ -17,17 +17,11 @@ CLIP = 3.0  # of a day's standardised returns: one biotech must not outweigh a t
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """Predicted returns of the days of the test part, and how they came about.
+    """Predicted returns of the days of the test part, and how they came about."""
 
-    Attributes:
-        p: [days, N]
-        validation_ic: By which epoch or penalty was chosen, None where nothing was.
-        about: JSON values: epochs, penalty, strengths of relations.
-    """
-
-    p: np.ndarray
-    validation_ic: float | None = None
-    about: dict[str, Any] = field(default_factory=dict)
+    p: np.ndarray  # [days, N]
+    validation_ic: float | None = None  # by which epoch or penalty was chosen, None if nothing was
+    about: dict[str, Any] = field(default_factory=dict)  # JSON values: epochs, penalty, strengths of relations
 
 
 def standardised_targets(samples: Samples) -> tuple[Tensor, Tensor, float]:
