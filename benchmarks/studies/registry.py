@@ -24,6 +24,11 @@ class Study:
     results: dict[str, str | None] = field(default_factory=dict)
 
 
+_NASDAQ = (
+    "--prices stocks/nasdaq/nasdaq_2013_2017.npz "
+    "--relations stocks/nasdaq/industries.json stocks/nasdaq/nasdaq_2013_2017.npz"
+)
+
 STUDIES = (
     Study(
         "palindrome",
@@ -72,7 +77,22 @@ STUDIES = (
         "in a market where they do, up to 96 % of what is possible is found; on NASDAQ they add .001 of IC, no more "
         "than luck over days, and costs eat it",
         "under 10 min",
-        {"synthetic": ""},
+        {
+            "synthetic": "",
+            "nasdaq_leak-free": f"{_NASDAQ} --name nasdaq_leak-free",
+            **{
+                f"nasdaq_{protocol}": f"{_NASDAQ} --name nasdaq_{protocol} --protocol {protocol} --models LSTM LSTM+GCN"
+                for protocol in ("rsr", "stockmixer")
+            },
+            **{
+                f"nasdaq_stockmixer_lstm_{hidden}_{rate}": f"{_NASDAQ} --name nasdaq_stockmixer_lstm_{hidden}_{rate} "
+                f"--protocol stockmixer --models LSTM --hidden {hidden} --learning-rate {rate}"
+                for hidden in (16, 32)
+                for rate in ("1e-3", "3e-3")
+            },
+            "stocknet_leak-free": "--prices stocks/stocknet --relations stocks/stocknet/StockTable.tsv "
+            "--name stocknet_leak-free",
+        },
     ),
     Study(
         "forecasting",
