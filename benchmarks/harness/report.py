@@ -4,6 +4,7 @@ A study's ``report`` module is what :func:`show` is given. It has ``print_report
 ``figures(result, stem) -> paths``, and may have ``checks(result)``: statements, each with whether it holds.
 """
 
+import json
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,18 @@ from rich.table import Table
 
 from harness.files import read_json, write_json
 
-__all__ = ["PLAIN", "console", "markdown_table", "mean_std", "print_checks", "read_result", "show", "table", "write"]
+__all__ = [
+    "PLAIN",
+    "console",
+    "markdown_table",
+    "mean_std",
+    "print_checks",
+    "read_result",
+    "show",
+    "show_json",
+    "table",
+    "write",
+]
 
 PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}  # numbers in the terminal's colour, paths in one piece
 
@@ -59,12 +71,23 @@ def show(source: Path, target: Path, report: Any, console: Console) -> int:
     """
     result = read_result(source)
     report.print_report(result, console)
-    checks = list(report.checks(result)) if hasattr(report, "checks") else []
+    checks = _checks(report, result)
     print_checks(checks, console)
     for figure in report.figures(result, target.with_suffix("")):
         console.print(f"wrote {figure}", **PLAIN)
     console.print(f"from  {source}", **PLAIN)
     return int(not all(holds for _, holds in checks))
+
+
+def show_json(source: Path, report: Any) -> int:
+    """Print a result as JSON, and nothing else; the exit code is that of :func:`show`."""
+    result = read_result(source)
+    print(json.dumps(result))
+    return int(not all(holds for _, holds in _checks(report, result)))
+
+
+def _checks(report: Any, result: Any) -> list[tuple[str, bool]]:
+    return list(report.checks(result)) if hasattr(report, "checks") else []
 
 
 def print_checks(checks: Checks, console: Console) -> None:

@@ -150,7 +150,7 @@ def _of_cells(name: str, make: Callable[[str, bool, torch.device], Work]) -> dic
     return {f"{name}-{cell.lower()}": lambda quick, device, cell=cell: make(cell, quick, device) for cell in OURS}
 
 
-WORKS: dict[str, Callable[[bool, torch.device], Work]] = {
+CASES: dict[str, Callable[[bool, torch.device], Work]] = {
     **_of_cells("paths", long_paths),
     **_of_cells("palindromes", palindromes),
     **_of_cells("ragged", ragged_paths),

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from gnnseq.plots import COLORS, save_figure, style
-from studies.speed.report import growth
+from studies.speed.results import growth
 from studies.speed.targets import GROWTH, Row
 
 HUES = {"RNN": "vermillion", "LSTM": "blue", "GRU": "green", "GCN": "purple"}

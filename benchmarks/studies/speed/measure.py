@@ -10,6 +10,7 @@ import math
 import random
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,13 @@ class Work:
     limit_is: str = "products"
     rounds: int | None = None
     is_step: bool = True
+
+
+def silence() -> None:
+    """Leave out what libraries say of themselves, whatever is measured."""
+    warnings.filterwarnings("ignore", "Sparse invariant checks are implicitly disabled", UserWarning)
+    warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state", UserWarning)
+    warnings.filterwarnings("ignore", "The input graph for the user-defined edge function")  # DGL, of leaves
 
 
 def peer(package: str, make: Callable[[], Runner]) -> Runner | MissingError:

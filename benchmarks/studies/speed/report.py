@@ -1,52 +1,25 @@
 """Tables of the speed benchmark and what of its goals is reached, from its JSON alone."""
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from studies.speed.targets import GOALS, MEMORY, Goal, Row, Statement, aimed_at, even_growth, has_goals, must_hold
+from harness.report import markdown_table
+from studies.speed.figures import figures
+from studies.speed.results import growth, lines, quartiles
+from studies.speed.targets import MEMORY, Goal, Row, Statement, aimed_at, even_growth, has_goals, must_hold, no_slower
 
-PARTS = ("steps", "building", "memory")  # what is measured of growth, an item each
-
-
-def lines(result: Row) -> Iterator[Row]:
-    """One line a peer: names, medians in ms, the ratio's quartiles, its goal, limit as a share of our time, peaks."""
-    goals = GOALS if has_goals(result) else {}
-    for work in result["works"]:
-        ours = work["ours"]["milliseconds"]
-        middle = statistics.median(ours)
-        line = {"work": work["title"], "shape": work["shape"], "ours": middle, "ours_peak": work["ours"]["peak_bytes"]}
-        if work["limit"] is not None:
-            line["near"] = quartiles(work["limit"]["milliseconds"], ours)[1]
-        for name, peer in work["peers"].items():
-            if "missing" in peer:
-                yield {**line, "peer": name, "peer_missing": peer["missing"]}
-                continue
-            theirs = peer["milliseconds"]
-            yield {
-                **line,
-                "peer": name,
-                "peer_ms": statistics.median(theirs),
-                "ratio": quartiles(theirs, ours),
-                "goal": goals.get((work["title"], name)),
-                "peer_peak": peer["peak_bytes"],
-                "sampled": peer["share"] < 1,
-            }
-
-
-def quartiles(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float, float]:
-    """Lower quartile, median and upper quartile of the rounds' ratios."""
-    low, middle, high = np.quantile(np.divide(theirs, ours), (0.25, 0.5, 0.75))
-    return float(low), float(middle), float(high)
+__all__ = ["TABLES", "aims", "checks", "figures", "print_report"]
 
 
 def checks(result: Row) -> list[Statement]:
     """Statements that must hold, each with whether it does."""
+    if "against" in result:
+        return [] if result["quick"] else no_slower(result)
     if not has_goals(result):
         return []
     return even_growth(growth(result["scaling"])) if "scaling" in result else must_hold(list(lines(result)))
@@ -59,12 +32,12 @@ def aims(result: Row) -> list[Statement]:
 
 def print_report(result: Row, console: Console) -> None:
     """All tables that the result has numbers for, and what of the goals is reached."""
-    if "scaling" in result:
+    if "against" in result:
+        _print_against(result, console)
+    elif "scaling" in result:
         _print_growth(result, console)
     else:
         _print_works(result, console)
-    for statement, holds in checks(result):
-        console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", highlight=False)
     for statement, holds in aims(result):
         console.print(f"[green]holds[/] {statement}" if holds else f"[yellow]not yet[/] {statement}", highlight=False)
 
@@ -225,30 +198,6 @@ def markdown(result: Row) -> str:
     return "\n".join([*rows, *([""] if goals else []), *goals]) + "\n"
 
 
-def growth(records: list[Row]) -> dict[str, list[Row]]:
-    """For each layer its sizes, with seconds per node or edge of a step, of the building before it, of memory alone.
-
-    Of the rounds the fastest, as what slows a processor for seconds is nothing of ours. The rest is what remains of a
-    step without the memory, for each node or edge beyond a few.
-    """
-    found: dict[str, dict[int, Row]] = {}
-    for record in records:
-        seconds = {part: statistics.median(record[part]) for part in (*PARTS, "few")}
-        before = found.setdefault(record["layer"], {}).setdefault(record["size"], {"few_size": record["few_size"]})
-        before |= {part: min(value, before.get(part, value)) for part, value in seconds.items()}
-    return {layer: _curve(sizes) for layer, sizes in found.items()}
-
-
-def _curve(sizes: dict[int, Row]) -> list[Row]:
-    """A row a size, smallest first: seconds per item, and how many times the least of the smaller sizes the rest is."""
-    rows: list[Row] = []
-    for size, seconds in sorted(sizes.items()):
-        rest = (seconds["steps"] - seconds["memory"] - seconds["few"]) / (size - seconds["few_size"])
-        grown = rest / min(rest, *(row["rest"] for row in rows)) if rows else 1.0
-        rows.append({"size": size, **{part: seconds[part] / size for part in PARTS}, "rest": rest, "grown": grown})
-    return rows
-
-
 def _print_growth(result: Row, console: Console) -> None:
     table = _table(
         "Growth: time per node of one path, per edge of a graph",
@@ -276,3 +225,37 @@ def _print_growth(result: Row, console: Console) -> None:
 def _each(seconds: float) -> str:
     unit, scale = ("ns", 1e9) if seconds < 1e-6 else ("µs", 1e6) if seconds < 1e-3 else ("ms", 1e3)
     return f"{scale * seconds:.3g} {unit}"
+
+
+def _print_against(result: Row, console: Console) -> None:
+    table = _table("This build against another one", _builds(result), ("case",), ("other ms", "this ms", "ratio"))
+    for record in result["against"]:
+        name, *cells = against_cells(record)
+        table.add_row(f"{record['case']}\n[dim]{name}[/]", *cells)
+    console.print(table)
+
+
+def against_cells(record: Row) -> list[str]:
+    """Title and shape, the other build's time, this one's, the ratio with its quartiles."""
+    low, middle, high = record["ratio"]
+    times = (_milliseconds(record["median"][side]) for side in ("other", "this"))
+    return [f"{record['title']}: {record['shape']}", *times, f"{middle:.3f} ({low:.3f}-{high:.3f})"]
+
+
+def _builds(result: Row) -> str:
+    builds = []
+    for side, build in result["builds"].items():
+        commit = f", commit {build['commit'][:7]}" if build["commit"] else ""
+        builds.append(f"{side}: gnnseq {build['gnnseq']}{commit}, sources {build['sources']}, torch {build['torch']}")
+    ratio = f"Ratio: other / this, median and quartiles of {result['rounds']} interleaved rounds"
+    return f"{'; '.join(builds)}.\n{ratio}; geometric mean {result['geometric_mean']:.3f}.\n{_where(result)}."
+
+
+def against(result: Row) -> str:
+    """All cases of a comparison with another build."""
+    rows = map(against_cells, result["against"])
+    headings = ["case", "other build, ms", "this build, ms", "times as fast (quartiles)"]
+    return f"{markdown_table(headings, rows)}\n{_builds(result)}\n"
+
+
+TABLES = {"full": markdown, "summary": summary, "against": against}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 MEMORY = 1.2  # a step's peak, as a multiple of the peer's
+NO_SLOWER = (0.98, 0.93)  # another build's time, as a multiple of this one's: the mean of all cases, and each case
 GROWTH = 1.5  # the time per node or edge, memory and a call's own left out, as a multiple of that at smaller sizes
 PRODUCTS = {"LSTM, binary trees": 1.3}  # the time, as a multiple of the bare products'
 
@@ -77,6 +78,17 @@ def even_growth(curves: dict[str, list[Row]]) -> list[Statement]:
         items.append((f"{layer}: {worst['grown']:.2f} at {worst['size']:,}", worst["grown"] <= GROWTH))
     text = f"beside memory alone and a step's calls, time per node or edge grows by at most {GROWTH:g} times"
     return _all_of(text, items)
+
+
+def no_slower(result: Row) -> list[Statement]:
+    """Of a comparison with another build: this one is hardly slower in the mean, and nowhere much."""
+    mean, least = NO_SLOWER
+    items = [(f"{row['case']}: {row['ratio'][1]:.3f}", row["ratio"][1] >= least) for row in result["against"]]
+    found = result["geometric_mean"]
+    return [
+        (f"geometric mean of all ratios to the other build: {found:.3f}, at least {mean:g}", found >= mean),
+        *_all_of(f"every ratio to the other build is at least {least:g}", items),
+    ]
 
 
 def _ratios(found: Sequence[Row], which: str) -> list[Statement]:
