@@ -8,41 +8,30 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from harness.provenance import ROOT, commit
-from studies.speed.measure import TOLERANCE
+from studies.speed.measure import TOLERANCE, rounded
 from studies.speed.results import quartiles
 
-__all__ = ["Side", "compare", "compare_builds", "geometric_mean"]
+__all__ = ["check_builds", "compare", "compare_builds"]
 
 TURN = 0.05  # seconds that a turn takes at least
 SIDES = ("this", "other")
 
 
-class Side:
-    """A worker process, by its interpreter; ``folders`` are all of this checkout that it can import from."""
+class Worker:
+    """A process of another interpreter's; ``folders`` are all of this checkout that it can import from."""
 
-    def __init__(self, python: Path, folders: Sequence[Path], **given: Any) -> None:
+    def __init__(self, python: str, folders: Sequence[Path], **given: Any) -> None:
         self.python = python
         path = {"PYTHONPATH": os.pathsep.join(map(str, folders))}
+        command = [python, "-P", "-m", "studies.speed.worker"]
         self.process = subprocess.Popen(
-            [python, "-P", "-m", "studies.speed.worker"], env=os.environ | path,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
-            self.build = self.ask(**given)
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> "Side":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+            command, env=os.environ | path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.build = self.ask(**given)
 
     def ask(self, **request: Any) -> Any:
         """The worker's answer.
@@ -54,17 +43,9 @@ class Side:
         assert self.process.stdout is not None
         try:
             print(json.dumps(request), file=self.process.stdin, flush=True)
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            raise ValueError(f"{self.python} ended at {request}; what it said stands above")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self.process.communicate()
+            return json.loads(self.process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{self.python} ended at {request}; what it said stands above") from error
 
 
 def compare_builds(
@@ -83,29 +64,35 @@ def compare_builds(
         ValueError: Both builds are the same, one fails, or their numbers differ.
     """
     benchmarks = ROOT / "benchmarks"
-    with ExitStack() as stack:
-        this = stack.enter_context(Side(Path(sys.executable), [benchmarks, ROOT], **given))
-        other = stack.enter_context(Side(python, [benchmarks], **given))
-        for side in (this, other):
-            show(f"{side.python} has gnnseq in {side.build['folder']}")
-        check_builds(this.build, other.build)
+    workers: list[Worker] = []
+    try:
+        for interpreter, folders in ((sys.executable, [benchmarks, ROOT]), (str(python), [benchmarks])):
+            workers.append(Worker(interpreter, folders, **given))
+            show(f"{interpreter} has gnnseq in {workers[-1].build['folder']}")
+        builds = {side: worker.build for side, worker in zip(SIDES, workers, strict=True)}
+        check_builds(**builds)
         records = []
         for number, name in enumerate(names, 1):
             show(f"{name}, case {number} of {len(names)}")
-            records.append(compare(name, this, other, rounds))
-    builds = {"this": {**this.build, "commit": commit()}, "other": other.build}
+            records.append(compare(name, workers[0], workers[1], rounds))
+    finally:
+        for worker in workers:
+            worker.process.kill()
+            worker.process.communicate()
+    builds["this"]["commit"] = commit()
     for build in builds.values():
         del build["folder"]  # a result must not carry its maker's
-    return {"builds": builds, "rounds": rounds, "against": records, "geometric_mean": geometric_mean(records)}
+    mean = statistics.geometric_mean(record["ratio"][1] for record in records)
+    return {"builds": builds, "rounds": rounds, "against": records, "geometric_mean": mean}
 
 
 def check_builds(this: dict[str, Any], other: dict[str, Any]) -> None:
     """Refuse to compare a build with itself.
 
     Raises:
-        ValueError: They are in one folder, the other one is this checkout, or their sources are equal.
+        ValueError: The other one is this checkout, or has equal sources.
     """
-    if other["folder"] == this["folder"] or Path(other["folder"]).is_relative_to(ROOT):
+    if Path(other["folder"]).is_relative_to(ROOT):
         raise ValueError(f"--against: both builds are in {other['folder']}; install the other one, not editable")
     if other["sources"] == this["sources"]:
         raise ValueError(f"--against: {this['folder']} and {other['folder']} hold the same sources")
@@ -126,7 +113,7 @@ def compare(name: str, this: Any, other: Any, rounds: int) -> dict[str, Any]:
     milliseconds: dict[str, list[float]] = {side: [] for side in SIDES}
     for number in range(min(rounds, made["rounds"] or rounds)):
         for side in random.Random(number).sample(SIDES, 2):
-            milliseconds[side].append(float(f"{1e3 * sides[side].ask(times=times):.5g}"))
+            milliseconds[side].append(rounded(1e3 * sides[side].ask(times=times)))
     return {
         "case": name,
         "title": made["title"],
@@ -136,8 +123,3 @@ def compare(name: str, this: Any, other: Any, rounds: int) -> dict[str, Any]:
         "median": {side: statistics.median(values) for side, values in milliseconds.items()},
         "ratio": quartiles(milliseconds["other"], milliseconds["this"]),
     }
-
-
-def geometric_mean(records: Sequence[dict[str, Any]]) -> float:
-    """Of the cases' median ratios."""
-    return statistics.geometric_mean(record["ratio"][1] for record in records)

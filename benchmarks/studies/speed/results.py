@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from studies.speed.targets import GOALS, Row, has_goals
+from studies.speed.targets import TARGETS, Row, has_targets
 
 __all__ = ["PARTS", "growth", "lines", "quartiles"]
 
@@ -13,25 +13,27 @@ PARTS = ("steps", "building", "memory")  # what is measured of growth, an item e
 
 
 def lines(result: Row) -> Iterator[Row]:
-    """One line a peer: names, medians in ms, the ratio's quartiles, its goal, limit as a share of our time, peaks."""
-    goals = GOALS if has_goals(result) else {}
+    """One line a peer: names, medians in ms, the ratio's quartiles, its target, roofline / our time, peaks."""
+    targets = TARGETS if has_targets(result) else {}
     for work in result["works"]:
-        ours = work["ours"]["milliseconds"]
-        middle = statistics.median(ours)
-        line = {"work": work["title"], "shape": work["shape"], "ours": middle, "ours_peak": work["ours"]["peak_bytes"]}
-        if work["limit"] is not None:
-            line["near"] = quartiles(work["limit"]["milliseconds"], ours)[1]
+        ours, limit = work["ours"]["milliseconds"], work["limit"]
+        line = {
+            "work": work["title"],
+            "shape": work["shape"],
+            "ours": statistics.median(ours),
+            "ours_peak": work["ours"]["peak_bytes"],
+            **({"near": quartiles(limit["milliseconds"], ours)[1]} if limit else {}),
+        }
         for name, peer in work["peers"].items():
             if "missing" in peer:
                 yield {**line, "peer": name, "peer_missing": peer["missing"]}
                 continue
-            theirs = peer["milliseconds"]
             yield {
                 **line,
                 "peer": name,
-                "peer_ms": statistics.median(theirs),
-                "ratio": quartiles(theirs, ours),
-                "goal": goals.get((work["title"], name)),
+                "peer_ms": statistics.median(peer["milliseconds"]),
+                "ratio": quartiles(peer["milliseconds"], ours),
+                "goal": targets.get((work["title"], name)),
                 "peer_peak": peer["peak_bytes"],
                 "sampled": peer["share"] < 1,
             }
@@ -47,21 +49,18 @@ def growth(records: list[Row]) -> dict[str, list[Row]]:
     """For each layer its sizes, with seconds per node or edge of a step, of the building before it, of memory alone.
 
     Of the rounds the fastest, as what slows a processor for seconds is nothing of ours. The rest is what remains of a
-    step without the memory, for each node or edge beyond a few.
+    step without the memory, for each node or edge beyond a few, and grown how many times its least at smaller sizes.
     """
     found: dict[str, dict[int, Row]] = {}
     for record in records:
         seconds = {part: statistics.median(record[part]) for part in (*PARTS, "few")}
         before = found.setdefault(record["layer"], {}).setdefault(record["size"], {"few_size": record["few_size"]})
         before |= {part: min(value, before.get(part, value)) for part, value in seconds.items()}
-    return {layer: _curve(sizes) for layer, sizes in found.items()}
-
-
-def _curve(sizes: dict[int, Row]) -> list[Row]:
-    """A row a size, smallest first: seconds per item, and how many times the least of the smaller sizes the rest is."""
-    rows: list[Row] = []
-    for size, seconds in sorted(sizes.items()):
-        rest = (seconds["steps"] - seconds["memory"] - seconds["few"]) / (size - seconds["few_size"])
-        grown = rest / min(rest, *(row["rest"] for row in rows)) if rows else 1.0
-        rows.append({"size": size, **{part: seconds[part] / size for part in PARTS}, "rest": rest, "grown": grown})
-    return rows
+    curves: dict[str, list[Row]] = {}
+    for layer, sizes in found.items():
+        rows = curves.setdefault(layer, [])
+        for size, least in sorted(sizes.items()):
+            rest = (least["steps"] - least["memory"] - least["few"]) / (size - least["few_size"])
+            grown = rest / min(rest, *(row["rest"] for row in rows)) if rows else 1.0
+            rows.append({"size": size, **{part: least[part] / size for part in PARTS}, "rest": rest, "grown": grown})
+    return curves

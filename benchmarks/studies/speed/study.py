@@ -13,7 +13,7 @@ from harness.report import PLAIN
 from studies.speed.against import compare_builds
 from studies.speed.autocast import measure_autocast
 from studies.speed.cases import CASES
-from studies.speed.measure import measure, silence
+from studies.speed.measure import frozen, measure, prepare
 from studies.speed.names import NAMES
 from studies.speed.scaling import WIDTH, measure_growth, points
 
@@ -28,15 +28,13 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     """
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch sees no GPU here; leave the option away, or install torch for CUDA")
-    silence()
-    console = Console(stderr=True) if settings.json else console
-    threads = settings.threads or torch.get_num_threads()
-    torch.set_num_threads(threads)
-    device = torch.device(settings.device)
-    names = settings.works or NAMES
+    threads, device = settings.threads or torch.get_num_threads(), torch.device(settings.device)
+    prepare(threads, device)
+    console = Console(stderr=True)  # stdout is the report's alone
+    names, rounds = settings.works or NAMES, {"rounds": settings.rounds, "warm_up": settings.warm_up}
     result: dict[str, Any] = {
         "experiment": "speed",
-        "provenance": {**provenance(), "threads": threads},
+        "provenance": provenance(),
         "device": settings.device,
         "gpu": torch.cuda.get_device_name() if settings.device == "cuda" else None,
         "threads": threads,
@@ -46,23 +44,19 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         wanted = points(settings.quick, settings.device, threads, result["provenance"]["commit"])
         records = measure_growth(wanted, settings.folder / "cache" / settings.name, console)
         return {**result, "width": WIDTH, "scaling": records}
-    if settings.against:
-        command = result["provenance"]["command"].replace(str(settings.against), "PYTHON")
-        result["provenance"]["command"] = command  # a result must not carry its maker's folders
-        given = {name: getattr(settings, name) for name in ("quick", "device", "warm_up")}
-        with _shown(console) as show:
-            return result | compare_builds(settings.against, names, settings.rounds, show, threads=threads, **given)
-    if settings.device == "cuda":  # float32 is to mean float32 for everybody
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    result |= {"rounds": settings.rounds, "works": [], "autocast": []}
-    with _shown(console) as show:
+    with _shown(console) as show, frozen():
+        if settings.against:
+            command = result["provenance"]["command"].replace(str(settings.against), "PYTHON")
+            result["provenance"]["command"] = command  # a result must not carry its maker's folders
+            given = {"quick": settings.quick, "device": settings.device, "threads": threads, **rounds}
+            return result | compare_builds(settings.against, names, show=show, **given)
+        result |= {"rounds": settings.rounds, "works": [], "autocast": []}
         for number, name in enumerate(names, 1):
             show(f"{name}, case {number} of {len(names)}")
-            case = CASES[name](settings.quick, device)
-            result["works"].append(measure(case, settings.rounds, settings.warm_up, device))
+            result["works"].append(measure(CASES[name](settings.quick, device), **rounds, device=device))
         if not settings.works:
             show("autocast")
-            result["autocast"] = list(measure_autocast(settings.quick, settings.rounds, settings.warm_up, device))
+            result["autocast"] = list(measure_autocast(settings.quick, **rounds, device=device))
     return result
 
 
