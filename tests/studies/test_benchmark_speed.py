@@ -35,13 +35,6 @@ from studies.speed.roofline import Product, Roofline
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def cheap_collections():
-    """Of garbage, before every measurement; those of all that was imported before take half a second each."""
-    with speed_measure.frozen():
-        yield
-
-
 @pytest.fixture
 def settings(tmp_path):
     return script.Settings(

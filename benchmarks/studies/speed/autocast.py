@@ -1,14 +1,14 @@
 """bfloat16 autocast against float32: the time of a training step of each layer, and how far its numbers are off."""
 
-import dataclasses
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 
 from studies.speed.cases import CASES
 from studies.speed.graphs import relational
-from studies.speed.measure import LayerStep, disagreement, interleave
+from studies.speed.measure import Step, disagreement, interleave
 
 __all__ = ["measure_autocast"]
 
@@ -20,12 +20,10 @@ TEMPORAL = ("space-then-time-lstm-1000", "space-time-lstm-1000")
 
 def measure_autocast(quick: bool, rounds: int, warm_up: int, device: torch.device) -> Iterator[dict[str, Any]]:
     """One record a layer."""
-    for make in (*map(CASES.get, NAMES), relational, *map(CASES.get, TEMPORAL)):
-        assert make is not None
+    for make in (*(CASES[name] for name in NAMES), relational, *(CASES[name] for name in TEMPORAL)):
         case = make(quick, device)
-        assert isinstance(case.ours, LayerStep)
-        steps = {"float32": case.ours, "bfloat16": dataclasses.replace(case.ours, autocast=True)}
-        exact, mixed = (step() for step in steps.values())
+        exact, mixed = case.ours(), case.ours(autocast=True)
+        steps: dict[str, Step] = {"float32": case.ours, "bfloat16": partial(case.ours, autocast=True)}
         yield {
             "layer": case.title,
             "shape": case.shape,

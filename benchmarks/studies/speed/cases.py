@@ -6,7 +6,7 @@ and, if a layer sits inside a network, of its inputs. Schedules, packed sequence
 Letters: F input channels, H hidden channels, T steps, B paths.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from gnnseq import pack_paths
 from gnnseq.layers import GRU, LSTM, RNN
 from gnnseq.stream import Stream
 from studies.speed.graphs import GRAPH_CASES
-from studies.speed.measure import Case, LayerStep, Peer, same_weights
+from studies.speed.measure import Case, Peer, Results, Step, layer_step, same_weights
 from studies.speed.names import TEMPORAL
 from studies.speed.roofline import Product, Roofline, path_products
 from studies.speed.temporal import GATES, temporal
@@ -48,15 +48,15 @@ def paths(kind: str, cell: str, quick: bool, device: torch.device) -> Case:
     data, alive, *_ = pack_sequence(sequences)
     theirs = (data if ragged else data.view(steps, batch, features)).requires_grad_(x_grad)
 
-    def peer() -> LayerStep:
+    def peer() -> Step:
         layer = same_weights(getattr(nn, cell)(features, hidden), ours)
-        return LayerStep(layer, PackedSequence(theirs, alive) if ragged else theirs)
+        return layer_step(layer, PackedSequence(theirs, alive) if ragged else theirs)
 
     sizes = f"T={f'{lengths[-1]}..{lengths[0]}' if ragged else steps} B={batch} F={features} H={hidden}"
     return Case(
         title=f"{cell}, {'ragged' if ragged else 'equal-length'} paths",
         shape=sizes + ("" if x_grad else ", no gradient of x"),
-        ours=LayerStep(ours, x.requires_grad_(x_grad), [schedule]),
+        ours=layer_step(ours, x.requires_grad_(x_grad), schedule),
         peers={f"torch.nn.{cell}{', packed' if ragged else ''}": Peer("torch", peer)},
         roofline=lambda: Roofline(path_products(alive.tolist(), features, hidden, GATES[cell], x_grad), device),
     )
@@ -70,40 +70,24 @@ def character(quick: bool, device: torch.device) -> Case:
     xs = torch.randn(steps, 1, hidden, device=device).unbind()
 
     @torch.inference_mode()
-    def by_stream() -> list[Tensor]:
+    def by_stream() -> Results:
         stream = Stream(ours)
         return [torch.cat([stream(x) for x in xs])]
 
-    def by_cells() -> Callable[[], list[Tensor]]:
+    def by_cells() -> Step:
         cells = [nn.LSTMCell(hidden, hidden).to(device) for _ in range(2)]
         for layer, cell in enumerate(cells):
             cell.load_state_dict({name: getattr(ours, f"{name}_l{layer}") for name in cell.state_dict()})
 
-        @torch.inference_mode()
-        def run() -> list[Tensor]:
-            states: list[Any] = [None, None]
-            outputs = []
-            for x in xs:
-                for layer, cell in enumerate(cells):
-                    states[layer] = cell(x, states[layer])
-                    x = states[layer][0]
-                outputs.append(x)
-            return [torch.cat(outputs)]
+        def call(x: Tensor, states: Any) -> Any:
+            lower = cells[0](x, states and states[0])
+            upper = cells[1](lower[0], states and states[1])
+            return upper[0], (lower, upper)
 
-        return run
+        return partial(_step_by_step, call, xs)
 
-    def by_torch() -> Callable[[], list[Tensor]]:
-        theirs = same_weights(nn.LSTM(hidden, hidden, 2), ours)
-
-        @torch.inference_mode()
-        def run() -> list[Tensor]:
-            state, outputs = None, []
-            for x in xs:
-                h, state = theirs(x, state)
-                outputs.append(h)
-            return [torch.cat(outputs)]
-
-        return run
+    def by_torch() -> Step:
+        return partial(_step_by_step, same_weights(nn.LSTM(hidden, hidden, 2), ours), xs)
 
     return Case(
         title="LSTM, sampling of characters",
@@ -116,6 +100,15 @@ def character(quick: bool, device: torch.device) -> Case:
         roofline=lambda: Roofline([Product(1, hidden, 4 * hidden)] * (4 * steps), device),
         is_step=False,
     )
+
+
+@torch.inference_mode()
+def _step_by_step(call: Callable[[Tensor, Any], Any], xs: Sequence[Tensor]) -> Results:
+    state, outputs = None, []
+    for x in xs:
+        h, state = call(x, state)
+        outputs.append(h)
+    return [torch.cat(outputs)]
 
 
 CASES: dict[str, Callable[[bool, torch.device], Case]] = {

@@ -21,7 +21,7 @@ from torch_geometric.utils import total_influence
 
 from gnnseq import receptive_field
 from gnnseq.layers import GCN, GatedGraph, RelationalGCN
-from studies.speed.measure import Case, LayerStep, Peer, Step, same_weights
+from studies.speed.measure import Case, Peer, Step, layer_step, same_weights
 from studies.speed.roofline import Roofline, aggregation_bytes, linear_products
 
 __all__ = ["GRAPH_CASES", "random_graph", "relational"]
@@ -44,7 +44,7 @@ def random_graph(nodes: int, edges: int, seed: int = 0) -> Tensor:
 
 
 def cora(quick: bool, device: torch.device) -> tuple[Tensor, Tensor, str]:
-    """x [N, 1433] and edges of Cora from the folder GNNSEQ_DATA, or random ones of its size and sparsity."""
+    """Features [N, 1433] and edges of Cora from the folder GNNSEQ_DATA, or random ones of its size and sparsity."""
     nodes, edges, features = (20, 40, 9) if quick else (2708, 10556, 1433)
     folder = Path(os.environ.get("GNNSEQ_DATA", "")) / "citation" / "Cora" / "raw"
     if not quick and "GNNSEQ_DATA" in os.environ and folder.is_dir():
@@ -65,7 +65,7 @@ def large(quick: bool, device: torch.device) -> tuple[Tensor, Tensor, str]:
 def peers(name: str, ours: nn.Module, theirs: Callable[[], nn.Module], x: Tensor, **graphs: Tensor) -> dict[str, Peer]:
     """torch_geometric's layer on each of these graphs; one that remembers its graph is made anew for each."""
     return {
-        name.format(form): Peer("torch_geometric", lambda g=graph: LayerStep(same_weights(theirs(), ours), x, [g]))  # type: ignore[misc]
+        name.format(form): Peer("torch_geometric", lambda g=graph: layer_step(same_weights(theirs(), ours), x, g))  # type: ignore[misc]
         for form, graph in graphs.items()
     }
 
@@ -87,7 +87,7 @@ def convolution(quick: bool, device: torch.device) -> Case:
     return Case(
         title="GCN",
         shape=f"{sizes} F={width} H={width}",
-        ours=LayerStep(ours, x, [edge_index]),
+        ours=layer_step(ours, x, edge_index),
         peers=peers(
             f"{PEER}, {{}}", ours, lambda: GCNConv(width, width, cached=True), x, **both_forms(edge_index, nodes)
         ),
@@ -96,9 +96,7 @@ def convolution(quick: bool, device: torch.device) -> Case:
 
 
 def first_layer(sparse: bool, quick: bool, device: torch.device) -> Case:
-    """The first layer on Cora, whose features are data and need no gradient; sparse: as a matrix of the numbers not
-    zero, against the peer's dense ones.
-    """
+    """The first layer on Cora, whose features are data and need no gradient; sparse ones against the peer's dense."""
     x, edge_index, name = cora(quick, device)
     (nodes, features), edges, hidden = x.shape, edge_index.size(1), 3 if quick else 16
     torch.manual_seed(0)
@@ -112,7 +110,7 @@ def first_layer(sparse: bool, quick: bool, device: torch.device) -> Case:
         title=f"GCN, {'sparse' if sparse else 'dense'} features",
         shape=f"{name}, N={nodes} E={edges} F={features} H={hidden}, "
         f"{f'{filled} numbers not zero, ' * sparse}no gradient of x",
-        ours=LayerStep(ours, x.to_sparse_csr() if sparse else x, [edge_index]),
+        ours=layer_step(ours, x.to_sparse_csr() if sparse else x, edge_index),
         peers=peers(
             f"{PEER}{', dense' * sparse}", ours, lambda: GCNConv(features, hidden, cached=True), x, _=edge_index
         ),
@@ -131,7 +129,7 @@ def gated(quick: bool, device: torch.device) -> Case:
     return Case(
         title="GatedGraph, 2 rounds",
         shape=f"{sizes} H={width}",
-        ours=LayerStep(ours, x, [edge_index]),
+        ours=layer_step(ours, x, edge_index),
         peers=peers(
             "GatedGraphConv, {}", ours, lambda: GatedGraphConv(width, num_layers=2), x, **both_forms(edge_index, nodes)
         ),
@@ -146,7 +144,7 @@ def relational(quick: bool, device: torch.device) -> Case:
     relations = torch.eye(4, device=device)[torch.arange(edge_index.size(1), device=device) % 4]
     torch.manual_seed(0)
     ours = RelationalGCN(x.size(1), 4, strength="implicit").to(device)
-    return Case("RelationalGCN, implicit, 4 types", sizes, LayerStep(ours, x, [edge_index, relations]))
+    return Case("RelationalGCN, implicit, 4 types", sizes, layer_step(ours, x, edge_index, relations))
 
 
 class Stack(nn.Module):

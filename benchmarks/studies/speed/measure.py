@@ -2,14 +2,14 @@
 
 import gc
 import importlib.metadata
+import itertools
 import json
 import math
 import random
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from studies.speed.roofline import Roofline
 TOLERANCE = 1e-4
 
 Results = Sequence[Tensor]
-Step = Callable[[], Results]
+Step = Callable[..., Results]
 
 
 class MissingError(Exception):
@@ -59,8 +59,8 @@ class Peer:
         except ImportError as error:
             raise MissingError(f"not installed ({error}): pip install {self.package}") from error
         except OSError as error:  # a compiled part that does not load
-            first = str(error).splitlines()[0]
-            raise MissingError(f"{self.package} is installed and does not load: {first}") from error
+            why = str(error).splitlines()[0]
+            raise MissingError(f"{self.package} is installed and does not load: {why}") from error
 
 
 @dataclass(frozen=True)
@@ -107,45 +107,30 @@ def same_weights(theirs: nn.Module, ours: nn.Module) -> nn.Module:
 def training_step(forward: Callable[[], Tensor], wanted: Iterable[Tensor]) -> Step:
     """Forward and backward: returns the output and the gradients of what is wanted, from fixed ones of the output.
 
-    The output's gradients are drawn once, and the same for all whose outputs have equally many numbers.
+    The output's gradients are drawn once, and the same for all whose outputs have equally many numbers. The forward
+    pass of ``step(autocast=True)`` is in bfloat16.
     """
     inputs = list(wanted)
+    device = inputs[0].device
     with torch.no_grad():
         shape = forward().shape
-    generator = torch.Generator().manual_seed(1)
-    cotangent = torch.randn(shape.numel(), generator=generator).view(shape).to(inputs[0].device)
+    cotangent = torch.randn(shape.numel(), generator=torch.Generator().manual_seed(1)).view(shape).to(device)
 
-    def step() -> Results:
-        output = forward()
+    def step(autocast: bool = False) -> Results:
+        if autocast:
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                output = forward()
+        else:
+            output = forward()
         return [output, *torch.autograd.grad(output, inputs, cotangent.to(output.dtype))]
 
     return step
 
 
-@dataclass
-class LayerStep:
-    """The training step of a layer called with x and what else it needs: gradients of all parameters, and of x if it
-    requires them.
-    """
-
-    layer: nn.Module
-    x: Any
-    given: Sequence[Any] = ()
-    autocast: bool = False  # of the forward pass, to bfloat16
-
-    def __post_init__(self) -> None:
-        x = first(self.x)
-        self.step = training_step(self.forward, [*parameters(self.layer), *[x] * x.requires_grad])
-
-    def forward(self) -> Tensor:
-        """The layer's output."""
-        if not self.autocast:
-            return first(self.layer(self.x, *self.given))
-        with torch.autocast(first(self.x).device.type, dtype=torch.bfloat16):
-            return first(self.layer(self.x, *self.given))
-
-    def __call__(self) -> Results:
-        return self.step()
+def layer_step(layer: nn.Module, x: Any, *given: Any) -> Step:
+    """The training step of a layer called with x and what else it needs; x's gradient too, if it requires one."""
+    leaf = first(x)
+    return training_step(lambda: first(layer(x, *given)), [*parameters(layer), *[leaf] * leaf.requires_grad])
 
 
 def first(value: Any) -> Tensor:
@@ -157,15 +142,12 @@ def first(value: Any) -> Tensor:
 
 
 def disagreement(ours: Results, theirs: Results) -> float:
-    """The largest difference of any tensor, as a share of that tensor's largest number."""
+    """The largest difference of any tensor, as a share of that tensor's largest number; infinite for NaN."""
     if len(ours) != len(theirs):
         raise ValueError(f"{len(theirs)} tensors to compare with our {len(ours)}")
-    worst = 0.0
-    for a, b in zip(ours, theirs, strict=True):
-        a, b = a.detach().double(), b.detach().double().reshape(a.shape)
-        error = float((a - b).abs().max() / b.abs().max().clamp_min(1e-30))
-        worst = max(worst, math.inf if math.isnan(error) else error)
-    return worst
+    doubles = [(a.detach().double(), b.detach().double().reshape(a.shape)) for a, b in zip(ours, theirs, strict=True)]
+    errors = [float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) for a, b in doubles]
+    return max(math.inf if math.isnan(error) else error for error in errors)
 
 
 def measure(case: Case, rounds: int, warm_up: int, device: torch.device) -> dict[str, Any]:
@@ -192,7 +174,7 @@ def measure(case: Case, rounds: int, warm_up: int, device: torch.device) -> dict
     memory = {name: peak_memory(run, device) if case.is_step else None for name, run in contest.items()}
     timed: dict[str, Callable[[], object]] = dict(contest)
     roofline = case.roofline() if case.roofline else None
-    if roofline:
+    if roofline is not None:
         timed["limit"] = roofline
     rounds, warm_up = (min(number, case.rounds or number) for number in (rounds, warm_up))
     times = interleave(timed, rounds, warm_up, device)
@@ -216,39 +198,19 @@ def interleave(
     for name in names * warm_up:
         contest[name]()
     times: dict[str, list[float]] = {name: [] for name in names}
-    with no_collection():
+    gc.disable()  # a collection would fall into somebody's run by chance
+    try:
         for number in range(rounds):
             for name in random.Random(number).sample(names, len(names)):
                 times[name].append(rounded(1e3 * once(contest[name], device)))
+    finally:
+        gc.enable()
     return times
 
 
 def rounded(value: float) -> float:
     """To five digits."""
     return float(f"{value:.5g}")
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Collect garbage now, and not inside the block, where it would fall into somebody's run by chance."""
-    collecting = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-@contextmanager
-def frozen() -> Iterator[None]:
-    """Collections inside the block pass over what there was before it: torch's million of objects, half a second."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def once(run: Callable[[], object], device: torch.device) -> float:
@@ -275,25 +237,24 @@ def peak_memory(run: Callable[[], object], device: torch.device) -> int:
     (oneDNN's scratch space) is in nobody's number.
     """
     run()  # what is remembered from the first call on, such as a normalised graph, is not a step's
-    gc.collect()
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         run()
         synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
-    held = peak = 0
-    for _, size in allocations(run):
-        held += size
-        peak = max(peak, held)
-    return peak
+    return max(itertools.accumulate((size for _, size in allocations(run)), initial=0))
 
 
 def allocations(run: Callable[[], object]) -> list[tuple[int, int]]:
     """Address and bytes of every piece of memory that torch's CPU allocator gave during a run; negative: took back."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        results = run()
-    del results
+    gc.disable()  # garbage of before is not the run's
+    try:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+            results = run()
+        del results
+    finally:
+        gc.enable()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
         profiler.export_chrome_trace(str(path))

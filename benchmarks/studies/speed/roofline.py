@@ -49,6 +49,7 @@ class Roofline:
         self.times, self.rows = int(times), round(rest / (4 * buffer[1]))
 
     def __call__(self) -> None:
+        """Do it."""
         for left, right, result in self.operands:
             torch.mm(left, right, out=result)
         for _ in range(self.times):

@@ -22,7 +22,7 @@ from gnnseq.layers import GCN
 from harness.sweep import run_sweep
 from studies.speed.cases import OURS
 from studies.speed.graphs import random_graph
-from studies.speed.measure import LayerStep, Step, allocations, once, prepare
+from studies.speed.measure import Step, allocations, layer_step, once, prepare
 
 __all__ = ["WIDTH", "Point", "measure_growth", "measure_point", "points"]
 
@@ -92,7 +92,7 @@ def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Callable[[
 
     def step(length: int) -> Step:
         schedule = topological(path_graph(length).edge_index.to(device), length)
-        return LayerStep(module, torch.randn(length, WIDTH, device=device), [schedule])
+        return layer_step(module, torch.randn(length, WIDTH, device=device), schedule)
 
     taken = allocations(step(nodes)) if device.type == "cpu" else []
 
@@ -115,13 +115,14 @@ def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Call
     time's, as a layer makes it.
     """
 
-    def step(edges: int) -> LayerStep:
+    def graph(edges: int) -> tuple[Tensor, Tensor]:
         nodes = edges // DEGREE
-        x = torch.randn(nodes, WIDTH, device=device)
-        return LayerStep(GCN(WIDTH, WIDTH).to(device), x, [random_graph(nodes, edges).to(device)])
+        return torch.randn(nodes, WIDTH, device=device), random_graph(nodes, edges).to(device)
 
-    whole, few = step(edges), step(FEW[layer])
-    x, (edge_index,) = whole.x, whole.given
+    def step(x: Tensor, edge_index: Tensor) -> Step:
+        return layer_step(GCN(WIDTH, WIDTH).to(device), x, edge_index)  # a layer remembers one graph
+
+    x, edge_index = graph(edges)
 
     @torch.no_grad()
     def build() -> Tensor:
@@ -134,4 +135,4 @@ def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Call
     def read() -> tuple[Tensor, bool]:
         return functional.embedding_bag(source, x, runs, mode="sum"), torch.equal(edge_index, known)
 
-    return {"building": build, "steps": whole, "few": few, "memory": read}
+    return {"building": build, "steps": step(x, edge_index), "few": step(*graph(FEW[layer])), "memory": read}

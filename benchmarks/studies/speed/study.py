@@ -1,5 +1,6 @@
 """A measurement as one JSON value: of all cases, of growth, or of this build against another one."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from harness.report import PLAIN
 from studies.speed.against import compare_builds
 from studies.speed.autocast import measure_autocast
 from studies.speed.cases import CASES
-from studies.speed.measure import frozen, measure, prepare
+from studies.speed.measure import measure, prepare
 from studies.speed.names import NAMES
 from studies.speed.scaling import WIDTH, measure_growth, points
 
@@ -44,7 +45,8 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         wanted = points(settings.quick, settings.device, threads, result["provenance"]["commit"])
         records = measure_growth(wanted, settings.folder / "cache" / settings.name, console)
         return {**result, "width": WIDTH, "scaling": records}
-    with _shown(console) as show, frozen():
+    gc.freeze()  # or a collection passes over the million of objects that torch's import made, for half a second
+    with _shown(console) as show:
         if settings.against:
             command = result["provenance"]["command"].replace(str(settings.against), "PYTHON")
             result["provenance"]["command"] = command  # a result must not carry its maker's folders
@@ -53,6 +55,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         result |= {"rounds": settings.rounds, "works": [], "autocast": []}
         for number, name in enumerate(names, 1):
             show(f"{name}, case {number} of {len(names)}")
+            gc.collect()
             result["works"].append(measure(CASES[name](settings.quick, device), **rounds, device=device))
         if not settings.works:
             show("autocast")

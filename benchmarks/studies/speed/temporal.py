@@ -13,7 +13,7 @@ from gnnseq import topological
 from gnnseq.graphs import space_time_graph
 from gnnseq.layers import TemporalGCN
 from studies.speed.graphs import random_graph
-from studies.speed.measure import Case, LayerStep, Peer, Step, parameters, same_weights, training_step
+from studies.speed.measure import Case, Peer, Step, layer_step, parameters, same_weights, training_step
 from studies.speed.roofline import Product, Roofline, aggregation_bytes, linear_products
 
 __all__ = ["GATES", "temporal"]
@@ -70,7 +70,7 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
     def theirs(name: str, **options: int) -> Peer:
         def make() -> Step:
             module = Unrolled(getattr(import_module(f"{PACKAGE}.nn.recurrent"), name)(FEATURES, HIDDEN, **options))
-            return LayerStep(module.to(device), x, [edge_index, torch.ones(edges, device=device)])
+            return layer_step(module.to(device), x, edge_index, torch.ones(edges, device=device))
 
         return Peer(PACKAGE, make, as_ours=None)  # no order of ours is its equation
 
@@ -84,7 +84,7 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
 
         return training_step(forward, parameters(ours))
 
-    own = Peer("torch_geometric", lambda: LayerStep(same_weights(Composed(cell), ours), x, [edge_index]))
+    own = Peer("torch_geometric", lambda: layer_step(same_weights(Composed(cell), ours), x, edge_index))
     lstm = {"GConvLSTM(K=2)": theirs("GConvLSTM", K=2)}
     if order == "space_time":
         why, peers = "states over edges in all", lstm | {f"our {cell}, unrolled graph": Peer("gnnseq", unrolled)}
@@ -99,7 +99,7 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
     return Case(
         title=f"TemporalGCN, {order}, {cell}",
         shape=f"T={steps} N={nodes} E={edges} F={FEATURES} H={HIDDEN}, no gradient of x; {why}",
-        ours=LayerStep(ours, x, [edge_index]),
+        ours=layer_step(ours, x, edge_index),
         peers=peers,
         roofline=lambda: temporal_roofline(order, GATES[cell], steps, nodes, edges, device),
     )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gnnseq import topological
 from gnnseq.graphs import tree_graph
 from gnnseq.layers import LSTM
-from studies.speed.measure import Case, LayerStep, MissingError, Peer, Results
+from studies.speed.measure import Case, MissingError, Peer, Results, Step, layer_step
 from studies.speed.roofline import Roofline, tree_products
 
 __all__ = ["random_forest", "trees"]
@@ -72,7 +72,7 @@ class DGLChildSum(nn.Module):
             self.register_parameter(name, nn.Parameter(value.clone()))
 
     def forward(self, x: Tensor, graph: Any, frontiers: Sequence[Tensor] | None = None) -> Tensor:
-        """h of all nodes."""
+        """All nodes' h."""
         own: dict[str, Tensor] = dict(self.named_parameters())
         weight_i, self.forget_weight, weight_g, weight_o = own["weight_hh_l0"].chunk(4)
         self.other_weight = torch.cat([weight_i, weight_g, weight_o])
@@ -108,17 +108,17 @@ class DGLChildSum(nn.Module):
         return {"h": torch.sigmoid(o) * torch.tanh(c), "c": c}
 
 
-def dgl_step(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) -> LayerStep:
+def dgl_step(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) -> Step:
     """prop_nodes_topo, which finds the frontiers anew in every call, or prop_nodes on frontiers that are kept."""
     dgl = import_dgl()
     if x.device.type != "cpu":
         raise MissingError("its wheel on PyPI is built for the CPU alone")
     graph = dgl.graph((edge_index[0], edge_index[1]), num_nodes=len(x))
     frontiers = list(dgl.topological_nodes_generator(graph)) if keep_frontiers else None
-    return LayerStep(DGLChildSum(ours, dgl), x, [graph, frontiers])
+    return layer_step(DGLChildSum(ours, dgl), x, graph, frontiers)
 
 
-def treelstm_step(ours: LSTM, x: Tensor, edge_index: Tensor) -> LayerStep:
+def treelstm_step(ours: LSTM, x: Tensor, edge_index: Tensor) -> Step:
     """pytorch-tree-lstm: gates in the order i, o, g, the forget gate apart, biases on the input side alone.
 
     Its forget gate is ours, one an edge from the parent's input and the child's state. It sums over runs of equal
@@ -138,7 +138,7 @@ def treelstm_step(ours: LSTM, x: Tensor, edge_index: Tensor) -> LayerStep:
     edges = edge_index[:, edge_index[1].argsort(stable=True)].flip(0).t().contiguous()  # [parent, child]
     node_order, edge_order = treelstm.calculate_evaluation_orders(edges.cpu().numpy(), len(x))
     orders = [torch.from_numpy(order).to(x.device) for order in (node_order, edge_order)]
-    return LayerStep(cell, x, [orders[0], edges, orders[1]])
+    return layer_step(cell, x, orders[0], edges, orders[1])
 
 
 def treelstm_as_ours(results: Results) -> Results:
@@ -165,7 +165,7 @@ def trees(quick: bool, device: torch.device) -> Case:
     return Case(
         title="LSTM, binary trees",
         shape=f"{number} trees, N={len(parents)} F={features} H={hidden}, {len(schedule)} levels",
-        ours=LayerStep(ours, x, [schedule]),
+        ours=layer_step(ours, x, schedule),
         peers={
             "DGL prop_nodes_topo": Peer("dgl", lambda: dgl_step(ours, x, edge_index, keep_frontiers=False)),
             "DGL prop_nodes, frontiers kept": Peer("dgl", lambda: dgl_step(ours, x, edge_index, keep_frontiers=True)),
