@@ -29,7 +29,7 @@ from studies.speed import study as speed_study
 from studies.speed import targets as speed_targets
 from studies.speed import trees as speed_trees
 from studies.speed.cases import CASES
-from studies.speed.measure import Case, MissingError, Peer
+from studies.speed.measure import Case, Peer
 from studies.speed.roofline import Product, Roofline
 
 CPU = torch.device("cpu")
@@ -101,9 +101,8 @@ def test_a_peer_that_is_missing_is_named(capsys):
         import no_such_package  # noqa: F401
 
     peer = Peer("some-package", no_such_package)
-    with pytest.raises(MissingError):
-        peer.step()
     work = speed_measure.measure(Case("sum", "3 numbers", lambda: [torch.ones(3)], {"them": peer}), 1, 1, CPU)
+    assert work["peers"]["them"].keys() == {"missing"}
     result = {
         "works": [work], "autocast": [], "rounds": 1, "threads": 1, "device": "cpu",
         "provenance": {"cpu": "some processor", "versions": {"torch": "2"}},
@@ -176,7 +175,7 @@ def test_growth_is_measured_and_drawn(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(speed_scaling, "measure_apart", speed_scaling.measure_point)
     monkeypatch.setattr(speed_scaling, "REPETITIONS", 3)
     monkeypatch.setattr(speed_study, "points", lambda *_: [path])
-    assert publish(settings) == 0
+    assert publish(script.Settings(**{**vars(settings), "json": True})) == 0  # JSON is enough, a figure takes a second
     # What was measured before is kept: only the graph is measured now.
     monkeypatch.setattr(speed_study, "points", lambda *_: [path, graph])
     before = json.loads((tmp_path / "scaling_quick.json").read_text())["scaling"]

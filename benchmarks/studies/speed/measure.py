@@ -28,10 +28,6 @@ Results = Sequence[Tensor]
 Step = Callable[..., Results]
 
 
-class MissingError(Exception):
-    """Why a peer does not run here, in words for the table."""
-
-
 @dataclass(frozen=True)
 class Peer:
     """One competitor.
@@ -47,20 +43,6 @@ class Peer:
     make: Callable[[], Step]
     as_ours: Callable[[Results], Results] | None = lambda results: results
     share: float = 1.0
-
-    def step(self) -> Step:
-        """What it does.
-
-        Raises:
-            MissingError: The package does not import.
-        """
-        try:
-            return self.make()
-        except ImportError as error:
-            raise MissingError(f"not installed ({error}): pip install {self.package}") from error
-        except OSError as error:  # a compiled part that does not load
-            why = str(error).splitlines()[0]
-            raise MissingError(f"{self.package} is installed and does not load: {why}") from error
 
 
 @dataclass(frozen=True)
@@ -160,16 +142,20 @@ def measure(case: Case, rounds: int, warm_up: int, device: torch.device) -> dict
     peers: dict[str, dict[str, Any]] = {}
     for name, peer in case.peers.items():
         try:
-            contest[name] = peer.step()
-        except MissingError as missing:
-            peers[name] = {"missing": str(missing)}
+            contest[name] = peer.make()
+        except ImportError as error:
+            peers[name] = {"missing": f"not installed ({error}): pip install {peer.package}"}
+            continue
+        except OSError as error:  # a compiled part that does not load
+            why = str(error).splitlines()[0]
+            peers[name] = {"missing": f"{peer.package} is installed and does not load: {why}"}
             continue
         peers[name] = {"version": importlib.metadata.version(peer.package), "share": peer.share}
         if peer.as_ours is not None:
-            error = disagreement(ours, peer.as_ours(contest[name]()))
-            if not error < TOLERANCE:
-                raise ValueError(f"{case.title}: {name} and ours differ by {error:.1e}, nothing was timed")
-            peers[name]["largest_difference"] = error
+            off = disagreement(ours, peer.as_ours(contest[name]()))
+            if not off < TOLERANCE:
+                raise ValueError(f"{case.title}: {name} and ours differ by {off:.1e}, nothing was timed")
+            peers[name]["largest_difference"] = off
     del ours
     memory = {name: peak_memory(run, device) if case.is_step else None for name, run in contest.items()}
     timed: dict[str, Callable[[], object]] = dict(contest)

@@ -1,13 +1,11 @@
 """A measurement as one JSON value: of all cases, of growth, or of this build against another one."""
 
 import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import Progress
 
 from harness.provenance import provenance
 from harness.report import PLAIN
@@ -46,29 +44,18 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         records = measure_growth(wanted, settings.folder / "cache" / settings.name, console)
         return {**result, "width": WIDTH, "scaling": records}
     gc.freeze()  # or a collection passes over the million of objects that torch's import made, for half a second
-    with _shown(console) as show:
-        if settings.against:
-            command = result["provenance"]["command"].replace(str(settings.against), "PYTHON")
-            result["provenance"]["command"] = command  # a result must not carry its maker's folders
-            given = {"quick": settings.quick, "device": settings.device, "threads": threads, **rounds}
-            return result | compare_builds(settings.against, names, show=show, **given)
-        result |= {"rounds": settings.rounds, "works": [], "autocast": []}
-        for number, name in enumerate(names, 1):
-            show(f"{name}, case {number} of {len(names)}")
-            gc.collect()
-            result["works"].append(measure(CASES[name](settings.quick, device), **rounds, device=device))
-        if not settings.works:
-            show("autocast")
-            result["autocast"] = list(measure_autocast(settings.quick, **rounds, device=device))
+    show = partial(console.print, **PLAIN)
+    if settings.against:
+        command = result["provenance"]["command"].replace(str(settings.against), "PYTHON")
+        result["provenance"]["command"] = command  # a result must not carry its maker's folders
+        given = {"quick": settings.quick, "device": settings.device, "threads": threads, **rounds}
+        return result | compare_builds(settings.against, names, show=show, **given)
+    result |= {"rounds": settings.rounds, "works": [], "autocast": []}
+    for number, name in enumerate(names, 1):
+        show(f"{name}, case {number} of {len(names)}")
+        gc.collect()
+        result["works"].append(measure(CASES[name](settings.quick, device), **rounds, device=device))
+    if not settings.works:
+        show("autocast")
+        result["autocast"] = list(measure_autocast(settings.quick, **rounds, device=device))
     return result
-
-
-@contextmanager
-def _shown(console: Console) -> Iterator[Callable[[str], None]]:
-    """What is being measured: a line that changes in a terminal, a line each in a file or a pipe."""
-    if not console.is_terminal:
-        yield lambda text: console.print(text, **PLAIN)
-        return
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda text: progress.update(task, description=text)

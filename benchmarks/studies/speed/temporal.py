@@ -84,17 +84,14 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
 
         return training_step(forward, parameters(ours))
 
-    own = Peer("torch_geometric", lambda: layer_step(same_weights(Composed(cell), ours), x, edge_index))
     lstm = {"GConvLSTM(K=2)": theirs("GConvLSTM", K=2)}
     if order == "space_time":
         why, peers = "states over edges in all", lstm | {f"our {cell}, unrolled graph": Peer("gnnseq", unrolled)}
-        if cell == "GRU":
-            peers["GConvGRU(K=2)"] = theirs("GConvGRU", K=2)
-    elif cell == "GRU":
-        why, peers = "states along paths in all", {"TGCN": theirs("TGCN")}
+        peers |= {"GConvGRU(K=2)": theirs("GConvGRU", K=2)} if cell == "GRU" else {}
     else:
-        why, peers = "states along paths, GConvLSTM's over edges", lstm
-    if order == "space_then_time":
+        why = "states along paths in all" if cell == "GRU" else "states along paths, GConvLSTM's over edges"
+        own = Peer("torch_geometric", lambda: layer_step(same_weights(Composed(cell), ours), x, edge_index))
+        peers = {"TGCN": theirs("TGCN")} if cell == "GRU" else lstm
         peers[f"GCNConv(cached=True), nn.{cell}"] = own
     return Case(
         title=f"TemporalGCN, {order}, {cell}",

@@ -5,9 +5,8 @@ Letters: N nodes, F input channels, H hidden channels.
 
 import os
 import sys
-import types
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from gnnseq import topological
 from gnnseq.graphs import tree_graph
 from gnnseq.layers import LSTM
-from studies.speed.measure import Case, MissingError, Peer, Results, Step, layer_step
+from studies.speed.measure import Case, Peer, Results, Step, layer_step
 from studies.speed.roofline import Roofline, tree_products
 
 __all__ = ["random_forest", "trees"]
@@ -41,17 +40,14 @@ def random_forest(trees: int, most_leaves: int, seed: int = 0) -> np.ndarray:
 def import_dgl() -> Any:
     """DGL, without its graphbolt, whose compiled part exists only for older versions of torch and is not used here."""
 
-    class Empty(types.ModuleType):
+    class Empty(ModuleType):
         def __getattr__(self, name: str) -> type:
             if name.startswith("__"):
                 raise AttributeError(name)
             return type(name, (), {})
 
-    if "dgl" not in sys.modules:
-        stand_in = Empty("dgl.graphbolt")
-        stand_in.__spec__, stand_in.__path__ = ModuleSpec("dgl.graphbolt", None), []
-        sys.modules.setdefault("dgl.graphbolt", stand_in)
-        os.environ.setdefault("DGLBACKEND", "pytorch")  # otherwise it says what it assumes, and writes a file at home
+    sys.modules.setdefault("dgl.graphbolt", Empty("dgl.graphbolt"))
+    os.environ.setdefault("DGLBACKEND", "pytorch")  # otherwise it says what it assumes, and writes a file at home
     import dgl  # type: ignore[import-not-found]
 
     return dgl
@@ -112,7 +108,7 @@ def dgl_step(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) ->
     """prop_nodes_topo, which finds the frontiers anew in every call, or prop_nodes on frontiers that are kept."""
     dgl = import_dgl()
     if x.device.type != "cpu":
-        raise MissingError("its wheel on PyPI is built for the CPU alone")
+        raise OSError("its wheel on PyPI is built for the CPU alone")
     graph = dgl.graph((edge_index[0], edge_index[1]), num_nodes=len(x))
     frontiers = list(dgl.topological_nodes_generator(graph)) if keep_frontiers else None
     return layer_step(DGLChildSum(ours, dgl), x, graph, frontiers)
