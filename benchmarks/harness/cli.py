@@ -38,6 +38,8 @@ class StudySettings:
     """Rebuild tables and figures from the JSON, run nothing. Without results of yours, the committed ones are read."""
     record: bool = False
     """Write the committed evidence in benchmarks/results/, in place of a folder of yours."""
+    json: bool = False
+    """Print the result as JSON in place of tables and figures."""
     results: Path | None = None
     """Folder of JSON and figures; results/ under the working directory, and in it the study's own, where not given."""
 
@@ -115,8 +117,10 @@ def publish(settings: StudySettings) -> int:
     harness_report = import_module("harness.report")
     report = import_module(f"studies.{settings.study}.report")
     console = harness_report.console()
-    if settings.report_only:
-        return int(harness_report.show(settings.source, target, report, console))
-    study = import_module(f"studies.{settings.study}.study")
-    harness_report.write(target, study.run(settings, console))
-    return int(harness_report.show(target, target, report, console))
+    source = settings.source if settings.report_only else target
+    if not settings.report_only:
+        study = import_module(f"studies.{settings.study}.study")
+        harness_report.write(target, study.run(settings, console))
+    if settings.json:
+        return int(harness_report.show_json(source, report))
+    return int(harness_report.show(source, target, report, console))

@@ -4,6 +4,7 @@ A study's ``report`` module is what :func:`show` is given. It has ``print_report
 ``figures(result, stem) -> paths``, and may have ``checks(result)``: statements, each with whether it holds.
 """
 
+import json
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,7 @@ __all__ = [
     "print_checks",
     "read_result",
     "show",
+    "show_json",
     "table",
     "write",
 ]
@@ -77,11 +79,22 @@ def show(source: Path, target: Path, report: Any, console: Console) -> int:
 def present(result: Any, target: Path, report: Any, console: Console) -> int:
     """:func:`show` for a result that has been read."""
     report.print_report(result, console)
-    checks = list(report.checks(result)) if hasattr(report, "checks") else []
+    checks = _checks(report, result)
     print_checks(checks, console)
     for figure in report.figures(result, target.with_suffix("")):
         console.print(f"wrote {figure}", **PLAIN)
     return int(not all(holds for _, holds in checks))
+
+
+def show_json(source: Path, report: Any) -> int:
+    """Print a result as JSON, and nothing else; the exit code is that of :func:`show`."""
+    result = read_result(source)
+    print(json.dumps(result))
+    return int(not all(holds for _, holds in _checks(report, result)))
+
+
+def _checks(report: Any, result: Any) -> list[tuple[str, bool]]:
+    return list(report.checks(result)) if hasattr(report, "checks") else []
 
 
 def print_checks(checks: Checks, console: Console) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gnnseq.data.text import Corpus, Window, TextWindows
+from gnnseq.data.text import Corpus, TextWindows, Window
 from gnnseq.models.language_model import LanguageModel, State, score
 from studies.char_lm.interruption import Signals, Stopped
 from studies.char_lm.runs import LanguageTraining
@@ -81,8 +81,8 @@ class LanguageLearner(pl.LightningModule):
     def train_dataloader(self) -> "_Steps":
         """All windows that this process reads, from the step on that training has come to."""
         settings, batch, rank = self.settings, self.settings.batch, self.trainer.global_rank
-        all_of_them = batch * self.trainer.world_size
-        windows = TextWindows(self.corpus.training, all_of_them, settings.window, settings.random_windows, settings.seed)
+        together = batch * self.trainer.world_size
+        windows = TextWindows(self.corpus.training, together, settings.window, settings.random_windows, settings.seed)
         return _Steps(windows, settings.steps, slice(rank * batch, (rank + 1) * batch))
 
     def configure_optimizers(self) -> Any:

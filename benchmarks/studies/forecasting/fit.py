@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Values, ForecastWindows
+from gnnseq.data.epidemics import EPIDEMICS, Epidemic, ForecastWindows, Values
 from harness.lightning_fit import fit
 from studies.forecasting.autoregression import least_squares
 from studies.forecasting.networks import EpidemicNetwork, batch
