@@ -24,17 +24,17 @@ def sweep_in_chunks(
     state: Tensor | tuple[Tensor, ...] | None = None,
     chunks: int | None = None,
 ) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
-    r"""What ``layer(x, schedule, state)`` gives, keeping for the backward pass only the states between chunks of time.
+    r"""What ``layer(x, schedule, state)`` returns, keeping for the backward pass only states between chunks of time.
 
-    The backward pass computes each chunk once more. With :math:`\sqrt T` chunks the memory beside x and h grows as
+    The backward pass computes each chunk once more. With :math:`\sqrt T` chunks the memory (without x and h) grows as
     :math:`\sqrt T`, and the time by that of one more forward pass (Chen et al. 2016, https://arxiv.org/abs/1604.06174).
 
     Args:
-        layer: An RNN, LSTM or GRU of one direction: going backwards a layer needs the end before the beginning.
+        layer: An RNN, LSTM or GRU of one direction: a backward direction needs the end before the beginning.
         x: Inputs of the nodes, [N, F], or one-hot indices [N].
         schedule: A schedule of paths, from :func:`gnnseq.pack_paths` or :func:`gnnseq.topological`.
         state: Initial state, as the layer takes it.
-        chunks: Number of parts; the root of T where None.
+        chunks: Number of parts; the root of T if None.
 
     Returns:
         h [N, H] and the final state, the same numbers as without chunks, and so are their gradients.
@@ -65,7 +65,7 @@ def sweep_in_chunks(
     nodes = x if schedule.order is None else x.index_select(0, schedule.order)
     shape = (layer.num_layers, len(schedule.lengths), layer.hidden_channels)
     zeros = layer.weights("l0").weight_hh.new_zeros(shape)
-    whole = (zeros,) * layer.states if state is None else state
+    whole = (zeros,) * layer.cell.states if state is None else state
     parts = whole if isinstance(whole, tuple) else (whole,)
     carried = tuple(part.index_select(1, rows) for part in parts)
     outputs = []
@@ -76,7 +76,7 @@ def sweep_in_chunks(
         first, last = schedule.node_offsets[begin], schedule.node_offsets[end]
 
         def run(nodes: Tensor, *carried: Tensor, own: Schedule = own) -> tuple[Tensor, ...]:
-            h, after = layer(nodes, own, carried if layer.states > 1 else carried[0])
+            h, after = layer(nodes, own, carried if layer.cell.states > 1 else carried[0])
             return h, *(after if isinstance(after, tuple) else (after,))
 
         h, *after = checkpoint(run, nodes[first:last], *carried, use_reentrant=False)
@@ -86,4 +86,4 @@ def sweep_in_chunks(
     if schedule.order is not None:
         h = torch.empty_like(h).index_copy(0, schedule.order, h)
     final = tuple(part.index_copy(1, rows, after) for part, after in zip(parts, carried, strict=True))
-    return h, final[0] if layer.states == 1 else final
+    return h, final[0] if layer.cell.states == 1 else final

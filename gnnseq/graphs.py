@@ -4,7 +4,7 @@ Letters: N nodes, E edges, T time steps. An edge runs from its source j, ``edge_
 ``edge_index[1]``.
 
 To and from networkx and scipy.sparse, use ``from_networkx``, ``to_networkx``, ``from_scipy_sparse_matrix`` and
-``to_scipy_sparse_matrix`` of :mod:`torch_geometric.utils`: every function here takes and gives the same tensors.
+``to_scipy_sparse_matrix`` of :mod:`torch_geometric.utils`: every function here takes and returns the same tensors.
 """
 
 from collections.abc import Sequence
@@ -16,26 +16,20 @@ from torch_geometric.data import Data
 from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
 from gnnseq.checks import check_whole
+from gnnseq.normalization import gcn_normalize
 
-__all__ = [
-    "as_edge_index",
-    "check_edge_weight",
-    "gcn_normalize",
-    "path_graph",
-    "space_time_graph",
-    "tree_graph",
-]
+__all__ = ["as_edge_index", "check_edge_weight", "path_graph", "space_time_graph", "tree_graph"]
 
 
 def path_graph(length: int, undirected: bool = False) -> Data:
     """The path 0 -> 1 -> ... -> length - 1: a sequence, as a graph.
 
     Args:
-        length: Number of nodes T; 0 and 1 give graphs without edges.
+        length: Number of nodes T; 0 and 1 make graphs without edges.
         undirected: Whether every edge also runs backwards.
 
     Returns:
-        A graph with ``edge_index`` [2, T - 1] (twice as many columns where undirected).
+        A graph with ``edge_index`` [2, T - 1] (twice as many columns if undirected).
 
     Raises:
         ValueError: If length is negative or no integer.
@@ -62,7 +56,7 @@ def tree_graph(parents: Sequence[int] | Tensor) -> Data:
         A graph with one edge i -> parents[i] for every node that has a parent.
 
     Raises:
-        ValueError: If a parent is out of range. That the result has no cycle is checked where it matters,
+        ValueError: If a parent is out of range. That the result has no cycle is checked
             by :func:`gnnseq.topological`.
 
     Example:
@@ -90,7 +84,8 @@ def space_time_graph(edge_index: Tensor, num_nodes: int, steps: int, edge_weight
     """The history of a network as one directed acyclic graph: node (v, t) is number ``t * num_nodes + v``.
 
     Every edge u -> v of the network, and every node's step from itself to itself, becomes (u, t - 1) -> (v, t) for
-    t = 1..T - 1, weighted with the entry (v, u) of the normalised adjacency of :func:`gcn_normalize`.
+    t = 1..T - 1, weighted with the entry (v, u) of the normalised adjacency of
+    :func:`gnnseq.normalization.gcn_normalize`.
 
     Args:
         edge_index: The network's edges. [2, E]
@@ -144,7 +139,7 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
             raise ValueError(f"edge_index is a sparse adjacency of shape {list(graph.shape)}; "
                              f"x has {num_nodes} nodes, so expected [{num_nodes}, {num_nodes}]")  # fmt: skip
         if edge_weight is not None:
-            raise ValueError("edge_weight came beside a sparse adjacency, which carries its own; give one of the two")
+            raise ValueError("edge_weight came with a sparse adjacency, which carries its own; give one of the two")
         if graph.layout == torch.sparse_coo:
             graph = graph.coalesce()
             # Not to_edge_index: the indices of a leaf that requires grad can only be had from its detached twin.
@@ -186,73 +181,3 @@ def check_edge_weight(edge_weight: Tensor, edge_index: Tensor) -> None:
         edge = int((~edge_weight.isfinite()).nonzero()[0])
         raise ValueError(f"edge_weight[{edge}]={float(edge_weight[edge])}; expected finite weights: "
                          "drop the edge or mend the value")  # fmt: skip
-
-
-def gcn_normalize(
-    edge_index: Tensor,
-    edge_weight: Tensor | None,
-    num_nodes: int,
-    *,
-    improved: bool = False,
-    add_self_loops: bool = True,
-) -> tuple[Tensor, Tensor]:
-    r"""Symmetrically normalised adjacency with self-loops.
-
-    .. math:: \hat w_{ji} = w_{ji} / \sqrt{d^{out}_j \, d^{in}_i}
-
-    with out- and in-degrees of A + I. On undirected graphs the two are equal and this is Kipf and Welling's
-    normalisation, https://arxiv.org/abs/1609.02907.
-
-    A self-loop that the graph already has keeps its weight instead of getting another one (the last one, where it is
-    listed more than once), as in torch_geometric. The edges keep their places, listed self-loops with weight 0, and
-    the N self-loops come after them: shapes depend on E and N alone, so the function can be traced.
-
-    Args:
-        edge_index: [2, E]
-        edge_weight: [E]; all ones where it is None.
-        num_nodes: Number of nodes N.
-        improved: Whether new self-loops weigh 2 instead of 1.
-        add_self_loops: Whether nodes without one get a self-loop.
-
-    Returns:
-        ``edge_index`` [2, E + N] and ``edge_weight`` [E + N], or with E columns where no self-loops are added.
-
-    Raises:
-        ValueError: If a node's degree is negative, or zero because its weights cancel: no square root exists.
-    """
-    if edge_weight is None:
-        edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
-    source, target = edge_index
-    if add_self_loops:
-        nodes = torch.arange(num_nodes, device=edge_index.device)
-        is_loop = source == target
-        slot = torch.where(is_loop, source, num_nodes)  # edges that are no loops write to a slot that is dropped
-        number = torch.arange(edge_weight.numel(), device=edge_index.device)
-        last = number.new_full((num_nodes + 1,), -1).scatter_reduce(0, slot, number, "amax")[:num_nodes]
-        # -1, where a node has no loop, reads the weight of a new one.
-        loop_weight = torch.cat([edge_weight, edge_weight.new_full((1,), 2.0 if improved else 1.0)])[last]
-        edge_weight = torch.cat([edge_weight.masked_fill(is_loop, 0.0), loop_weight])
-        edge_index = torch.cat([edge_index, torch.stack([nodes, nodes])], dim=1)
-        source, target = edge_index
-    zeros = edge_weight.new_zeros(num_nodes)
-    out_degree = zeros.index_add(0, source, edge_weight)
-    in_degree = zeros.index_add(0, target, edge_weight)
-    if not torch.compiler.is_compiling():
-        _check_degrees(edge_index, edge_weight, out_degree, in_degree)
-    # The mask before the root keeps the gradient of a zero degree zero instead of NaN.
-    out_scale = out_degree.masked_fill(out_degree == 0, torch.inf).rsqrt()
-    in_scale = in_degree.masked_fill(in_degree == 0, torch.inf).rsqrt()
-    return edge_index, out_scale[source] * edge_weight * in_scale[target]
-
-
-def _check_degrees(edge_index: Tensor, edge_weight: Tensor, out_degree: Tensor, in_degree: Tensor) -> None:
-    if not bool((edge_weight < 0).any()):
-        return
-    for name, end, degree in (("out", edge_index[0], out_degree), ("in", edge_index[1], in_degree)):
-        size = torch.zeros_like(degree).index_add(0, end, edge_weight.abs())
-        wrong = (degree < 0) | ((degree == 0) & (size > 0))
-        if wrong.any():
-            node = int(wrong.nonzero()[0])
-            raise ValueError(f"edge_weight gives node {node} the {name}-degree {float(degree[node]):g}; the symmetric "
-                             "normalisation needs positive degrees: use non-negative weights, larger self-loops, or "
-                             "normalize=False")  # fmt: skip

@@ -1,6 +1,7 @@
-"""The one loop that all layers are: go through a schedule's steps and let each step's nodes read their sources.
+"""The loop of all layers: go through a schedule's steps and let each step's nodes read their sources.
 
-Letters: N nodes, B rows of initial state, S width of a state, G width of the input term, n nodes and e edges of a step.
+Letters: N nodes, B rows of initial state, S width of a state, G width of the input projection, n nodes and e edges of
+a step.
 """
 
 from typing import Any
@@ -11,15 +12,15 @@ from torch_geometric.nn import MessagePassing
 
 from gnnseq.schedule import Schedule
 
-__all__ = ["ScheduledMessagePassing", "is_watched"]
+__all__ = ["ScheduledMessagePassing", "needs_messages"]
 
 _HOOKS = [
     f"_{stage}_forward_{kind}" for stage in ("propagate", "message", "aggregate") for kind in ("pre_hooks", "hooks")
 ]
 
 
-def is_watched(layer: MessagePassing) -> bool:
-    """Whether an explainer or a hook wants to see the layer's messages, which no kernel ever holds."""
+def needs_messages(layer: MessagePassing) -> bool:
+    """Whether an explainer or a hook needs the messages of the layer, which no kernel ever holds."""
     return bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS)
 
 
@@ -38,14 +39,14 @@ class ScheduledMessagePassing(MessagePassing):
     def __init__(self) -> None:
         super().__init__(aggr="sum")
 
-    def run(self, term: Tensor, schedule: Schedule, initial: Tensor | None, **weights: Any) -> Tensor:
+    def run(self, input_projection: Tensor, schedule: Schedule, initial: Tensor | None, **weights: Any) -> Tensor:
         """Goes through the schedule, step by step: the readable form that every kernel is held equal to.
 
         Args:
-            term: What each node's own input contributes. [N, G]
-            schedule: Who fires when.
-            initial: Rows of initial state; zeros where None. On a topological schedule a node without predecessors
-                reads its row as if from a predecessor, where no edge reads it; on a synchronous one they are the nodes'
+            input_projection: What each node's own input contributes. [N, G]
+            schedule: Which nodes fire in which step.
+            initial: Rows of initial state; zeros if None. On a topological schedule a node without predecessors reads
+                its row as if from a predecessor, unless an edge reads it; on a synchronous one they are the nodes'
                 first states. [B, S]
             weights: Passed on to ``message`` and ``update``.
 
@@ -54,30 +55,30 @@ class ScheduledMessagePassing(MessagePassing):
         """
         num_nodes = schedule.num_nodes
         if initial is None:
-            initial = term.new_zeros(schedule.starts.numel(), self.state_channels)
+            initial = input_projection.new_zeros(schedule.starts.numel(), self.state_channels)
         elif schedule.rounds is None:
-            schedule = schedule.entering
+            schedule = schedule.with_state_edges
         state = initial
         if schedule.rounds is None:
-            state = torch.cat([term.new_zeros(num_nodes, self.state_channels), initial])
+            state = torch.cat([input_projection.new_zeros(num_nodes, self.state_channels), initial])
         for step in schedule:
-            place = torch.full((num_nodes,), -1, device=term.device)
-            place[step.nodes] = torch.arange(step.nodes.numel(), device=term.device)
+            place = torch.full((num_nodes,), -1, device=input_projection.device)
+            place[step.nodes] = torch.arange(step.nodes.numel(), device=input_projection.device)
             source, target = step.edge_index
-            edge_weight = term.new_ones(source.numel()) if step.edge_weight is None else step.edge_weight
+            edge_weight = input_projection.new_ones(source.numel()) if step.edge_weight is None else step.edge_weight
             fired = self.propagate(
                 torch.stack([source, place[target]]),
                 size=(state.size(0), step.nodes.numel()),
                 state=(state, state[step.nodes]),
-                term=(None, term[step.nodes]),
-                edge_weight=edge_weight.to(term.dtype).unsqueeze(-1),
-                listed=step.listed,
+                input_projection=(None, input_projection[step.nodes]),
+                edge_weight=edge_weight.to(input_projection.dtype).unsqueeze(-1),
+                edge_id=step.edge_id,
                 **weights,
             )
             state = state.index_copy(0, step.nodes, fired)
         return state[:num_nodes]
 
-    def explain_message(self, inputs: Tensor, listed: Tensor) -> Tensor:
+    def explain_message(self, inputs: Tensor, edge_id: Tensor) -> Tensor:
         """Masks the messages of the edges, for torch_geometric's explainers; those of edges in no list, -1, stay."""
         edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
-        return inputs * torch.cat([edge_mask, edge_mask.new_ones(1)])[listed].unsqueeze(-1)
+        return inputs * torch.cat([edge_mask, edge_mask.new_ones(1)])[edge_id].unsqueeze(-1)

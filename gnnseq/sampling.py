@@ -53,13 +53,13 @@ def sample(
         layer: An RNN, LSTM or GRU of one direction.
         readout: From H channels to V logits.
         length: Number of characters, those of the prompt not counted.
-        embedding: What the layer reads in place of each character; one-hot characters where None.
+        embedding: What the layer reads in place of each character; one-hot characters if None.
         prompt: The characters to go on from. Where there is none the first character is drawn uniformly. [P]
         temperature: See :func:`probabilities`; 0 takes the likeliest character.
         top_k: See :func:`probabilities`.
         nucleus: See :func:`probabilities`.
-        generator: Source of the draws, on the CPU wherever the model is; torch's own where None. The same state of it
-            gives the same characters.
+        generator: Source of the draws, on the CPU wherever the model is; torch's own if None. The same state of it
+            draws the same characters.
 
     Returns:
         An iterator over ``length`` indices.
@@ -124,7 +124,7 @@ def beam_search(
         length: Number of characters, those of the prompt not counted.
         prompt: The characters to go on from, at least one. [P]
         beams: Strings kept, B.
-        embedding: What the layer reads in place of each character; one-hot characters where None.
+        embedding: What the layer reads in place of each character; one-hot characters if None.
 
     Returns:
         The strings, likeliest first; ``beams`` of them unless there are fewer.
@@ -177,8 +177,8 @@ def probabilities(
     Args:
         logits: z. [..., V]
         temperature: tau. Below 1 likely characters become likelier; at 0, the limit, the likeliest is certain.
-        top_k: k; all V where None.
-        nucleus: Of 0 to 1; 1 where None.
+        top_k: k; all V if None.
+        nucleus: Of 0 to 1; 1 if None.
 
     Returns:
         Probabilities in float64. [..., V]
@@ -217,7 +217,7 @@ def _probabilities(logits: Tensor, temperature: float, top_k: int | None, nucleu
 
 
 class _Model:
-    """Reads characters of B paths and gives the logits of the next ones."""
+    """Reads characters of B paths and returns the logits of the next ones."""
 
     @torch.inference_mode(False)  # characters may be drawn outside the block in which they were asked for
     @torch.no_grad()

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from gnnseq.checks import check_whole, shape_of
-from gnnseq.kernels.native.build import bound
-from gnnseq.layers.recurrent import CellWeights, Recurrent
+from gnnseq.kernels.cell import CellWeights
+from gnnseq.kernels.native import compiled, is_plain, library
+from gnnseq.layers.recurrent import Recurrent, check_state
 
 __all__ = ["Stream"]
 
@@ -16,18 +17,18 @@ __all__ = ["Stream"]
 class Stream:
     """Feeds a layer one node of each of B paths a call and keeps the state between calls.
 
-    Each stacked layer is one product of (x, h), side by side, with one matrix that is laid out when the stream is made,
+    Each stacked layer is one product of x and h in one row with one matrix that is laid out when the stream is made,
     into memory that is used again: few operations, which is what a short step costs. The numbers are those of the
     layer called once on whole paths. Nothing is differentiable, and later changes of the parameters are not seen.
 
-    An index stands for its row of an embedding, or for a one-hot x where there is none: the product of W_ih and every
+    An index stands for its row of an embedding, or for a one-hot x without one: the product of W_ih and every
     row is made once, and a step looks its own up.
 
     Args:
         layer: An RNN, LSTM or GRU of one direction. Dropout between its layers is not applied.
         batch: Number of paths B.
-        state: Initial state, as the layer takes it; zeros where None.
-        embedding: The x that each index stands for; one-hot, V = F, where None. [V, F]
+        state: Initial state, as the layer takes it; zeros if None.
+        embedding: The x that each index stands for; one-hot, V = F, if None. [V, F]
 
     Raises:
         ValueError: If the layer has two directions, or batch, state or embedding do not fit.
@@ -54,7 +55,7 @@ class Stream:
             raise ValueError("layer has two directions, and the backward one begins at the end; use one direction")
         check_whole(0, batch=batch)
         cells = [layer.weights(f"l{number}") for number in range(layer.num_layers)]
-        # x and the layers' h in one row, so that what a layer writes lies where the next one reads.
+        # x and the layers' h in one row, so that a layer writes what the next one reads.
         features, hidden = layer.in_channels, layer.hidden_channels
         if embedding is not None and (embedding.dim() != 2 or embedding.size(1) != features):
             raise ValueError(f"embedding has shape {shape_of(embedding)}; expected [V, {features}], a row of the "
@@ -63,16 +64,13 @@ class Stream:
         row = cells[0].weight_hh.new_zeros(batch, ends[-1])
         self._x = row[:, :features]
         reads = [row[:, begin:end] for begin, end in zip([0, features, *ends], ends, strict=False)]
-        self._steps = [_STEPS[layer.kind](weights, read) for weights, read in zip(cells, reads, strict=True)]
+        self._steps = [_STEPS[layer.cell.name](weights, read) for weights, read in zip(cells, reads, strict=True)]
         self._shape = [batch, layer.in_channels]
         self._embedding = embedding
-        self._terms: Tensor | None = None
+        self._projections: Tensor | None = None
         if state is not None:
-            parts = state if isinstance(state, tuple) else (state,)
-            expected = [layer.num_layers, batch, layer.hidden_channels]
-            if len(parts) != layer.states or any(shape_of(part) != str(expected) for part in parts):
-                came = ", ".join(shape_of(part) for part in parts)
-                raise ValueError(f"state has shape {came}; expected {layer.states} of {expected}")
+            form = f"{layer.cell.states} of {{}}"
+            parts = check_state(layer, state, batch, "layers, paths, hidden_channels", form)
             for step, *own in zip(self._steps, *parts, strict=True):
                 for kept, given in zip(step.state, own, strict=True):
                     kept.copy_(given)
@@ -102,15 +100,16 @@ class Stream:
         """The first layer's step, its product with x found among those of all indices."""
         if list(index.shape) != self._shape[:1]:
             raise ValueError(f"x has indices of shape {list(index.shape)}; expected {self._shape[:1]}, one a path")
-        if self._terms is None:
+        if self._projections is None:
             with torch.autocast(self._x.device.type, enabled=False):
-                self._terms = first.terms(self._embedding)
+                self._projections = first.project(self._embedding)
         try:
-            first.run_from(self._terms, index)
+            first.run_from(self._projections, index)
         except IndexError:
             least, most = int(index.min()), int(index.max())
-            raise ValueError(f"x has indices of {least} to {most}; expected 0 to {len(self._terms) - 1}: rows of the "
-                             "embedding, or one-hot in the layer's in_channels") from None  # fmt: skip
+            end = len(self._projections) - 1
+            raise ValueError(f"x has indices of {least} to {most}; expected 0 to {end}: rows of the embedding, or "
+                             "one-hot in the layer's in_channels") from None  # fmt: skip
 
     def select(self, rows: Tensor) -> None:
         """Every path goes on from another's state: path b from that of path rows[b], as beam search needs it.
@@ -129,7 +128,7 @@ class Stream:
 
     @property
     def state(self) -> Tensor | tuple[Tensor, ...]:
-        """The state after the last call, as the layer gives it. [L, B, H], a pair of these for an LSTM"""
+        """The state after the last call, as the layer returns it. [L, B, H], a pair of these for an LSTM"""
         parts = tuple(torch.stack(part) for part in zip(*(step.state for step in self._steps), strict=True))
         return parts[0] if len(parts) == 1 else parts
 
@@ -137,7 +136,8 @@ class Stream:
 class _Step:
     """One stacked layer: its matrix, its state, and room for the sums of its gates.
 
-    A subclass says how gates are laid out and what becomes of them.
+    A subclass says how gates are laid out and what becomes of them. The reference of its equation is its layer's
+    message and update, to which tests/layers/test_stream.py holds it equal.
     """
 
     def __init__(self, weights: CellWeights, read: Tensor) -> None:
@@ -155,7 +155,7 @@ class _Step:
         self.state: tuple[Tensor, ...] = (self.h,)
 
     def lay_out(self, kernel: Tensor, of_x: Tensor, of_h: Tensor, features: int, hidden: int) -> tuple[Tensor, Tensor]:
-        """The kernel of (x, h) and its bias, rows as :meth:`fire` wants them."""
+        """The kernel of (x, h) and its bias, rows as :meth:`fire` reads them."""
         return kernel, of_x + of_h
 
     def run(self) -> None:
@@ -163,14 +163,14 @@ class _Step:
         torch.addmm(self.bias, self.read, self.kernel, out=self.sums)
         self.fire()
 
-    def terms(self, embedding: Tensor | None) -> Tensor:
+    def project(self, embedding: Tensor | None) -> Tensor:
         """What an x contributes to the sums, for each index. [V, G * H]"""
         products = self.kernel_x if embedding is None else torch.mm(embedding.detach(), self.kernel_x)
         return self.bias + products
 
-    def run_from(self, terms: Tensor, index: Tensor) -> None:
-        """As :meth:`run`, with the terms [V, G * H] of x looked up. index: [B]"""
-        torch.index_select(terms, 0, index, out=self.sums)
+    def run_from(self, projections: Tensor, index: Tensor) -> None:
+        """As :meth:`run`, with the projections [V, G * H] of x looked up. index: [B]"""
+        torch.index_select(projections, 0, index, out=self.sums)
         self.sums.addmm_(self.h, self.kernel_h)
         self.fire()
 
@@ -194,7 +194,10 @@ class _LSTMStep(_Step):
         super().__init__(weights, read)
         self.c, self.tanh_c = torch.zeros_like(self.h), torch.empty_like(self.h)
         self.state = (self.h, self.c)
-        self.fused = bound("lstm_forward", *self.h.shape, self.sums, self.c, self.c, self.tanh_c, self.h)
+        tensors = self.sums, self.c, self.c, self.tanh_c, self.h
+        fits = library() is not None and all(is_plain(tensor) and tensor.is_contiguous() for tensor in tensors)
+        # One thread, whatever the size: sharing a step would take longer than the step.
+        self.fused = compiled("lstm_forward").bound(1, *self.h.shape, *tensors) if fits else None
 
     def fire(self) -> None:
         if self.fused is not None:

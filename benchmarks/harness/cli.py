@@ -4,6 +4,7 @@ Nothing here imports torch before the arguments are known to be right, so that -
 at once.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ class StudySettings:
     """Rebuild tables and figures from the JSON, run nothing. Without results of yours, the committed ones are read."""
     record: bool = False
     """Write the committed evidence in benchmarks/results/, in place of a folder of yours."""
+    json: bool = False
+    """Print the result as JSON in place of tables and figures."""
     results: Path | None = None
     """Folder of JSON and figures; results/ under the working directory, and in it the study's own, where not given."""
 
@@ -74,14 +77,24 @@ class SweepSettings(StudySettings):
     """Processes, one thread each; -1 means every core."""
 
 
-def run(main: Callable[[Settings], int], settings: type[Settings]) -> NoReturn:
+def run(main: Callable[[Settings], int], settings: type[Settings], command: str | None = None) -> NoReturn:
     """Call ``main`` with the settings that the command line gives, and end with an exit code.
 
-    0: done; 1: a claim does not hold, as ``main`` says; 2: an argument or a file is wrong, and stderr says which;
-    130: interrupted.
+    0: done, or whoever reads the output has had enough, as ``head`` does; 1: a claim does not hold, as ``main`` says;
+    2: an argument or a file is wrong, and stderr says which; 130: interrupted.
+
+    Args:
+        main: From settings to 0 or 1.
+        settings: A dataclass.
+        command: The script's first argument, if the settings are those of one of its commands.
     """
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
+    prog = " ".join([Path(sys.argv[0]).name, *([command] if command else [])])
     try:
-        sys.exit(main(tyro.cli(settings, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone))))
+        sys.exit(main(tyro.cli(settings, prog=prog, args=sys.argv[2 if command else 1 :], config=config)))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is not written yet goes there
+        sys.exit(0)
     except (ImportError, OSError, ValueError) as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         sys.exit(2)
@@ -100,12 +113,14 @@ def run_study(settings: type[StudySettings]) -> NoReturn:
 
 def publish(settings: StudySettings) -> int:
     """Run the study that the settings are of, unless only a report is asked for, and show the result."""
-    assert settings.folder  # the settings that contradict each other are found before torch is imported
+    target = settings.path  # settings that contradict one another are found before torch is imported
     harness_report = import_module("harness.report")
     report = import_module(f"studies.{settings.study}.report")
     console = harness_report.console()
-    if settings.report_only:
-        return int(harness_report.show(settings.source, settings.path, report, console))
-    study = import_module(f"studies.{settings.study}.study")
-    harness_report.write(settings.path, study.run(settings, console))
-    return int(harness_report.show(settings.path, settings.path, report, console))
+    source = settings.source if settings.report_only else target
+    if not settings.report_only:
+        study = import_module(f"studies.{settings.study}.study")
+        harness_report.write(target, study.run(settings, console))
+    if settings.json:
+        return int(harness_report.show_json(source, report))
+    return int(harness_report.show(source, target, report, console))

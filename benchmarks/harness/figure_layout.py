@@ -4,10 +4,16 @@ Fixed, because matplotlib's constrained layout moves panels by a millionth from 
 is rebuilt from the same numbers should be the same file.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from gnnseq.plots import COLORS
+
+__all__ = ["curve", "legend", "level", "panels"]
 
 HEIGHT = 3.0  # inches, of a panel
 LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.25, 1.4, 1.25
@@ -29,7 +35,7 @@ def panels(
     panel = max(4.0, 11.0 / columns)
     width = LEFT + columns * panel + (columns - 1) * gap[0] + right
     height = TOP + rows * tall + (rows - 1) * gap[1] + BOTTOM
-    figure = Figure(figsize=(width, height), layout="none")
+    figure = Figure(figsize=(width, height), layout="none")  # type: ignore[arg-type] # matplotlib's stubs do not know it
     place = {
         "left": LEFT / width,
         "right": 1 - right / width,
@@ -45,9 +51,25 @@ def panels(
 
 
 def legend(figure: Figure, *arguments: Any, **options: Any) -> None:
-    """Put a legend of one row under the title."""
+    """Put a legend of one row under the title; arguments are matplotlib's."""
     width, height = figure.get_size_inches()
+    options = {"ncols": len(arguments[0] if arguments else options["handles"]), **options}
     corner = (0.2 / width, 1 - 0.62 / height)
     figure.legend(
         *arguments, loc="upper left", bbox_to_anchor=corner, borderpad=0, borderaxespad=0, columnspacing=1.4, **options
     )
+
+
+def curve(axes: Axes, x: Any, values: np.ndarray, band: bool = True, **look: Any) -> None:
+    """Draw the mean of runs [runs, len(x)], and a band over their range."""
+    axes.plot(x, values.mean(0), **look)
+    if band:
+        axes.fill_between(x, values.min(0), values.max(0), color=look["color"], alpha=0.15, lw=0)
+
+
+def level(axes: Iterable[Axes], height: float, word: str = "") -> None:
+    """Draw a dashed line across a row of panels, its name at the end of the last."""
+    for panel in axes:
+        panel.axhline(height, color=COLORS["ink"], lw=1, ls="--", zorder=1)
+    if word:
+        panel.text(1, height, f"\n{word}", transform=panel.get_yaxis_transform(), ha="right", va="center", fontsize=11)

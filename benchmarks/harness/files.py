@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["UnreadableResultError", "read_json", "write_json", "write_text"]
+__all__ = ["UnreadableResultError", "read_json", "write_bytes", "write_json", "write_text"]
 
 
 class UnreadableResultError(ValueError):
@@ -37,12 +37,17 @@ def write_json(path: str | Path, value: Any, indent: int | None = 1) -> None:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` to ``path`` as :func:`write_json` does: the old file or the whole new one, never a part."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
+    """Write ``content`` to ``path`` as :func:`write_json` does: the old file or the whole new one, never a part."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -1,9 +1,7 @@
 """Training with early stopping: Lightning's loop, quiet, without files, and the best weights put back.
 
-What an experiment needs around ``Trainer.fit`` and nothing else; the LightningModule says what is learnt. Progress
-bars, loggers and checkpoints belong to scripts that train for hours, and those build their own Trainer.
-
-The module needs the extra packages of the experiments (lightning); nothing that ``import gnnseq`` loads imports it.
+What a study needs around ``Trainer.fit`` and nothing else; the LightningModule says what is learnt. Progress bars,
+loggers and checkpoints belong to scripts that train for hours, and those build their own Trainer.
 """
 
 import logging
@@ -16,11 +14,10 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-__all__ = ["fit", "quiet"]
+__all__ = ["bare_trainer", "fit", "quiet_and_seeded", "run_trainer"]
 
 METRIC = "validation"
 
@@ -45,20 +42,18 @@ def fit(
     Args:
         module: What to train, in place. Afterwards it has the weights of the best epoch and is in evaluation mode.
         train: Batches of an epoch: a DataLoader, or anything that can be iterated again and again, such as a list.
-        validation: The same for validation. None trains ``max_epochs`` and keeps the last weights: so a model is
-            trained on everything once validation has said for how long.
+        validation: The same. None trains ``max_epochs`` and keeps the last weights: so a model is trained on everything
+            once validation has said for how long.
         max_epochs: Most epochs.
-        patience: Training ends after this many epochs in a row that are no better than the best before; None never
-            ends it early.
+        patience: Training ends after this many epochs in a row without a better one; None never ends it early.
         seed: Of everything random during training.
         clip: Largest norm of the gradient of all weights together; a longer one is scaled down.
         mode: Whether the metric is better when it is lower or when it is higher.
 
     Returns:
         JSON values: ``epochs`` trained, ``best_epoch`` (1 is the first), ``best``, the metric there, and ``curves``,
-        all metrics that the module logged, by name, one value an epoch. Where the metric becomes infinite or NaN,
-        training ends and that epoch is not in the curves. Without validation ``best_epoch`` is the last and ``best``
-        is None.
+        all metrics that the module logged, by name, one value an epoch. If the metric becomes infinite or NaN, training
+        ends and that epoch is not in the curves. Without validation ``best_epoch`` is the last and ``best`` is None.
 
     Raises:
         ValueError: An argument is out of range; no "validation" is logged; it is infinite or NaN in the first epoch.
@@ -89,54 +84,33 @@ def fit(
     if clip is not None and not clip > 0:
         raise ValueError(f"clip: got {clip}; expected a positive norm, or None to leave gradients as they are")
 
-    stopping = None
-    if validation is not None:
-        # Where it looks at the end of a training epoch, it comes after the callback that needs its verdict.
-        stopping = EarlyStopping(METRIC, patience=patience or max_epochs, mode=mode, check_on_train_epoch_end=False)
-    memory = _Memory(stopping)
-    with torch.random.fork_rng(devices=[]), quiet():
-        torch.manual_seed(seed)
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            devices=1,
+    memory = _Memory(patience or max_epochs, 1 if mode == "max" else -1)
+    with quiet_and_seeded(seed):
+        trainer = bare_trainer(
             max_epochs=max_epochs,
             gradient_clip_val=clip,
-            callbacks=[memory] if stopping is None else [memory, stopping],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            # Layers remember normalised graphs; one that was first met in inference mode could not be trained with.
-            inference_mode=False,
+            callbacks=[memory],
         )
-        try:
-            _run(trainer, module, train, validation)
-        finally:
-            module.trainer = None  # the trainer holds the data
+        run_trainer(trainer, module, _Batches(train), None if validation is None else _Batches(validation))
     module.eval()
-    if stopping is None:
+    if validation is None:
         return {"epochs": max_epochs, "best_epoch": max_epochs, "best": None, "curves": memory.curves}
     module.load_state_dict(memory.weights)
-    return {
-        "epochs": len(memory.curves[METRIC]),
-        "best_epoch": memory.best_epoch,
-        "best": memory.curves[METRIC][memory.best_epoch - 1],
-        "curves": memory.curves,
-    }
+    metric, best = memory.curves[METRIC], memory.best_epoch
+    return {"epochs": len(metric), "best_epoch": best, "best": metric[best - 1], "curves": memory.curves}
 
 
 class _Memory(pl.Callback):
-    """Curves, and the weights of the epoch that early stopping counts its patience from."""
+    """Early stopping, with curves and the weights of the best epoch; ``sign`` makes greater metrics the better ones."""
 
-    def __init__(self, stopping: EarlyStopping | None) -> None:
-        self.stopping = stopping
+    def __init__(self, patience: int, sign: int) -> None:
+        self.patience, self.sign = patience, sign
         self.best_epoch = 0
         self.weights: dict[str, Tensor] = {}
         self.curves: dict[str, list[float]] = {}
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Name the fault of a module before early stopping meets it."""
+        """Name the fault of a module."""
         logged = trainer.callback_metrics
         if METRIC not in logged:
             raise ValueError(
@@ -150,15 +124,19 @@ class _Memory(pl.Callback):
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After early stopping, which looks right after validation; metrics of the training epoch are there too."""
+        """After validation, when the metrics of the training epoch are there too."""
         values = {name: value.item() for name, value in trainer.callback_metrics.items()}
         if not math.isfinite(values.get(METRIC, 0.0)):
+            trainer.should_stop = True
             return
         for name, value in values.items():
             self.curves.setdefault(name, []).append(value)
-        if self.stopping is not None and self.stopping.wait_count == 0:
-            self.best_epoch = len(self.curves[METRIC])
-            self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+        if METRIC in values:
+            metric = self.curves[METRIC]
+            if not self.weights or self.sign * metric[-1] > self.sign * metric[self.best_epoch - 1]:
+                self.best_epoch = len(metric)
+                self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+            trainer.should_stop = len(metric) - self.best_epoch >= self.patience
 
 
 class _Batches:
@@ -174,17 +152,31 @@ class _Batches:
         return len(self.batches)  # type: ignore[arg-type]  # Lightning asks, and takes the TypeError for an answer
 
 
-def _run(
-    trainer: pl.Trainer, module: pl.LightningModule, train: Iterable[Any], validation: Iterable[Any] | None
-) -> None:
-    """Train; signals end a run as they do everywhere.
+def bare_trainer(**options: Any) -> pl.Trainer:
+    """A Trainer for one CPU that prints nothing and writes no file, unless the options say otherwise."""
+    bare: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        # Layers remember normalised graphs; one that was first met in inference mode could not be trained with.
+        "inference_mode": False,
+    }
+    return pl.Trainer(**bare | options)
+
+
+def run_trainer(trainer: pl.Trainer, module: pl.LightningModule, *data: Any, **options: Any) -> None:
+    """``trainer.fit``, after which the module stands alone; signals end it as they do everywhere.
 
     Ctrl-C is a KeyboardInterrupt, where Lightning exits and ignores the next one; SIGTERM exits with the shell's 143,
     where Lightning reports success.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(module, _Batches(train), None if validation is None else _Batches(validation))
+        trainer.fit(module, *data, **options)
     except SIGTERMException:
         raise SystemExit(128 + signal.SIGTERM) from None
     except SystemExit as error:
@@ -192,16 +184,19 @@ def _run(
             raise
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from None
+    finally:
+        module.trainer = None  # the trainer holds the data
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Lightning without its remarks on devices and its tips."""
+def quiet_and_seeded(seed: int) -> Iterator[None]:
+    """Lightning without its remarks on devices and its tips; randomness is the seed's, and outside none has passed."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
             warnings.filterwarnings("ignore", "You defined a `validation_step` but have no", UserWarning)
             # Lightning 2.6 walks through batches in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)

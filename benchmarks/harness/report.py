@@ -4,6 +4,7 @@ A study's ``report`` module is what :func:`show` is given. It has ``print_report
 ``figures(result, stem) -> paths``, and may have ``checks(result)``: statements, each with whether it holds.
 """
 
+import json
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,20 @@ from rich.table import Table
 
 from harness.files import read_json, write_json
 
-__all__ = ["PLAIN", "console", "markdown_table", "mean_std", "print_checks", "read_result", "show", "table", "write"]
+__all__ = [
+    "PLAIN",
+    "console",
+    "markdown_table",
+    "mean_std",
+    "median_and_range",
+    "present",
+    "print_checks",
+    "read_result",
+    "show",
+    "show_json",
+    "table",
+    "write",
+]
 
 PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}  # numbers in the terminal's colour, paths in one piece
 
@@ -57,20 +71,36 @@ def show(source: Path, target: Path, report: Any, console: Console) -> int:
     Returns:
         The exit code: 1 where a statement does not hold, else 0.
     """
-    result = read_result(source)
+    code = present(read_result(source), target, report, console)
+    console.print(f"from  {source}", **PLAIN)
+    return code
+
+
+def present(result: Any, target: Path, report: Any, console: Console) -> int:
+    """:func:`show` for a result that has been read."""
     report.print_report(result, console)
-    checks = list(report.checks(result)) if hasattr(report, "checks") else []
+    checks = _checks(report, result)
     print_checks(checks, console)
     for figure in report.figures(result, target.with_suffix("")):
         console.print(f"wrote {figure}", **PLAIN)
-    console.print(f"from  {source}", **PLAIN)
     return int(not all(holds for _, holds in checks))
+
+
+def show_json(source: Path, report: Any) -> int:
+    """Print a result as JSON, and nothing else; the exit code is that of :func:`show`."""
+    result = read_result(source)
+    print(json.dumps(result))
+    return int(not all(holds for _, holds in _checks(report, result)))
+
+
+def _checks(report: Any, result: Any) -> list[tuple[str, bool]]:
+    return list(report.checks(result)) if hasattr(report, "checks") else []
 
 
 def print_checks(checks: Checks, console: Console) -> None:
     """One line a statement: whether it holds."""
     for statement, holds in checks:
-        console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", highlight=False)
+        console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", **PLAIN)
 
 
 def table(title: str, caption: str, text: Sequence[str], numbers: Sequence[str], **options: Any) -> Table:
@@ -108,3 +138,16 @@ def mean_std(values: Sequence[float], digits: int = 1, factor: float = 1.0, sign
     scaled = [factor * value for value in values]
     mean = f"{statistics.fmean(scaled):.{digits}f}"
     return f"{mean}{sign}{statistics.stdev(scaled):.{digits}f}" if len(scaled) > 1 else mean
+
+
+def median_and_range(values: Sequence[float], none: str = "none") -> str:
+    """Median, and range where there is one, of whole numbers.
+
+    Example:
+        >>> median_and_range([20, 10, 60]), median_and_range([])
+        ('20 (10-60)', 'none')
+    """
+    if not values:
+        return none
+    middle = f"{statistics.median(values):.0f}"
+    return middle if min(values) == max(values) else f"{middle} ({min(values)}-{max(values)})"

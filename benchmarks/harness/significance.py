@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["diebold_mariano"]
+__all__ = ["diebold_mariano", "paired_t"]
 
 
 def diebold_mariano(losses: NDArray[np.float64], others: NDArray[np.float64], horizon: int = 1) -> tuple[float, float]:
@@ -18,14 +18,9 @@ def diebold_mariano(losses: NDArray[np.float64], others: NDArray[np.float64], ho
     share h - 1 surprises: m = max(h - 1, W^(1/3)) (Newey and West 1987). t is compared with Student's distribution of
     W - 1 degrees of freedom. Diebold and Mariano 1995, https://doi.org/10.1080/07350015.1995.10524599.
 
-    Args:
-        losses: One a step. [W]
-        others: Those of the other forecast. [W]
-        horizon: h, steps between origin and target.
-
     Returns:
-        The mean of d, below zero where the first forecast is better, and the p-value; 1 where d does not vary, from
-        which nothing can be concluded.
+        The mean of d, below zero if the first forecast is better, and the p-value; 1 if d does not vary, from which
+        nothing can be concluded.
 
     Raises:
         ValueError: The two are not series of finite losses on the same two or more steps.
@@ -51,3 +46,15 @@ def diebold_mariano(losses: NDArray[np.float64], others: NDArray[np.float64], ho
     if variance <= (1e-12 * float(np.abs(d).max())) ** 2:  # equal numbers differ from their mean by rounding
         return average, 1.0
     return average, float(2 * stats.t.sf(abs(average) / math.sqrt(variance / steps), steps - 1))
+
+
+def paired_t(differences: NDArray[np.float64]) -> float:
+    """The p-value of paired differences' mean being zero, two-sided; 1 where there is nothing to test.
+
+    Example:
+        >>> round(paired_t(np.array([0.1, 0.3, 0.2])), 3), paired_t(np.array([0.1]))
+        (0.074, 1.0)
+    """
+    if len(differences) < 2 or differences.std() == 0:
+        return 1.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)

@@ -24,7 +24,7 @@ from harness.files import UnreadableResultError, read_json, write_json
 from harness.provenance import commit
 from harness.report import PLAIN
 
-__all__ = ["one_thread", "run_sweep"]
+__all__ = ["now_and_then", "one_thread", "run_sweep"]
 
 Settings = TypeVar("Settings")
 
@@ -84,7 +84,7 @@ def run_sweep(
     tasks = (joblib.delayed(_run)(function, settings[index], index) for index in missing)
     # Results arrive as they finish and are written here, so a run is on disk before the next one is waited for.
     outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)(tasks)
-    said = time.monotonic()
+    tell = now_and_then(console)
     with _progress(console) as progress, closing(outcomes):
         bar = progress.add_task("runs", total=sum(weights.values()), runs=f"{finished}/{len(settings)}")
         for index, result, duration in outcomes:
@@ -93,9 +93,7 @@ def run_sweep(
             records[index] = record
             finished += 1
             progress.update(bar, advance=weights[index], runs=f"{finished}/{len(settings)}")
-            if not console.is_terminal and time.monotonic() - said > EVERY:  # where no bar moves
-                said = time.monotonic()
-                console.print(f"{finished} of {len(settings)} runs are finished", **PLAIN)
+            tell(f"{finished} of {len(settings)} runs are finished")
     return [record for record in records if record is not None]
 
 
@@ -104,6 +102,19 @@ def _run(function: Callable[[Settings], Any], setting: Settings, index: int) -> 
         start = time.perf_counter()
         result = function(setting)
         return index, result, round(time.perf_counter() - start, 3)
+
+
+def now_and_then(console: Console) -> Callable[[str], None]:
+    """A function that prints one line of many, where no bar moves because output is a file or a pipe."""
+    said = time.monotonic()
+
+    def tell(line: str) -> None:
+        nonlocal said
+        if not console.is_terminal and time.monotonic() - said > EVERY:
+            said = time.monotonic()
+            console.print(line, **PLAIN)
+
+    return tell
 
 
 @contextmanager

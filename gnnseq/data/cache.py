@@ -3,30 +3,37 @@
 ``registry.txt`` beside this file lists each name with its SHA-256 and its address. The folder is the system's place for
 caches, or the one that the environment variable ``GNNSEQ_DATA`` names; files that are there already need no network.
 
-The module needs the extra packages of the experiments (pooch).
+Downloads need pooch, which comes with ``pip install 'gnnseq[experiments]'``.
 """
 
 import os
 from functools import cache
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
-
-import pooch
+from typing import Any
 
 __all__ = ["fetch", "folder", "names"]
 
 
 def folder() -> Path:
     """Where the files are: ``GNNSEQ_DATA``, or ``gnnseq`` among the system's caches."""
-    return Path(os.environ.get("GNNSEQ_DATA") or pooch.os_cache("gnnseq")).expanduser()
+    return Path(os.environ.get("GNNSEQ_DATA") or _pooch().os_cache("gnnseq")).expanduser()
 
 
 @cache
-def _registry() -> pooch.Pooch:
-    registry = pooch.create(path=folder(), base_url="", registry={})
+def _registry() -> Any:
+    """A pooch.Pooch of the files in registry.txt."""
+    registry = _pooch().create(path=folder(), base_url="", registry={})
     with resources.files("gnnseq.data").joinpath("registry.txt").open(encoding="utf-8") as lines:
         registry.load_registry(lines)
     return registry
+
+
+def _pooch() -> Any:
+    try:
+        return import_module("pooch")
+    except ImportError as error:
+        raise ImportError("data from the network need pooch; run `pip install 'gnnseq[experiments]'`") from error
 
 
 def names(prefix: str = "") -> list[str]:
@@ -40,7 +47,7 @@ def names(prefix: str = "") -> list[str]:
 
 
 def fetch(name: str) -> Path:
-    """The path of a published file; it is downloaded where the folder lacks it or holds another.
+    """The path of a published file; it is downloaded if the folder lacks it or holds another.
 
     Args:
         name: One of :func:`names`.
@@ -49,6 +56,7 @@ def fetch(name: str) -> Path:
         ValueError: The name is unknown; the folder is none, or the file has to be downloaded and the folder cannot be
             written; or what was downloaded has another SHA-256 than the file had.
         ConnectionError: The file is not in the folder, or is another one there, and its address cannot be reached.
+        ImportError: pooch is missing.
     """
     registry, where = _registry(), folder()
     registry.path = where

@@ -3,9 +3,10 @@
 Letters: T time steps, N nodes, E edges, L lags, B windows, K horizons.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,10 +15,10 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from gnnseq.data.cache import fetch
-from gnnseq.graphs import as_edge_index, gcn_normalize
-from harness.sweep import read_json
+from gnnseq.graphs import as_edge_index
+from gnnseq.normalization import gcn_normalize
 
-__all__ = ["EPIDEMICS", "Epidemic", "Windows", "chickenpox", "england_covid", "planted"]
+__all__ = ["EPIDEMICS", "Epidemic", "ForecastWindows", "chickenpox", "england_covid", "planted"]
 
 Values = NDArray[np.float64]
 Statistics = Literal["training", "all"]
@@ -103,7 +104,7 @@ class Epidemic:
 
 
 @dataclass(frozen=True)
-class Windows:
+class ForecastWindows:
     """Stretches of history, and what came after them.
 
     Attributes:
@@ -117,7 +118,7 @@ class Windows:
     y: Values
 
     @classmethod
-    def of(cls, values: Values, lags: int, horizons: Sequence[int], start: int, stop: int) -> "Windows":
+    def of(cls, values: Values, lags: int, horizons: Sequence[int], start: int, stop: int) -> "ForecastWindows":
         """All windows with a target among the steps from ``start`` to ``stop``, not included.
 
         Args:
@@ -131,7 +132,7 @@ class Windows:
             ValueError: A horizon is below 1, or there is no window of the farthest.
 
         Example:
-            >>> windows = Windows.of(np.arange(6.0)[:, None], lags=2, horizons=(1, 2), start=3, stop=6)
+            >>> windows = ForecastWindows.of(np.arange(6.0)[:, None], lags=2, horizons=(1, 2), start=3, stop=6)
             >>> [(x.ravel().tolist(), y.ravel().tolist()) for x, y in zip(windows.x, windows.y)]
             [([0.0, 1.0], [nan, 3.0]), ([1.0, 2.0], [3.0, 4.0]), ([2.0, 3.0], [4.0, 5.0]), ([3.0, 4.0], [5.0, nan])]
         """
@@ -166,7 +167,7 @@ def chickenpox() -> Epidemic:
     standard deviation 1 over all 521 weeks. Rozemberczki, Scherer, Kiss, Sarkar and Ferenci 2021,
     https://arxiv.org/abs/2102.08100.
     """
-    data = read_json(fetch("epidemics/chickenpox.json"))
+    data = _read("epidemics/chickenpox.json")
     names = sorted(data["node_ids"], key=data["node_ids"].__getitem__)
     edge_index = torch.tensor(data["edges"]).T.contiguous()
     return Epidemic(np.array(data["FX"]), tuple(name.title() for name in names), ((edge_index, None),), "week", lags=4)
@@ -178,7 +179,7 @@ def england_covid() -> Epidemic:
     Each day has a graph of its own: how many people moved from region to region, or stayed inside one. Panagopoulos,
     Nikolentzos and Vazirgiannis 2021, https://arxiv.org/abs/2009.08388. Names of regions are not published.
     """
-    data = read_json(fetch("epidemics/england_covid.json"))
+    data = _read("epidemics/england_covid.json")
     values = np.array(data["y"], dtype=np.float64)
     edges, weights = data["edge_mapping"]["edge_index"], data["edge_mapping"]["edge_weight"]
     graphs = tuple(
@@ -207,6 +208,10 @@ def planted(nodes: int = 12, steps: int = 240, seed: int = 0) -> Epidemic:
     forth = torch.stack([ring, (ring + 1) % nodes])
     names = tuple(f"place {node}" for node in range(nodes))
     return Epidemic(values[50:], names, ((torch.cat([forth, forth.flip(0)], 1), None),), "step", lags=4)
+
+
+def _read(name: str) -> Any:
+    return json.loads(fetch(name).read_text(encoding="utf-8"))
 
 
 EPIDEMICS: dict[str, Callable[[], Epidemic]] = {

@@ -1,4 +1,4 @@
-"""Palindromes: a sequence that is the same read backwards; its last digit is to be told from all the others.
+"""Palindromes: a sequence that is the same read backwards; its last digit is to be predicted from all the others.
 
 The last digit equals the first and is independent of every other given digit, so what a model scores above 1/10 is
 information that it carried over L - 2 steps.
@@ -30,7 +30,7 @@ class Palindromes:
 
     Args:
         length: L, at least 2.
-        encoding: ``"scalar"`` gives the digit as a float (F = 1), ``"one-hot"`` a row of the identity (F = 10).
+        encoding: ``"scalar"`` is the digit as a float (F = 1), ``"one-hot"`` a row of the identity (F = 10).
         seed: Which pair of streams.
         split: ``"train"`` or ``"test"``.
 

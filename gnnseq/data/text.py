@@ -16,10 +16,10 @@ from torch import Tensor
 
 from gnnseq.checks import check_whole
 
-__all__ = ["CORPORA", "Corpus", "Vocabulary", "Window", "Windows", "load_corpus", "read_text"]
+__all__ = ["CORPORA", "Corpus", "TextWindows", "Vocabulary", "Window", "load_corpus", "read_text"]
 
 CORPORA = ("pydoc", "tinyshakespeare", "southpark")
-UNKNOWN = "\ufffd"  # what Unicode writes for a character that cannot be told
+UNKNOWN = "\ufffd"  # what Unicode writes for a character that is not known
 SHARES = (0.9, 0.05, 0.05)
 
 
@@ -185,8 +185,8 @@ class Window(NamedTuple):
     fresh: bool
 
 
-class Windows:
-    """Windows of a text, any of which is known by its number: training can go on from any step.
+class TextWindows:
+    """TextWindows of a text, any of which is known by its number: training can go on from any step.
 
     Contiguous streams cut the text into B equal stretches and read all of them side by side, T characters at a time, so
     that state can be carried from window to window; at their end they begin anew. The rest that does not fill a window
@@ -203,7 +203,7 @@ class Windows:
         ValueError: If the text is too short for one window.
 
     Example:
-        >>> first, second, third = [Windows(torch.arange(11), batch=2, length=2)[step] for step in range(3)]
+        >>> first, second, third = [TextWindows(torch.arange(11), batch=2, length=2)[step] for step in range(3)]
         >>> first.x.tolist(), second.x.tolist(), second.y.tolist()
         ([[0, 5], [1, 6]], [[2, 7], [3, 8]], [[3, 8], [4, 9]])
         >>> first.fresh, second.fresh, third.fresh

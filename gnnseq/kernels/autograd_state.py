@@ -1,22 +1,27 @@
-"""Who looks on while torch works, and so must see every operation as torch's own."""
+"""What autograd, tracers and autocast are doing while a kernel runs."""
 
 import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ["has_memory", "is_traced", "is_transformed"]
+__all__ = ["has_memory", "is_traced", "outside_autocast", "under_transform"]
+
+Gradients = tuple[Tensor | None, ...]
 
 
 def is_traced(*tensors: Tensor) -> bool:
-    """Whether torch.compile, torch.export or what :func:`is_transformed` knows looks on: no number may then be read."""
-    return torch.compiler.is_compiling() or is_transformed(*tensors)
+    """Whether torch.compile or torch.export is tracing, or :func:`under_transform`: then no value may be read."""
+    return torch.compiler.is_compiling() or under_transform(*tensors)
 
 
-def is_transformed(*tensors: Tensor) -> bool:
-    """Whether a transform of torch.func, make_fx or a tangent has to see every operation."""
-    tracer = sys.modules.get("torch.fx.experimental.proxy_tensor")  # nobody traces by it who has not imported it
+def under_transform(*tensors: Tensor) -> bool:
+    """Whether a transform of torch.func, make_fx or forward-mode differentiation has to see every operation."""
+    tracer = sys.modules.get("torch.fx.experimental.proxy_tensor")  # not imported: nothing can be tracing by it
     traced = tracer is not None and tracer.get_proxy_mode() is not None
     if traced or torch._C._are_functorch_transforms_active():
         return True
@@ -24,7 +29,7 @@ def is_transformed(*tensors: Tensor) -> bool:
 
 
 def has_memory(tensor: Tensor) -> bool:
-    """Whether it has numbers of its own, as gradients under torch.vmap or is_grads_batched and mere zeros have not."""
+    """Whether its numbers lie in memory; those of a batch under torch.vmap and of symbolic zeros do not."""
     if tensor._is_zerotensor():
         return False
     try:
@@ -32,3 +37,17 @@ def has_memory(tensor: Tensor) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def outside_autocast(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
+    """A decorator of a sweep's backward pass: products stay in the precision of what was kept, also under autocast."""
+
+    @wraps(backward)
+    def exact(ctx: Any, *grads: Tensor | None) -> Gradients:
+        device = ctx.schedule.device.type
+        if not (torch.amp.autocast_mode.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+            return backward(ctx, *grads)
+        with torch.autocast(device, enabled=False):
+            return backward(ctx, *grads)
+
+    return exact

@@ -1,28 +1,26 @@
-"""Sweeps over paths, in dense blocks of time.
+"""Sweeps over unweighted paths, in dense blocks of time.
 
 A rule that reads only the past is not changed by padding after a path's end. So time is cut into blocks within which
 the number of living paths hardly falls, each block is run dense by torch's own recurrent kernels (oneDNN, cuDNN), and
-the state of the paths that live on is carried over.
+the state of the paths that live on is carried over. Derivatives of any order are torch's.
 
 Letters: N nodes, F input channels, H hidden channels, S state width, B paths that are not empty, T steps;
 t steps and b paths of a block.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.input_projection import as_features
 from gnnseq.schedule import Schedule
 
-if TYPE_CHECKING:
-    from gnnseq.layers.recurrent import CellWeights, Recurrent
+__all__ = ["dense_path_sweep"]
 
-__all__ = ["path_sweep"]
-
-# A block ends where fewer than this share of its paths are alive.
+# A block ends when fewer than this share of its paths are alive.
 LEAST_FILL = 0.85
 # Gate input that saturates a sigmoid to exactly 0 or 1 in every floating-point type, float16 included.
 SATURATED = 1e4
@@ -31,7 +29,7 @@ SATURATED = 1e4
 class Block(NamedTuple):
     """Steps that are run together.
 
-    ``inside`` numbers the block's nodes within its dense form; None where all of it is nodes.
+    ``inside`` numbers the block's nodes within its dense form; None if all of it is nodes.
     """
 
     begin: int
@@ -41,14 +39,14 @@ class Block(NamedTuple):
     inside: Tensor | None
 
 
-def path_sweep(
-    layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
+def dense_path_sweep(
+    cell: Cell, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights, _loop: Loop
 ) -> tuple[Tensor, Tensor]:
-    """Sweeps paths whose nodes are numbered in firing order; arguments and results as :func:`gnnseq.kernels.sweep`."""
+    """Sweeps paths whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
     x = as_features(x, weights.weight_ih)  # torch's kernels multiply all input by a kernel
-    kind, hidden, width = layer.kind, layer.hidden_channels, layer.state_channels
+    hidden = weights.weight_hh.size(1)
     rows = schedule.rows
-    everything = x.new_zeros(schedule.starts.numel(), width) if initial is None else initial
+    everything = x.new_zeros(schedule.starts.numel(), cell.states * hidden) if initial is None else initial
     if rows.numel() == 0:  # all paths are empty: their states pass through
         # A product over no nodes, so that a backward pass finds the parameters here too.
         return functional.linear(x, weights.weight_ih)[:, :hidden], everything.clone()
@@ -59,21 +57,21 @@ def path_sweep(
         nodes = x[block.begin : block.end]
         if block.inside is None:
             dense = nodes.view(block.steps, block.paths, x.size(1))
-            h, state = _dense(kind, dense, state, weights)
+            h, state = _dense(cell, dense, state, weights)
             outputs.append(h.reshape(-1, hidden))
         else:
             dense = x.new_zeros(block.steps * block.paths, x.size(1)).index_copy(0, block.inside, nodes)
             dense = dense.view(block.steps, block.paths, x.size(1))
             padded_weights = weights
-            if kind == "lstm":
+            if cell.name == "lstm":
                 dense, padded_weights = _hold_cells(dense, block.inside, weights)
-            h, state = _dense(kind, dense, state, padded_weights)
+            h, state = _dense(cell, dense, state, padded_weights)
             outputs.append(h.reshape(-1, hidden).index_select(0, block.inside))
         finals.append(state)
     h = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     ends = schedule.ends.index_select(0, rows)
     final = [h.index_select(0, ends)]
-    if kind == "lstm":
+    if cell.name == "lstm":
         # A block's last rows, beyond those that live on, are paths that end in it; the last block's all do.
         alive = [*(cells.size(0) for _, cells in finals[1:]), 0]
         ended = [cells[count:] for (_, cells), count in zip(finals, alive, strict=True)]
@@ -98,22 +96,20 @@ def _blocks(schedule: Schedule) -> list[Block]:
     return blocks
 
 
-def _dense(
-    kind: str, x: Tensor, state: tuple[Tensor, ...], weights: "CellWeights"
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Runs [t, b, F] from state, h and for an LSTM c [b, H]; gives h [t, b, H] and the last state."""
+def _dense(cell: Cell, x: Tensor, state: tuple[Tensor, ...], weights: CellWeights) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Runs [t, b, F] from state, h and for an LSTM c [b, H]; returns h [t, b, H] and the last state."""
     parameters = [weight for weight in weights if weight is not None]
     has_biases = weights.bias_ih is not None
     entering = [part.unsqueeze(0).contiguous() for part in state]
     options = (has_biases, 1, 0.0, torch.is_grad_enabled(), False, False)  # one layer, no dropout, [t, b, F]
-    if kind == "lstm":
+    if cell.name == "lstm":
         h, *last = torch.lstm(x, entering, parameters, *options)
     else:
-        h, *last = getattr(torch, kind)(x, entering[0], parameters, *options)
+        h, *last = getattr(torch, cell.name)(x, entering[0], parameters, *options)
     return h, tuple(part.squeeze(0) for part in last)
 
 
-def _hold_cells(x: Tensor, inside: Tensor, weights: "CellWeights") -> tuple[Tensor, "CellWeights"]:
+def _hold_cells(x: Tensor, inside: Tensor, weights: CellWeights) -> tuple[Tensor, CellWeights]:
     """One more input channel, 1 on padding, that shuts the input gate and opens the forget gate there.
 
     So the last cell state of a block is, exactly, the one at each path's own end.

@@ -1,61 +1,100 @@
-"""Which kernel sweeps a schedule."""
+"""Which kernel sweeps a schedule: the one place that chooses.
 
-from typing import TYPE_CHECKING
+| schedule, tensors | kernel |
+|---|---|
+| synchronous, or under a transform of torch.func, make_fx or forward-mode differentiation | None: the layer's loop |
+| not unweighted paths, under torch.compile or torch.export | None: the layer's loop |
+| not unweighted paths, an LSTM that compiled code takes | :mod:`gnnseq.kernels.fused_tree` |
+| not unweighted paths, anything else | :mod:`gnnseq.kernels.frontier` |
+| unweighted paths under torch.compile or torch.export, on CUDA, or none | :mod:`gnnseq.kernels.dense_path` |
+| unweighted paths that compiled code takes | :mod:`gnnseq.kernels.fused_path` |
+| unweighted paths for which torch's own recurrence is faster | :mod:`gnnseq.kernels.dense_path` |
+| other unweighted paths | :mod:`gnnseq.kernels.frontier` |
+
+Compiled code takes float32 on a CPU, if there is a compiler and enough work to be worth its run. Within the frontier
+kernels it makes single cells too; that is no choice of a kernel, but one operation of torch in place of several.
+"""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.autograd_state import is_transformed
-from gnnseq.kernels.dense_path import path_sweep
+from gnnseq.kernels.autograd_state import under_transform
+from gnnseq.kernels.cell import Cell, CellWeights, Loop
+from gnnseq.kernels.dense_path import dense_path_sweep
 from gnnseq.kernels.frontier import frontier_sweep
-from gnnseq.kernels.fused_path import can_fuse, fused_path_sweep
+from gnnseq.kernels.fused_path import fused_path_sweep
+from gnnseq.kernels.fused_tree import fused_tree_sweep
 from gnnseq.kernels.input_projection import is_index
+from gnnseq.kernels.native import gemm, is_plain, runs_compiled
 from gnnseq.schedule import Schedule
 
-if TYPE_CHECKING:
-    from gnnseq.layers.recurrent import CellWeights, Recurrent
+__all__ = ["Kernel", "choose_kernel"]
 
-__all__ = ["sweep"]
+# From the cell, inputs [N, F] or one-hot indices [N], a topological schedule whose nodes are numbered in firing order,
+# initial states [B, S] (zeros if None), parameters, and the layer's loop, by which some kernels find their second
+# derivatives; to h [N, H] and the final states [B', S].
+Kernel = Callable[[Cell, Tensor, Schedule, Tensor | None, CellWeights, Loop], tuple[Tensor, Tensor]]
 
 
-def sweep(
-    layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
-) -> tuple[Tensor, Tensor]:
-    """Sweeps a topological schedule by the kernel that wins at its shape.
-
-    Unweighted paths go in compiled code, in dense blocks of time or frontier by frontier; trees, DAGs and weighted
-    paths frontier by frontier, and step by step under torch.compile and torch.export. The transforms of torch.func
-    and whatever else :func:`is_transformed` knows take the steps of all of them.
+def choose_kernel(
+    cell: Cell, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
+) -> Kernel | None:
+    """The fastest kernel for such work; None if only the layer's step-by-step loop can do it.
 
     Args:
-        layer: Whose rule is swept.
+        cell: The layer's.
         x: Inputs of the nodes. [N, F], or one-hot indices [N]
-        schedule: A topological schedule.
-        initial: Rows of initial state; zeros where None. [B, S]
+        schedule: What is swept.
+        initial: Rows of initial state; zeros if None. [B, S]
         weights: Parameters of one layer in one direction.
-
-    Returns:
-        h [N, H] and the final state [B', S].
     """
-    if schedule.order is not None:
-        h, final = sweep(layer, x.index_select(0, schedule.order), schedule.in_order, initial, weights)
-        return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
-    inputs = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
-    traced = torch.compiler.is_compiling()  # then nothing may be written into preallocated tensors
-    if not traced and x.size(0) > 0 and is_transformed(*inputs):
-        return layer.run_reference(x, schedule, initial, weights)
-    if schedule.lengths is not None and schedule.edge_weight is None:
-        if traced or x.is_cuda or x.size(0) == 0:
-            return path_sweep(layer, x, schedule, initial, weights)
-        if can_fuse(layer, x, initial, weights):
-            return fused_path_sweep(layer, x, schedule, initial, weights)
-        # One-hot indices of more channels than H are better looked up than multiplied by, as torch's kernels would.
-        narrow = not is_index(x) or layer.in_channels <= layer.hidden_channels
-        # Torch's LSTM is compiled, too; of the others only equal lengths without gradients win over one buffer.
-        equal = schedule.step_sizes[:1] == schedule.step_sizes[-1:]
-        learns = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
-        if narrow and (layer.kind == "lstm" or (equal and not learns)):
-            return path_sweep(layer, x, schedule, initial, weights)
-    elif traced:
-        return layer.run_reference(x, schedule, initial, weights)
-    return frontier_sweep(layer, x, schedule, initial, weights)
+    if schedule.rounds is not None:
+        return None
+    given = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
+    compiling = torch.compiler.is_compiling()  # then nothing may be written into preallocated tensors
+    if not compiling and x.size(0) > 0 and under_transform(*given):
+        return None
+    if schedule.lengths is None or schedule.edge_weight is not None:
+        if compiling:
+            return None
+        fused = cell.name == "lstm" and x.size(0) > 0 and _is_compiled(cell, x, initial, weights)
+        return fused_tree_sweep if fused and _takes_weights(schedule.edge_weight) else frontier_sweep
+    if compiling or x.is_cuda or x.size(0) == 0:
+        return dense_path_sweep
+    if _is_compiled(cell, x, initial, weights):
+        return fused_path_sweep
+    return dense_path_sweep if _is_fast_in_torch(cell, x, schedule, given, weights) else frontier_sweep
+
+
+def _is_compiled(cell: Cell, x: Tensor, initial: Tensor | None, weights: CellWeights) -> bool:
+    """Whether there is compiled code for these tensors, worth a compiler's run."""
+    kernel = weights.weight_hh
+    hidden = kernel.size(1)
+    if not runs_compiled(kernel, x.size(0) * cell.states * hidden) or gemm() is None:
+        return False
+    width = cell.gates * hidden
+    if kernel.size(0) != width or weights.weight_ih.size(0) != width:
+        return False
+    if initial is not None and (initial.size(1) != cell.states * hidden or not is_plain(initial)):
+        return False
+    # Torch makes the products with x and b_ih + b_hh, and promotes the types of the biases.
+    return is_plain(kernel) and is_plain(weights.weight_ih) and (is_index(x) or is_plain(x))
+
+
+def _takes_weights(edge_weight: Tensor | None) -> bool:
+    """Whether compiled code can read these weights of edges, as float32."""
+    return edge_weight is None or is_plain(edge_weight.float())
+
+
+def _is_fast_in_torch(cell: Cell, x: Tensor, schedule: Schedule, given: list[Tensor], weights: CellWeights) -> bool:
+    """Whether torch's own recurrence over unweighted paths, compiled itself, is faster than one step after another."""
+    # One-hot indices of more channels than H are better looked up than multiplied by, as torch's recurrence would.
+    if is_index(x) and weights.weight_ih.size(1) > weights.weight_hh.size(1):
+        return False
+    # Of the others than LSTMs only equal lengths without gradients win over one buffer.
+    if cell.name == "lstm":
+        return True
+    equal = schedule.step_sizes[:1] == schedule.step_sizes[-1:]
+    return equal and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given))

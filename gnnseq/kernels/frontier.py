@@ -7,47 +7,33 @@ one product over all nodes.
 Letters: N nodes, B rows of state, G gates, H hidden channels, S state width.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.double_backward import differentiably, refuse_batch
+from gnnseq.kernels.autograd_state import outside_autocast
+from gnnseq.kernels.cell import Cell, CellWeights, Loop
+from gnnseq.kernels.double_backward import double_backward, refuse_batch
+from gnnseq.kernels.final_states import place_final, read_final
 from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
 from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
-from gnnseq.kernels.frontier_steps import CellGradients, Fronts
-from gnnseq.kernels.fused_tree import can_fuse_tree, fused_tree_sweep
-from gnnseq.kernels.input_projection import input_kernel_gradient, input_term, split_bias
-from gnnseq.kernels.precision import outside_autocast
+from gnnseq.kernels.frontier_steps import CellGradients, Fronts, make_fronts
+from gnnseq.kernels.input_projection import input_kernel_gradient, project_inputs, split_bias
 from gnnseq.schedule import Schedule
-
-if TYPE_CHECKING:
-    from gnnseq.layers.recurrent import CellWeights, Recurrent
 
 __all__ = ["frontier_sweep"]
 
 
 def frontier_sweep(
-    layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
+    cell: Cell, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights, loop: Loop
 ) -> tuple[Tensor, Tensor]:
-    """Sweeps any graph whose nodes are numbered in firing order, as :func:`gnnseq.kernels.sweep`."""
-    ended = schedule.ended
-    if initial is not None:
-        schedule = schedule.entering
-    all_end = ended.numel() == schedule.ends.numel()
-    ends = schedule.ends if all_end else schedule.ends[ended]
-    if can_fuse_tree(layer, x, schedule, initial, weights):
-        h, last = fused_tree_sweep(layer, x, schedule, initial, weights, ends)
-    else:
-        states: Tensor = _Sweep.apply(layer, schedule, x, initial, schedule.edge_weight, *weights)
-        h, last = states[:, : layer.hidden_channels], states.index_select(0, ends)
-    if all_end:
-        return h, last
-    # Other states pass through.
-    everything = h.new_zeros(schedule.ends.numel(), last.size(1)) if initial is None else initial
-    return h, everything.index_copy(0, ended, last)
+    """Sweeps any graph whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
+    swept = schedule if initial is None else schedule.with_state_edges
+    states: Tensor = _Sweep.apply(cell, loop, swept, x, initial, swept.edge_weight, *weights)
+    last = states.index_select(0, read_final(schedule))
+    return states[:, : weights.weight_hh.size(1)], place_final(schedule, initial, last)
 
 
 class _Sweep(torch.autograd.Function):
@@ -56,76 +42,74 @@ class _Sweep(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        layer: "Recurrent",
+        cell: Cell,
+        loop: Loop,
         schedule: Schedule,
         x: Tensor,
         initial: Tensor | None,
         edge_weight: Tensor | None,
-        weight_ih: Tensor,
-        weight_hh: Tensor,
-        bias_ih: Tensor | None,
-        bias_hh: Tensor | None,
+        *weights: Any,
     ) -> Tensor:
+        weight_ih, weight_hh, bias_ih, bias_hh = weights
         weight = None if edge_weight is None else edge_weight.to(weight_hh.dtype)
-        fronts = Fronts.of(schedule, weight, *ctx.needs_input_grad[3:5])
-        first = weight_hh.new_empty(0, layer.state_channels) if initial is None else initial
-        bias, inner_bias = split_bias(layer.kind, bias_ih, bias_hh, weight_hh)
-        in_order = _gate_order(layer.kind)
-        term = input_term(x, in_order(weight_ih), None if bias is None else in_order(bias))
-        if layer.kind == "lstm":
-            kept = lstm_forward(term, in_order(weight_hh), first, fronts)
-            states = torch.cat(kept[:2], dim=1)
-        elif layer.kind == "gru":
-            kept = gru_forward(term, weight_hh, inner_bias, first, fronts)
-            states = kept[0]
-        else:
-            kept = rnn_forward(term, weight_hh, first, fronts, layer.kind.removeprefix("rnn_"))
-            states = kept[0]
-        ctx.save_for_backward(x, initial, schedule.edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
-        ctx.layer, ctx.schedule, ctx.fronts = layer, schedule, fronts
-        return states[: len(term)]
+        fronts = make_fronts(schedule, weight, *ctx.needs_input_grad[4:6])
+        first = weight_hh.new_empty(0, cell.states * weight_hh.size(1)) if initial is None else fronts.enter(initial)
+        bias, inner_bias = split_bias(cell, bias_ih, bias_hh, weight_hh)
+        projection = project_inputs(x, _in_order(cell, weight_ih), None if bias is None else _in_order(cell, bias))
+        states, kept = _forward(cell, projection, _in_order(cell, weight_hh), inner_bias, first, fronts)
+        ctx.save_for_backward(x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
+        ctx.cell, ctx.loop, ctx.schedule, ctx.fronts = cell, loop, schedule, fronts
+        return states[: len(projection)]
 
     @staticmethod
     @outside_autocast
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # once: torch's checkpoint computes them at this word
-        inputs: tuple[Tensor | None, ...] = saved[:7]
-        kept: Any = saved[7:]
+        saved = ctx.saved_tensors  # once: torch's checkpoint computes them when they are asked for
         if torch.is_grad_enabled():
-            return None, None, *differentiably(ctx.layer, ctx.schedule, inputs, grad)
+            return None, None, None, *double_backward(ctx.loop, ctx.schedule, saved[:7], grad)
         refuse_batch(grad)
-        x, initial, edge_weight, weight_ih, weight_hh, bias_ih, _ = inputs
-        assert isinstance(x, Tensor)
-        assert isinstance(weight_ih, Tensor)
-        assert isinstance(weight_hh, Tensor)
-        fronts: Fronts = ctx.fronts
-        kind = ctx.layer.kind
-        in_order = _gate_order(kind)
-        weight_ih, weight_hh = in_order(weight_ih), in_order(weight_hh)
-        found: CellGradients
-        if kind == "lstm":
-            found = lstm_backward(grad, kept, weight_hh, fronts)
-        elif kind == "gru":
-            found = gru_backward(grad, kept, weight_hh, fronts)
-        else:
-            found = rnn_backward(grad, kept, weight_hh, fronts, kind.removeprefix("rnn_"))
-        needs = ctx.needs_input_grad[2:]
-        d_edge = None
-        if edge_weight is not None and fronts.learns_weights:
-            d_edge = found.edge_weight.to(edge_weight.dtype)
+        x, initial, edge_weight, weight_ih, weight_hh, bias_ih, _, *kept = saved
+        cell, fronts, needs = ctx.cell, ctx.fronts, ctx.needs_input_grad[3:]
+        weight_ih, weight_hh = _in_order(cell, weight_ih), _in_order(cell, weight_hh)
+        found = _backward(cell, grad, kept, weight_hh, fronts)
+        d_projection = found.input_projection
+        d_weight_ih = input_kernel_gradient(d_projection, x, weight_ih.size(1)) if needs[3] else None
         return (
             None,
             None,
-            found.term @ weight_ih if needs[0] else None,
-            None if initial is None else found.initial,
-            d_edge,
-            in_order(input_kernel_gradient(found.term, x, weight_ih.size(1))) if needs[3] else None,
-            in_order(found.weight_hh),
-            None if bias_ih is None else in_order(found.term.sum(0)),
-            None if bias_ih is None else in_order(found.bias_hh),
+            None,
+            d_projection @ weight_ih if needs[0] else None,
+            None if initial is None else fronts.leave(found.initial, initial),
+            found.edge_weight.to(edge_weight.dtype) if needs[2] else None,
+            None if d_weight_ih is None else _in_order(cell, d_weight_ih),
+            _in_order(cell, found.weight_hh),
+            None if bias_ih is None else _in_order(cell, d_projection.sum(0)),
+            None if bias_ih is None else _in_order(cell, found.bias_hh),
         )
 
 
-def _gate_order(kind: str) -> Callable[[Tensor], Tensor]:
-    """What brings a parameter's rows into the kernel's order of gates, and back."""
-    return swap_gates if kind == "lstm" else lambda rows: rows
+def _forward(
+    cell: Cell, projection: Tensor, weight_hh: Tensor, inner_bias: Tensor, first: Tensor, fronts: Fronts
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """States of nodes and below them the initial ones [N + B, S], and what the backward pass needs."""
+    if cell.name == "lstm":
+        kept = lstm_forward(projection, weight_hh, first, fronts)
+        return torch.cat(kept[:2], dim=1), kept
+    if cell.name == "gru":
+        kept = gru_forward(projection, weight_hh, inner_bias, first, fronts)
+    else:
+        kept = rnn_forward(projection, weight_hh, first, fronts, cell.name.removeprefix("rnn_"))
+    return kept[0], kept
+
+
+def _backward(cell: Cell, grad: Tensor, kept: Any, weight_hh: Tensor, fronts: Fronts) -> CellGradients:
+    if cell.name == "lstm":
+        return lstm_backward(grad, kept, weight_hh, fronts)
+    if cell.name == "gru":
+        return gru_backward(grad, kept, weight_hh, fronts)
+    return rnn_backward(grad, kept, weight_hh, fronts, cell.name.removeprefix("rnn_"))
+
+
+def _in_order(cell: Cell, rows: Tensor) -> Tensor:
+    """A parameter's rows in the kernel's order of gates, or back in torch's."""
+    return swap_gates(rows) if cell.name == "lstm" else rows

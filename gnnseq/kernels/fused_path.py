@@ -1,30 +1,29 @@
 r"""Sweeps over unweighted paths in compiled code, and their gradients: one call forward, a few back.
 
-What nodes contribute to their own gates is one product over all of them, made by torch before the sweep; so are the
-gradients of all parameters and inputs, after it. The sweep is what lies between: products with the states that are
-read, and cells, in ``c/paths.c``. Gates have torch's order.
+The input projection is one product over all nodes, made by torch before the sweep; so are the gradients of all
+parameters and inputs, after it. The sweep is what lies between: products with the states that are read, and cells, in
+``c/paths.c``. Gates have torch's order.
 
 Letters: N nodes, F input channels, B paths that are not empty, H hidden channels, S states, G gates, D gradients of
 sums, T steps.
 """
 
 import ctypes
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.double_backward import differentiably, refuse_batch
-from gnnseq.kernels.input_projection import add_input_kernel_gradient, input_term, is_index, split_bias
-from gnnseq.kernels.native.build import gemm, is_plain, library, library_for
-from gnnseq.kernels.precision import outside_autocast
+from gnnseq.kernels.autograd_state import outside_autocast
+from gnnseq.kernels.cell import Cell, CellWeights, Loop
+from gnnseq.kernels.double_backward import double_backward, refuse_batch
+from gnnseq.kernels.input_projection import add_input_kernel_gradient, project_inputs, split_bias
+from gnnseq.kernels.native import compiled, gemm
 from gnnseq.schedule import Schedule
 
-if TYPE_CHECKING:
-    from gnnseq.layers.recurrent import CellWeights, Recurrent
-
-__all__ = ["can_fuse", "fused_path_sweep"]
+__all__ = ["fused_path_sweep"]
 
 # Numbers in the gradients of a run of steps' sums: 1 MiB of float32, which stays in a core's cache while it is used.
 CHUNK = 1 << 18
@@ -42,49 +41,47 @@ class Sweep(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How a recurrence is laid out.
+class Layout:
+    """What a sweep keeps and sends back.
 
     Attributes:
-        gates: G.
-        sums: D; a GRU's candidate has a sum inside its reset gate beside the one that it is in.
+        sums: D; a GRU's candidate has a sum inside its reset gate and one around it.
         kept: Names of the tensors [N, H] that the backward pass needs, the new states first. The first is the input
-            term itself where that has one gate, which becomes the state.
-        states: S.
+            projection itself if that has one gate, which becomes the state.
     """
 
-    gates: int
     sums: int
     kept: tuple[str, ...]
-    states: int = 1
 
 
-RULES = {
-    "rnn_tanh": Rule(1, 1, ("h",)),
-    "rnn_relu": Rule(1, 1, ("h",)),
-    "gru": Rule(3, 4, ("h", "inner")),
-    "lstm": Rule(4, 4, ("h", "c", "tanh_c"), states=2),
+LAYOUTS = {
+    "rnn_tanh": Layout(1, ("h",)),
+    "rnn_relu": Layout(1, ("h",)),
+    "gru": Layout(4, ("h", "inner")),
+    "lstm": Layout(4, ("h", "c", "tanh_c")),
 }
 
 
-def can_fuse(layer: "Recurrent", x: Tensor, initial: Tensor | None, weights: "CellWeights") -> bool:
-    """Whether there is compiled code for these tensors, worth a compiler's run."""
-    given = [tensor for tensor in (x, initial, *weights) if tensor is not None and not is_index(tensor)]
-    hidden, width = layer.hidden_channels, RULES[layer.kind].gates * layer.hidden_channels
-    fits = weights.weight_hh.shape == (width, hidden) and weights.weight_ih.size(0) == width
-    compiled = library_for(weights.weight_hh, x.size(0) * layer.state_channels) is not None and gemm() is not None
-    return compiled and fits and all(is_plain(tensor) for tensor in given)
-
-
 def fused_path_sweep(
-    layer: "Recurrent", x: Tensor, schedule: Schedule, initial: Tensor | None, weights: "CellWeights"
+    cell: Cell, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights, loop: Loop
 ) -> tuple[Tensor, Tensor]:
-    """Sweeps paths whose nodes are numbered in firing order; arguments and results as :func:`gnnseq.kernels.sweep`."""
+    """Sweeps paths whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
     rows = schedule.rows
     entering = None if initial is None else initial.index_select(0, rows)
-    h, *last = _FusedPath.apply(layer, schedule, x, entering, *weights)
-    everything = h.new_zeros(schedule.starts.numel(), layer.state_channels) if initial is None else initial
+    h, *last = _FusedPath.apply(cell, loop, schedule, x, entering, *weights)
+    everything = h.new_zeros(schedule.starts.numel(), cell.states * h.size(1)) if initial is None else initial
     return h, everything.index_copy(0, rows, torch.cat(last, dim=1))
+
+
+class _Inputs(NamedTuple):
+    """What gradients are taken of."""
+
+    x: Tensor  # [N, F], or [N]
+    entering: Tensor | None  # [B, S * H]
+    weight_ih: Tensor  # [G * H, F]
+    weight_hh: Tensor  # [G * H, H]
+    bias_ih: Tensor | None  # [G * H]
+    bias_hh: Tensor | None  # [G * H]
 
 
 class _FusedPath(torch.autograd.Function):
@@ -92,112 +89,146 @@ class _FusedPath(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        layer: "Recurrent",
-        schedule: Schedule,
-        x: Tensor,
-        entering: Tensor | None,
-        weight_ih: Tensor,
-        weight_hh: Tensor,
-        bias_ih: Tensor | None,
-        bias_hh: Tensor | None,
+        ctx: Any, cell: Cell, loop: Loop, schedule: Schedule, x: Tensor, entering: Tensor | None, *weights: Any
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        rule, hidden = RULES[layer.kind], weight_hh.size(1)
-        bias, inner_bias = split_bias(layer.kind, bias_ih, bias_hh, weight_hh)
-        gates = input_term(x, weight_ih, bias)
+        weight_ih, weight_hh, bias_ih, bias_hh = weights
+        layout, hidden = LAYOUTS[cell.name], weight_hh.size(1)
+        bias, inner_bias = split_bias(cell, bias_ih, bias_hh, weight_hh)
+        gates = project_inputs(x, weight_ih, bias)
         offsets = torch.tensor(schedule.node_offsets, device="cpu")  # whatever device is torch's default
-        kept = [gates] if rule.gates == 1 else [gates.new_empty(gates.size(0), hidden) for _ in rule.kept]
+        kept = [gates] if cell.gates == 1 else [gates.new_empty(gates.size(0), hidden) for _ in layout.kept]
         _run(
-            f"{layer.kind}_paths",
+            f"{cell.name}_paths",
             range(len(schedule)),
             hidden,
             reads=entering is not None,
             offsets=offsets,
             kernel=weight_hh.t().contiguous(),
             bias=inner_bias,
-            first=_enter(entering, kept[0], schedule, rule),
-            scratch=gates.new_zeros(schedule.step_sizes[0], gates.size(1)) if layer.kind == "gru" else None,
+            first=_enter(cell, entering, kept[0], schedule),
+            scratch=gates.new_zeros(schedule.step_sizes[0], gates.size(1)) if cell.name == "gru" else None,
             gates=gates,
-            **dict(zip(rule.kept, kept, strict=True)),
+            **dict(zip(layout.kept, kept, strict=True)),
         )
         ctx.save_for_backward(x, entering, weight_ih, weight_hh, bias_ih, bias_hh, gates, *kept)
-        ctx.layer, ctx.schedule, ctx.offsets = layer, schedule, offsets
+        ctx.cell, ctx.loop, ctx.schedule, ctx.offsets = cell, loop, schedule, offsets
         ends = schedule.ends.index_select(0, schedule.rows)
-        return kept[0], *(states.index_select(0, ends) for states in kept[: rule.states])
+        return kept[0], *(states.index_select(0, ends) for states in kept[: cell.states])
 
     @staticmethod
     @outside_autocast
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # once: torch's checkpoint computes them at this word
-        x, entering, weight_ih, weight_hh, bias_ih, _ = inputs = saved[:6]
-        gates, *kept = (tensor.contiguous() for tensor in saved[6:])  # hooks on saved tensors may lay them out anew
-        schedule: Schedule = ctx.schedule
-        rule, hidden, h = RULES[ctx.layer.kind], weight_hh.size(1), kept[0]
+        saved = ctx.saved_tensors  # once: torch's checkpoint computes them when they are asked for
+        inputs = _Inputs(*saved[:6])
+        gates, *kept = (tensor.contiguous() for tensor in saved[6:])  # hooks on saved tensors may change strides
+        h, paths = kept[0], ctx.schedule.step_sizes[0]
         d_h = torch.zeros_like(h) if grads[0] is None else grads[0].resolve_neg().contiguous()
-        paths = schedule.step_sizes[0]
-        flow = torch.stack([h.new_zeros(paths, hidden) if grad is None else grad for grad in grads[1:]])
+        flow = torch.stack([h.new_zeros(paths, h.size(1)) if grad is None else grad for grad in grads[1:]])
         if torch.is_grad_enabled():
-            ends = schedule.ends.index_select(0, schedule.rows)
-            others = [torch.zeros_like(d_h)] * (rule.states - 1)
-            d_states = torch.cat([d_h, *others], dim=1).index_add(0, ends, torch.cat(list(flow), dim=1))
-            inputs = (x, entering, None, *inputs[2:])
-            taken = replace(schedule, starts=torch.arange(len(schedule.rows), device=d_h.device))  # as `entering` is
-            d_x, d_entering, _, *d_weights = differentiably(ctx.layer, taken, inputs, d_states)
-            return None, None, d_x, d_entering, *d_weights
+            return None, None, None, *_differentiable(ctx, inputs, d_h, flow)
         refuse_batch(d_h, flow)
-        is_gru = ctx.layer.kind == "gru"  # whose sums are n's inner one, r, z and n: a side each for what is read and x
-        kernel = weight_hh.roll(hidden, 0) if is_gru else weight_hh.contiguous()
-        first = _enter(entering, h, schedule, rule)
-        needs = ctx.needs_input_grad[2:]
-        d_x = x.new_empty(x.shape) if needs[0] else None
-        d_input_kernel = gates.new_zeros(weight_ih.size(1), weight_ih.size(0)).t()  # rows of indices are added up
-        d_kernel = torch.zeros_like(kernel)
-        d_bias = gates.new_zeros(rule.sums * hidden)
-        runs = _runs(schedule, CHUNK // (rule.sums * hidden))
-        room = gates.new_empty(max(rows.stop - rows.start for _, rows in runs), rule.sums * hidden)
-        for steps, rows in reversed(runs):
-            d_sums = room[: rows.stop - rows.start]
-            _run(
-                f"{ctx.layer.kind}_paths_back",
-                steps,
-                hidden,
-                reads=entering is not None,
-                offsets=ctx.offsets,
-                kernel=kernel,
-                first=first,
-                gates=gates,
-                d_h=d_h,
-                flow=flow,
-                d_sums=d_sums,
-                **dict(zip(rule.kept, kept, strict=True)),
-            )
-            d_read, d_term = d_sums[:, : rule.gates * hidden], d_sums[:, -rule.gates * hidden :]
-            if d_x is not None:
-                torch.mm(d_term, weight_ih, out=d_x[rows])
-            add_input_kernel_gradient(d_input_kernel, d_term, x[rows])
-            d_bias += d_sums.sum(0)
-            if steps.start == 0:
-                if entering is not None:
-                    d_kernel.addmm_(d_read[:paths].t(), first[0])
-                d_read, rows = d_read[paths:], slice(paths, rows.stop)
-            edges = slice(rows.start - paths, rows.stop - paths)  # one for each node after the first step
-            equal = paths == schedule.step_sizes[-1]
-            read = h[edges] if equal else h.index_select(0, schedule.edge_index[0, edges])
-            d_kernel.addmm_(d_read.t(), read)
-        # A copy: gradients that share memory would be clipped or scaled twice.
-        d_bias_ih, d_bias_hh = d_bias[-rule.gates * hidden :].clone(), d_bias[: rule.gates * hidden]
-        if is_gru:
-            d_kernel, d_bias_hh = d_kernel.roll(-hidden, 0), d_bias_hh.roll(-hidden, 0)
-        return (
-            None,
-            None,
-            d_x,
-            None if entering is None else torch.cat(list(flow), dim=1),
-            d_input_kernel,
-            d_kernel,
-            *((None, None) if bias_ih is None else (d_bias_ih, d_bias_hh)),
+        first = _enter(ctx.cell, inputs.entering, h, ctx.schedule)
+        found = _Gradients(ctx.cell, ctx.schedule, inputs, h, first, wants_x=ctx.needs_input_grad[3])
+        for steps, rows, d_sums in _sweep_back(ctx, inputs, gates, kept, first, d_h, flow):
+            found.add(steps, rows, d_sums)
+        d_entering = None if inputs.entering is None else torch.cat(list(flow), dim=1)
+        return None, None, None, found.d_x, d_entering, *found.of_parameters()
+
+
+def _differentiable(ctx: Any, inputs: _Inputs, d_h: Tensor, flow: Tensor) -> list[Tensor | None]:
+    """The gradients as functions of the inputs, by the layer's loop."""
+    schedule = ctx.schedule
+    ends = schedule.ends.index_select(0, schedule.rows)
+    others = [torch.zeros_like(d_h)] * (ctx.cell.states - 1)
+    d_states = torch.cat([d_h, *others], dim=1).index_add(0, ends, torch.cat(list(flow), dim=1))
+    taken = replace(schedule, starts=torch.arange(len(schedule.rows), device=d_h.device))  # rows as `entering` has them
+    x, entering, *weights = inputs
+    d_x, d_entering, _, *d_weights = double_backward(ctx.loop, taken, (x, entering, None, *weights), d_states)
+    return [d_x, d_entering, *d_weights]
+
+
+def _sweep_back(
+    ctx: Any, inputs: _Inputs, gates: Tensor, kept: list[Tensor], first: Tensor, d_h: Tensor, flow: Tensor
+) -> Iterator[tuple[range, slice, Tensor]]:
+    """Runs of steps and their nodes, last ones first, and the gradients of their sums [., D * H], in the same memory.
+
+    ``flow`` [S, B, H], that of the last states, becomes that of the first.
+    """
+    cell: Cell = ctx.cell
+    layout, hidden = LAYOUTS[cell.name], inputs.weight_hh.size(1)
+    runs = _runs(ctx.schedule, CHUNK // (layout.sums * hidden))
+    room = gates.new_empty(max(rows.stop - rows.start for _, rows in runs), layout.sums * hidden)
+    kernel = _by_sums(cell, inputs.weight_hh, hidden).contiguous()
+    for steps, rows in reversed(runs):
+        d_sums = room[: rows.stop - rows.start]
+        _run(
+            f"{cell.name}_paths_back",
+            steps,
+            hidden,
+            reads=inputs.entering is not None,
+            offsets=ctx.offsets,
+            kernel=kernel,
+            first=first,
+            gates=gates,
+            d_h=d_h,
+            flow=flow,
+            d_sums=d_sums,
+            **dict(zip(layout.kept, kept, strict=True)),
         )
+        yield steps, rows, d_sums
+
+
+class _Gradients:
+    """Gradients of x and the parameters, added up run by run while those of the sums are in a core's cache.
+
+    Of the sums' gradients the first G * H belong to what is read, the last to the input projection: a GRU's are those
+    of n's inner sum, r, z and n.
+    """
+
+    def __init__(
+        self, cell: Cell, schedule: Schedule, inputs: _Inputs, h: Tensor, first: Tensor, wants_x: bool
+    ) -> None:
+        self._cell, self._schedule, self._inputs, self._h, self._first = cell, schedule, inputs, h, first
+        x, weight_ih, hidden = inputs.x, inputs.weight_ih, inputs.weight_hh.size(1)
+        self._width = cell.gates * hidden
+        self.d_x = x.new_empty(x.shape) if wants_x else None
+        self._input_kernel = h.new_zeros(weight_ih.size(1), weight_ih.size(0)).t()  # rows of indices are added up
+        self._kernel = h.new_zeros(inputs.weight_hh.shape)
+        self._bias = h.new_zeros(LAYOUTS[cell.name].sums * hidden)
+
+    def add(self, steps: range, rows: slice, d_sums: Tensor) -> None:
+        """Adds the share of a run of steps."""
+        x, entering, weight_ih, *_ = self._inputs
+        d_read, d_projection = d_sums[:, : self._width], d_sums[:, -self._width :]
+        if self.d_x is not None:
+            torch.mm(d_projection, weight_ih, out=self.d_x[rows])
+        add_input_kernel_gradient(self._input_kernel, d_projection, x[rows])
+        self._bias += d_sums.sum(0)
+        paths = self._schedule.step_sizes[0]
+        if steps.start == 0:
+            if entering is not None:
+                self._kernel.addmm_(d_read[:paths].t(), self._first[0])
+            d_read, rows = d_read[paths:], slice(paths, rows.stop)
+        edges = slice(rows.start - paths, rows.stop - paths)  # one for each node after the first step
+        equal = paths == self._schedule.step_sizes[-1]
+        read = self._h[edges] if equal else self._h.index_select(0, self._schedule.edge_index[0, edges])
+        self._kernel.addmm_(d_read.t(), read)
+
+    def of_parameters(self) -> tuple[Tensor | None, ...]:
+        """Those of W_ih, W_hh, b_ih and b_hh, once all runs are added."""
+        hidden = self._kernel.size(1)
+        d_kernel = _by_sums(self._cell, self._kernel, -hidden)
+        if self._inputs.bias_ih is None:
+            return self._input_kernel, d_kernel, None, None
+        # A copy: gradients that share memory would be clipped or scaled twice.
+        d_bias_ih = self._bias[-self._width :].clone()
+        return self._input_kernel, d_kernel, d_bias_ih, _by_sums(self._cell, self._bias[: self._width], -hidden)
+
+
+def _by_sums(cell: Cell, rows: Tensor, shift: int) -> Tensor:
+    """A GRU's rows r, z, n in the order of its sums, n, r, z, if shifted by H, and back by -H; other cells' as is."""
+    return rows.roll(shift, 0) if cell.name == "gru" else rows
 
 
 def _run(name: str, steps: range, hidden: int, reads: bool, **tensors: Tensor | None) -> None:
@@ -211,14 +242,14 @@ def _run(name: str, steps: range, hidden: int, reads: bool, **tensors: Tensor | 
         H=hidden,
         **{name: tensor.data_ptr() for name, tensor in tensors.items() if tensor is not None},
     )
-    getattr(library(), name)(ctypes.byref(sweep))
+    compiled(name)(sweep)
 
 
-def _enter(entering: Tensor | None, h: Tensor, schedule: Schedule, rule: Rule) -> Tensor:
+def _enter(cell: Cell, entering: Tensor | None, h: Tensor, schedule: Schedule) -> Tensor:
     """What the first step reads. [S, B, H]"""
     if entering is None:
-        return h.new_zeros(rule.states, schedule.step_sizes[0], h.size(1))
-    return torch.stack(entering.chunk(rule.states, dim=1))
+        return h.new_zeros(cell.states, schedule.step_sizes[0], h.size(1))
+    return torch.stack(entering.chunk(cell.states, dim=1))
 
 
 def _runs(schedule: Schedule, most: int) -> list[tuple[range, slice]]:

@@ -1,187 +1,56 @@
-"""Products of features that are mostly zero, such as bags of words, with a kernel, in compiled code.
+"""A whole graph convolution: which product comes first, and what of it compiled code makes.
 
-Letters: N nodes, F features, H channels, Z numbers that are not zero.
+Letters: N nodes, E edges, F input channels, H output channels.
 """
-
-import math
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from gnnseq.kernels.autograd_state import has_memory, is_traced
-from gnnseq.kernels.native.build import call, is_plain, library_for
-from gnnseq.kernels.spmm import Adjacency, aggregate
+from gnnseq.kernels.adjacency import Adjacency
+from gnnseq.kernels.autograd_state import is_traced
+from gnnseq.kernels.memo import Memo
+from gnnseq.kernels.sparse_features import feature_product, sparse_product
+from gnnseq.kernels.spmm import aggregate_nodes
 
-__all__ = ["check_compressed", "check_listed", "feature_product"]
-
-# Dense features are multiplied as such where more than one in so many is not zero.
-LIMIT = 20
-# Numbers of dense features for one that :func:`library_for` asks for: an estimate of what is worth listing.
-DENSE = 16
-# Numbers in rows that `spread_rows` writes: whole registers of any processor.
-LANES = 16
+__all__ = ["graph_convolution"]
 
 
-class _Lists(NamedTuple):
-    """The numbers of node i that are not zero lie at begin[i]..end[i]-1.
-
-    Attributes:
-        begin: [N], or [N + 1] where end is None.
-        end: None where each list ends where the next begins. [N]
-        columns: [Z]
-        values: [Z]
-        dense: The features, where they were given as such; their zeros count where something is not finite. [N, F]
-    """
-
-    begin: Tensor
-    end: Tensor | None
-    columns: Tensor
-    values: Tensor
-    dense: Tensor | None
-
-
-def feature_product(
-    x: Tensor, weight: Tensor, adjacency: Adjacency | None = None, bias: Tensor | None = None
-) -> Tensor | None:
-    """``x @ weight.T``, or a whole convolution; None where torch has to make it: it is as fast, or must see it.
+def graph_convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    graph: Adjacency,
+    edge_weight: Tensor | None,
+    features: Memo[Adjacency],
+) -> Tensor:
+    r"""``A @ x @ weight.T + bias``, with A[i, j] the weight of the edge from j to i.
 
     Args:
-        x: Features without a gradient, dense or torch.sparse. [N, F]
+        x: Features, dense [..., N, F] or torch.sparse [N, F].
         weight: The kernel. [H, F]
-        adjacency: Edges with weights of their own, over which products are summed, where it is given.
-        bias: What is added to those sums. [H]
+        bias: [H]
+        graph: The edges.
+        edge_weight: Their weights, in the order of the list that made them; None for the graph's own. [E]
+        features: Where sparse features stay, compressed.
 
-    Raises:
-        ValueError: If x is sparse and malformed.
+    Returns:
+        [..., N, H]
     """
-    learnt = (weight,) if bias is None else (weight, bias)
-    if is_traced(x, *learnt) or x.dim() != 2 or torch.is_autocast_enabled("cpu"):
-        return None
-    size = x.numel() // DENSE if x.layout == torch.strided else x._nnz()
-    if library_for(x, size) is None or not all(map(is_plain, learnt)):
-        return None
-    if weight.shape[1:] != x.shape[1:] or (bias is not None and bias.shape != weight.shape[:1]):
-        return None
-    if x.requires_grad and torch.is_grad_enabled():
-        return None
-    lists = _find(x) if x.layout == torch.strided else _listed(x)
-    if lists is None or (lists.dense is not None and not _is_finite(weight)):
-        return None
-    product: Tensor = _FeatureProduct.apply(weight, bias, adjacency, *lists)
-    return product
-
-
-def _find(x: Tensor) -> _Lists | None:
-    """Goes through dense features once; None where too many of them are not zero."""
-    room = x.numel() // LIMIT
-    if not x.is_contiguous() or room >= 2**31:
-        return None
-    begin, end = x.new_empty(2, x.size(0), dtype=torch.int32).unbind()
-    columns, values = x.new_empty(room, dtype=torch.int32), x.new_empty(room)
-    sparse = call("find_nonzero", *x.shape, x, LIMIT, begin, end, columns, values)
-    return _Lists(begin, end, columns, values, x) if sparse else None
-
-
-def _listed(x: Tensor) -> _Lists | None:
-    if x.layout == torch.sparse_csr:
-        offsets, columns, values = x.crow_indices(), x.col_indices(), x.values()
-        kinds = {offsets.dtype, columns.dtype}
-        if offsets.numel() != x.size(0) + 1 or columns.numel() != values.numel() or len(kinds) > 1:
-            return None
-    elif x.layout == torch.sparse_coo:
-        x = x.coalesce()
-        (row, columns), values = x.indices(), x.values()
-        offsets = torch.searchsorted(row.contiguous(), _count(x.size(0) + 1))
-        if offsets[0] != 0 or offsets[-1] != row.numel():
-            check_listed("row", row, x.size(0))
+    # The aggregation is on the narrower side of the product; before it if both are the same, because an aggregation of
+    # inputs that need no gradient needs no backward pass.
+    if x.layout != torch.strided or weight.size(0) < weight.size(1):
+        constant = edge_weight is None  # then compiled code goes on to sum and to add the bias
+        product = feature_product(x, weight, graph, bias) if constant else feature_product(x, weight)
+        if constant and product is not None:
+            return product
+        if product is None and x.layout == torch.strided:
+            product = functional.linear(x, weight)
+        elif product is None:
+            product = sparse_product(x, weight, features)
+        out = aggregate_nodes(product, edge_weight, graph)
     else:
-        return None
-    if columns.dtype not in (torch.int32, torch.int64):
-        return None
-    return _Lists(offsets.contiguous(), None, columns.contiguous(), values.contiguous(), None)
-
-
-def check_listed(what: str, listed: Tensor, size: int) -> None:
-    """Raises a ValueError where a row or column of sparse features is not there."""
-    outside = listed[(listed < 0) | (listed >= size)]
-    if outside.numel() > 0:
-        raise ValueError(f"x is sparse and lists {what} {int(outside[0])}; expected 0 to {size - 1}")
-
-
-def check_compressed(offsets: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> None:
-    """Raises a ValueError unless each row of sparse features begins where the one before ends, and all is there."""
-    rows, features = shape
-    size = columns.numel()
-    if values.numel() != size:
-        raise ValueError(f"x is sparse, with {values.numel()} values and {size} col_indices; expected as many")
-    if offsets.numel() != rows + 1:
-        raise ValueError(f"x is sparse, with {offsets.numel()} crow_indices; expected {rows + 1}, one more than rows")
-    if offsets[0] != 0 or offsets[-1] != size or (offsets.diff() < 0).any():
-        raise ValueError(f"x is sparse, and its crow_indices are not 0 to {size} in rising order")
-    check_listed("column", columns, features)
-
-
-def _count(size: int) -> Tensor:
-    return torch.arange(size, device="cpu")  # whatever device is torch's default
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    return math.isfinite(float(tensor.detach().sum()))
-
-
-class _FeatureProduct(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        weight: Tensor,
-        bias: Tensor | None,
-        adjacency: Adjacency | None,
-        begin: Tensor,
-        end: Tensor | None,
-        columns: Tensor,
-        values: Tensor,
-        dense: Tensor | None,
-    ) -> Tensor:
-        (channels, features), nodes = weight.shape, begin.numel() - (end is None)
-        wide = columns.dtype == torch.int64
-        ctx.sizes, ctx.adjacency = (nodes, features, channels, columns.numel(), wide), adjacency
-        ctx.save_for_backward(begin, end, columns, values, dense)
-        table, out = weight.new_empty(features, channels), weight.new_empty(nodes, channels)
-        lists = begin, end, columns, values
-        if not call("multiply_lists", *ctx.sizes, *lists, weight.contiguous(), table, out):
-            check_compressed(begin, columns, values, (nodes, features))
-        if adjacency is not None:
-            out = aggregate(out, None, adjacency)
-        return out if bias is None else out.add_(bias)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        d_bias = grad.sum(0) if ctx.needs_input_grad[1] else None
-        d_weight = None
-        if ctx.needs_input_grad[0]:
-            if ctx.adjacency is not None:
-                grad = aggregate(grad, None, ctx.adjacency.transposed)
-            d_weight = _kernel_gradient(ctx.sizes, ctx.saved_tensors, grad)
-        return d_weight, d_bias, None, None, None, None, None, None
-
-
-def _kernel_gradient(sizes: tuple[int, int, int, int, bool], lists: tuple[Any, ...], grad: Tensor) -> Tensor:
-    """The gradient of the kernel [H, F] by that of the product [N, H]."""
-    begin, end, columns, values, dense = lists
-    nodes, features, channels, _, _ = sizes
-    watched = torch.is_grad_enabled() or not has_memory(grad)
-    if watched or (dense is not None and not _is_finite(grad)):
-        if dense is None:
-            row = torch.repeat_interleave(_count(nodes), begin.diff())
-            dense = values.new_zeros(nodes, features).index_put((row, columns), values, accumulate=True)
-        with torch.autocast("cpu", enabled=False):
-            d_weight: Tensor = grad.t() @ dense
-            return d_weight
-    lanes = -(-channels // LANES) * LANES
-    d_table, d_weight = grad.new_empty(features, lanes), grad.new_empty(channels, features)
-    # Hooks on saved tensors may give them back strided.
-    begin, columns, values = begin.contiguous(), columns.contiguous(), values.contiguous()
-    grad, end = grad.resolve_neg().contiguous(), None if end is None else end.contiguous()
-    call("multiply_lists_back", *sizes, begin, end, columns, values, lanes, grad, d_table, d_weight)
-    return d_weight
+        out = functional.linear(aggregate_nodes(x, edge_weight, graph), weight)
+    if bias is None:
+        return out
+    return out + bias if is_traced(bias) else out.add_(bias)

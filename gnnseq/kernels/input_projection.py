@@ -1,4 +1,4 @@
-"""What nodes' own inputs contribute to their gates, from features or from one-hot indices.
+"""The input projection: what nodes' own inputs contribute to their gates, from features or from one-hot indices.
 
 Letters: N nodes, F input channels, G gates, H hidden channels.
 """
@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gnnseq.kernels.cell import Cell
+
 __all__ = [
     "add_input_kernel_gradient",
     "as_features",
     "input_kernel_gradient",
-    "input_term",
     "is_index",
+    "project_inputs",
     "split_bias",
 ]
 
@@ -22,7 +24,7 @@ def is_index(x: Tensor) -> bool:
     return x.dim() == 1
 
 
-def input_term(x: Tensor, weight_ih: Tensor, bias: Tensor | None) -> Tensor:
+def project_inputs(x: Tensor, weight_ih: Tensor, bias: Tensor | None) -> Tensor:
     """W_ih x_i + b; of an index the column of W_ih that it names. [N, G * H]"""
     if is_index(x):
         return functional.embedding(x, weight_ih.t().contiguous() if bias is None else weight_ih.t() + bias)
@@ -30,13 +32,13 @@ def input_term(x: Tensor, weight_ih: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def split_bias(
-    kind: str, bias_ih: Tensor | None, bias_hh: Tensor | None, weight_hh: Tensor
+    cell: Cell, bias_ih: Tensor | None, bias_hh: Tensor | None, weight_hh: Tensor
 ) -> tuple[Tensor | None, Tensor]:
-    """What of the biases is in the input term [G * H], and a GRU's b_hn, inside the reset gate's product. [H]"""
+    """The biases within the input projection [G * H], and a GRU's b_hn, inside the reset gate's product [H]."""
     hidden = weight_hh.size(1)
     if bias_ih is None or bias_hh is None:
         return bias_ih, weight_hh.new_zeros(hidden)
-    if kind != "gru":
+    if cell.name != "gru":
         return bias_ih + bias_hh, weight_hh.new_zeros(hidden)
     gates, inner = bias_hh.split([2 * hidden, hidden])
     return torch.cat([bias_ih[: 2 * hidden] + gates, bias_ih[2 * hidden :]]), inner.contiguous()
@@ -50,17 +52,17 @@ def as_features(x: Tensor, weight_ih: Tensor) -> Tensor:
     return (x.unsqueeze(1) == channels).to(weight_ih.dtype)
 
 
-def add_input_kernel_gradient(total: Tensor, d_term: Tensor, x: Tensor) -> None:
-    """Adds to the gradient of W_ih what the given nodes' input terms contribute. [G * H, F]"""
+def add_input_kernel_gradient(total: Tensor, d_projection: Tensor, x: Tensor) -> None:
+    """Adds to the gradient of W_ih the share of the given nodes' input projections. [G * H, F]"""
     if is_index(x):
-        total.t().index_add_(0, x, d_term)
+        total.t().index_add_(0, x, d_projection)
     else:
-        total.addmm_(d_term.t(), x)
+        total.addmm_(d_projection.t(), x)
 
 
-def input_kernel_gradient(d_term: Tensor, x: Tensor, channels: int) -> Tensor:
-    """The gradient of W_ih from that of the input term. [G * H, F]"""
+def input_kernel_gradient(d_projection: Tensor, x: Tensor, channels: int) -> Tensor:
+    """The gradient of W_ih from that of the input projection. [G * H, F]"""
     if is_index(x):
-        found: Tensor = torch.ops.aten.embedding_dense_backward(d_term, x, channels, -1, False)
+        found: Tensor = torch.ops.aten.embedding_dense_backward(d_projection, x, channels, -1, False)
         return found.t()
-    return d_term.t() @ x
+    return d_projection.t() @ x

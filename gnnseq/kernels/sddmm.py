@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gnnseq.kernels.adjacency import Adjacency
 from gnnseq.kernels.autograd_state import is_traced
-from gnnseq.kernels.spmm import Adjacency, aggregate, along_edges
+from gnnseq.kernels.spmm import aggregate, along_edges
 
 __all__ = ["edge_products"]
 

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch_geometric.typing import OptTensor
 
+from gnnseq.kernels.cell import GRU_CELL
 from gnnseq.layers.initialization import init_chrono
 from gnnseq.layers.recurrent import Recurrent
 
@@ -47,17 +48,18 @@ class GRU(Recurrent):
         (torch.Size([3, 8]), torch.Size([1, 1, 8]))
     """
 
-    kind = "gru"
-    gates = 3
+    cell = GRU_CELL
     inits = ("torch", "he", "orthogonal", "chrono")
 
     def message(self, state_j: Tensor, edge_weight: Tensor) -> Tensor:
         """w_ji h_j. [e, H]"""
         return edge_weight * state_j
 
-    def update(self, aggregated: Tensor, term: tuple[None, Tensor], weight_hh: Tensor, bias_hh: OptTensor) -> Tensor:
+    def update(
+        self, aggregated: Tensor, input_projection: tuple[None, Tensor], weight_hh: Tensor, bias_hh: OptTensor
+    ) -> Tensor:
         """h_i from the summed messages. [n, H]"""
-        input_r, input_z, input_n = term[1].chunk(3, dim=1)
+        input_r, input_z, input_n = input_projection[1].chunk(3, dim=1)
         hidden_r, hidden_z, hidden_n = functional.linear(aggregated, weight_hh, bias_hh).chunk(3, dim=1)
         reset_gate = torch.sigmoid(input_r + hidden_r)
         update_gate = torch.sigmoid(input_z + hidden_z)

@@ -6,10 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnseq.checks import check_one_device, check_type, check_whole
-from gnnseq.graphs import as_edge_index
-from gnnseq.kernels import Adjacency, aggregate
-from gnnseq.layers.graph_cache import Memo
-from gnnseq.message_passing import ScheduledMessagePassing, is_watched
+from gnnseq.kernels import aggregate
+from gnnseq.layers.graph_cache import NormalizedGraph
+from gnnseq.message_passing import ScheduledMessagePassing, needs_messages
 from gnnseq.schedule import synchronous
 from gnnseq.schedule.reachability import dependence
 
@@ -29,7 +28,8 @@ class GatedGraph(ScheduledMessagePassing):
         num_rounds: Rounds k, each with its own W_t.
         bias: Whether the GRU has biases.
 
-    Shapes: x [N, F] with F <= H, edge_index as in :func:`gnnseq.graphs.as_edge_index`, edge_weight [E]; gives [N, H].
+    Shapes: x [N, F] with F <= H, edge_index as in :func:`gnnseq.graphs.as_edge_index`, edge_weight [E]; returns
+    [N, H].
 
     Raises:
         ValueError: If an argument is out of its range, x is wider than out_channels, or the graph is malformed.
@@ -47,7 +47,7 @@ class GatedGraph(ScheduledMessagePassing):
         self.num_rounds = num_rounds
         self.weight = nn.Parameter(torch.empty(num_rounds, out_channels, out_channels))
         self.rnn = nn.GRUCell(out_channels, out_channels, bias=bias)
-        self._adjacency: Memo[Adjacency] = Memo()
+        self._graph = NormalizedGraph()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -64,27 +64,17 @@ class GatedGraph(ScheduledMessagePassing):
         # Rounding adds up over rounds, so that mixed precision leaves them in the parameters' own.
         with torch.autocast(x.device.type, enabled=False):
             h = functional.pad(x.to(self.weight.dtype), (0, self.out_channels - x.size(1)))
-            if torch.compiler.is_compiling() or is_watched(self):
+            if torch.compiler.is_compiling() or needs_messages(self):
                 once = synchronous(edge_index, x.size(0), edge_weight=edge_weight)
                 for weight in self.weight:
                     h = self.run(h, once, h, weight=weight)
                 return h
-            adjacency, each = self._prepare(edge_index, edge_weight, x.size(0))
+            graph, edge_weight = self._graph.normalized(
+                edge_index, edge_weight, x.size(0), self._normalize, self.weight.dtype
+            )
             for weight in self.weight:
-                h = self.rnn(aggregate(h, each, adjacency) @ weight, h)  # one product a node, none an edge
+                h = self.rnn(aggregate(h, edge_weight, graph) @ weight, h)  # one product a node, none an edge
         return h
-
-    def _prepare(self, graph: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Adjacency, Tensor]:
-        """The compressed edges, remembered where they are those of the last call, and their weights."""
-        edge_index, edge_weight = as_edge_index(graph, num_nodes, edge_weight)
-        adjacency = self._adjacency.get((edge_index,), num_nodes, lambda: Adjacency.of(edge_index, num_nodes))
-        if edge_weight is None:
-            edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
-        return adjacency, edge_weight.to(self.weight.dtype)
-
-    def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
-        """Row v holds the nodes within num_rounds hops of v, against the edges. Boolean [N, N]."""
-        return dependence(synchronous(edge_index, num_nodes, self.num_rounds + 1))
 
     def message(self, state_j: Tensor, edge_weight: Tensor, weight: Tensor) -> Tensor:
         """w_ji W_t h_j. [e, H]"""
@@ -94,6 +84,16 @@ class GatedGraph(ScheduledMessagePassing):
         """The GRU, fed the sum, from the node's own state. [n, H]"""
         fired: Tensor = self.rnn(aggregated, state[1])
         return fired
+
+    def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
+        """Row v holds the nodes within num_rounds hops of v, against the edges. Boolean [N, N]."""
+        return dependence(synchronous(edge_index, num_nodes, self.num_rounds + 1))
+
+    def _normalize(self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:
+        """The weights as they are given, 1 if they are not."""
+        if edge_weight is None:
+            edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
+        return edge_index, edge_weight.to(self.weight.dtype)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.out_channels}, num_rounds={self.num_rounds})"

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch_geometric.typing import OptTensor
 
+from gnnseq.kernels.cell import LSTM_CELL
 from gnnseq.layers.initialization import init_chrono
 from gnnseq.layers.recurrent import Recurrent
 
@@ -25,6 +26,10 @@ class LSTM(Recurrent):
     2000): same numbers, same parameter names and gate order (i, f, g, o). On a tree it is the child-sum Tree-LSTM of
     Tai et al. 2015, https://arxiv.org/abs/1503.00075. One layer has 4 (F H + H^2 + H) weights by the textbook's count;
     torch's second bias b_hh, which only ever adds to the first, makes it 4 (F H + H^2 + 2 H) parameters.
+
+    ``message`` and ``update`` below are the reference of this equation. What is faster is held equal to them: kernels
+    by tests/kernels/test_kernels.py, their compiled code by test_fused_path.py and test_fused_tree.py, and
+    :class:`gnnseq.stream.Stream` by tests/layers/test_stream.py.
 
     Args:
         in_channels: Width F of the inputs.
@@ -50,29 +55,30 @@ class LSTM(Recurrent):
         (torch.Size([7, 8]), torch.Size([1, 2, 8]), torch.Size([1, 2, 8]))
     """
 
-    kind = "lstm"
-    gates = 4
-    states = 2  # h and c
+    cell = LSTM_CELL
     inits = ("torch", "he", "orthogonal", "chrono")
 
     def message(
         self,
         state_j: Tensor,
-        term_i: Tensor,
+        input_projection_i: Tensor,
         edge_weight: Tensor,
         weight_hh: Tensor,
         bias_hh: OptTensor,
     ) -> Tensor:
-        """w_ji h_j beside w_ji f_ji c_j. [e, 2H]"""
+        """w_ji h_j, and to its right w_ji f_ji c_j. [e, 2H]"""
         h, c = state_j.chunk(2, dim=1)
         bias = None if bias_hh is None else bias_hh.chunk(4)[1]
-        forget_gate = torch.sigmoid(term_i.chunk(4, dim=1)[1] + functional.linear(h, weight_hh.chunk(4)[1], bias))
+        own = input_projection_i.chunk(4, dim=1)[1]
+        forget_gate = torch.sigmoid(own + functional.linear(h, weight_hh.chunk(4)[1], bias))
         return edge_weight * torch.cat([h, forget_gate * c], dim=1)
 
-    def update(self, aggregated: Tensor, term: tuple[None, Tensor], weight_hh: Tensor, bias_hh: OptTensor) -> Tensor:
-        """h_i beside c_i from the summed messages. [n, 2H]"""
+    def update(
+        self, aggregated: Tensor, input_projection: tuple[None, Tensor], weight_hh: Tensor, bias_hh: OptTensor
+    ) -> Tensor:
+        """h_i, and to its right c_i, from the summed messages. [n, 2H]"""
         h, kept = aggregated.chunk(2, dim=1)
-        total_i, _, total_g, total_o = (term[1] + functional.linear(h, weight_hh, bias_hh)).chunk(4, dim=1)
+        total_i, _, total_g, total_o = (input_projection[1] + functional.linear(h, weight_hh, bias_hh)).chunk(4, dim=1)
         c = torch.sigmoid(total_i) * torch.tanh(total_g) + kept
         return torch.cat([torch.sigmoid(total_o) * torch.tanh(c), c], dim=1)
 

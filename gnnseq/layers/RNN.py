@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch_geometric.typing import OptTensor
 
+from gnnseq.kernels.cell import RELU_CELL, TANH_CELL
 from gnnseq.layers.recurrent import Recurrent
 
 __all__ = ["RNN"]
@@ -40,7 +41,6 @@ class RNN(Recurrent):
         (torch.Size([5, 8]), torch.Size([1, 1, 8]))
     """
 
-    gates = 1
     inits = ("torch", "he", "orthogonal")
 
     def __init__(
@@ -57,14 +57,16 @@ class RNN(Recurrent):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'")
         self.nonlinearity = nonlinearity
+        self.cell = TANH_CELL if nonlinearity == "tanh" else RELU_CELL
         super().__init__(in_channels, hidden_channels, num_layers, bias, dropout, bidirectional, init)
-        self.kind = f"rnn_{nonlinearity}"
 
     def message(self, state_j: Tensor, edge_weight: Tensor) -> Tensor:
         """w_ji h_j. [e, H]"""
         return edge_weight * state_j
 
-    def update(self, aggregated: Tensor, term: tuple[None, Tensor], weight_hh: Tensor, bias_hh: OptTensor) -> Tensor:
+    def update(
+        self, aggregated: Tensor, input_projection: tuple[None, Tensor], weight_hh: Tensor, bias_hh: OptTensor
+    ) -> Tensor:
         """h_i from the summed messages. [n, H]"""
-        total = term[1] + functional.linear(aggregated, weight_hh, bias_hh)
+        total = input_projection[1] + functional.linear(aggregated, weight_hh, bias_hh)
         return torch.tanh(total) if self.nonlinearity == "tanh" else torch.relu(total)

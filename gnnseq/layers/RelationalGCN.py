@@ -1,4 +1,4 @@
-"""Propagation over typed relations, each neighbour heard as strongly as the relation and the two embeddings say.
+"""Propagation over typed relations, each neighbour weighted by the relation and the two embeddings.
 
 Letters: T time steps or none, N nodes, F channels, E edges, R types of relation.
 """
@@ -16,13 +16,13 @@ from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.sddmm import edge_products
-from gnnseq.layers.graph_cache import Memo
-from gnnseq.message_passing import is_watched
+from gnnseq.layers.graph_cache import NormalizedGraph
+from gnnseq.message_passing import needs_messages
 
 __all__ = ["RelationalGCN"]
 
 STRENGTHS = ("uniform", "explicit", "implicit")
-SLOPE = 0.2  # of the leaky relu where it is negative, as in the authors' program
+SLOPE = 0.2  # of the leaky relu for negative numbers, as in the authors' program
 
 
 class RelationalGCN(MessagePassing):
@@ -40,13 +40,13 @@ class RelationalGCN(MessagePassing):
     means that :math:`e` are a step's embeddings: give [T, N, F], and every step has strengths of its own.
 
     Where the paper and its program differ, this is the paper: strengths of one edge go through one :math:`\phi`, not
-    one for each term, and the softmax runs over what a node hears, where the program's runs over who hears it. The
-    paper's graph is undirected, which here is an edge each way; on others :math:`d_j` counts the edges out of j. The
-    paper goes on with a linear map of :math:`e_i` beside :math:`z_i`, which is left to the caller: a node has no
-    self-loop unless it is listed.
+    one for each term, and the softmax runs over a node's incoming edges, while the program's runs over the outgoing
+    ones. The paper's graph is undirected, which here is an edge each way; on others :math:`d_j` counts the edges out
+    of j. The paper goes on to a linear map of :math:`e_i` and :math:`z_i` together, which is left to the caller: a node
+    has no self-loop unless the graph has it.
 
     One layer reaches one hop, without the node itself; explicit and implicit strengths also depend on :math:`e_i`, and
-    implicit ones on everything that i hears.
+    implicit ones on all sources of i.
 
     Args:
         in_channels: Width F of the embeddings, and of the result.
@@ -54,8 +54,8 @@ class RelationalGCN(MessagePassing):
         strength: ``"uniform"``, ``"explicit"`` or ``"implicit"``. The first has no parameters and reads no types.
 
     Shapes: x [N, F] or [T, N, F]; edge_index as in :func:`gnnseq.graphs.as_edge_index`, without weights; relations
-    [E, R], a row an edge in the order of edge_index, 1 for each type that the edge has and 0 elsewhere; gives the shape
-    of x. Memory is that of x and O(T E + E R).
+    [E, R], a row an edge in the order of edge_index, 1 for each type that the edge has and 0 elsewhere; returns the
+    shape of x. Memory is that of x and O(T E + E R).
 
     Raises:
         ValueError: If an argument is out of its range, x or the graph is malformed, or an edge has no type.
@@ -65,7 +65,7 @@ class RelationalGCN(MessagePassing):
         >>> relations = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
         >>> RelationalGCN(4, num_relations=2, strength="explicit")(x, edges, relations).shape
         torch.Size([2, 3, 4])
-        >>> RelationalGCN(4, num_relations=2)(x, edges, relations)[0, :, 0]  # 1 halves its voice
+        >>> RelationalGCN(4, num_relations=2)(x, edges, relations)[0, :, 0]  # 1 has two outgoing edges
         tensor([0.5000, 2.0000, 0.5000])
     """
 
@@ -81,7 +81,7 @@ class RelationalGCN(MessagePassing):
             self.relation = nn.Linear(num_relations, 1)  # w and b
         if strength == "implicit":
             self.ends = nn.Linear(in_channels, 2, bias=False)  # u and v
-        self._adjacency: Memo[Adjacency] = Memo()
+        self._graph = NormalizedGraph()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -95,14 +95,14 @@ class RelationalGCN(MessagePassing):
         nn.init.zeros_(self.relation.bias)
 
     def forward(self, x: Tensor, edge_index: Tensor, relations: Tensor) -> Tensor:
-        """What each node hears. [N, F] or [T, N, F]"""
+        """The weighted sum over the sources of each node. [N, F] or [T, N, F]"""
         edges = self._check(x, edge_index, relations)
         num_nodes = x.size(-2)
-        adjacency = self._adjacency.get((edges,), num_nodes, lambda: Adjacency.of(edges, num_nodes))
+        adjacency = self._graph.edges(edges, num_nodes)
         strength = self._strengths(x, edges, relations, adjacency)
-        if is_watched(self):
-            heard: Tensor = self.propagate(edges, size=(num_nodes, num_nodes), x=x, strength=strength)
-            return heard
+        if needs_messages(self):
+            summed: Tensor = self.propagate(edges, size=(num_nodes, num_nodes), x=x, strength=strength)
+            return summed
         if x.dim() == 2:
             return aggregate(x, strength, adjacency)
         if strength.dim() == 1:  # the same in all steps: one aggregation, T times as wide
@@ -111,13 +111,23 @@ class RelationalGCN(MessagePassing):
         steps = [aggregate(step, own, adjacency) for step, own in zip(x, strength, strict=True)]
         return torch.stack(steps) if steps else torch.zeros_like(x)
 
+    def message(self, x_j: Tensor, strength: Tensor) -> Tensor:
+        """g_ji e_j. [..., E, F]"""
+        return strength.unsqueeze(-1) * x_j
+
+    def explain_message(self, inputs: Tensor) -> Tensor:
+        """Masks the messages of the listed edges, for torch_geometric's explainers."""
+        edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
+        masked: Tensor = inputs * edge_mask.unsqueeze(-1)
+        return masked
+
     def strengths(self, x: Tensor, edge_index: Tensor, relations: Tensor) -> Tensor:
-        """How strongly each edge speaks, in the order of edge_index: [E], or [T, E] where embeddings decide."""
+        """The weight of each edge, in the order of edge_index: [E], or [T, E] if embeddings decide."""
         edges = self._check(x, edge_index, relations)
         return self._strengths(x, edges, relations, Adjacency.of(edges, x.size(-2)))
 
     def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
-        """Row v holds the nodes that v hears, and v itself where its embedding decides how. Boolean [N, N]."""
+        """Row v holds the sources of v, and v itself if its embedding decides on their weights. Boolean [N, N]."""
         source, target = as_edge_index(edge_index, num_nodes)[0].unique(dim=1)
         if self.strength != "uniform":
             source, target = torch.stack([torch.cat([source, target]), torch.cat([target, target])]).unique(dim=1)
@@ -127,8 +137,8 @@ class RelationalGCN(MessagePassing):
     def _strengths(self, x: Tensor, edges: Tensor, relations: Tensor, adjacency: Adjacency) -> Tensor:
         source, target = edges
         if self.strength == "implicit":
-            own, heard = self.ends(x).unbind(-1)  # [..., N] each
-            total = own.index_select(-1, target) + heard.index_select(-1, source)
+            of_target, of_source = self.ends(x).unbind(-1)  # [..., N] each
+            total = of_target.index_select(-1, target) + of_source.index_select(-1, source)
             total = total + self.relation(relations.to(x.dtype)).squeeze(1)
             total = functional.leaky_relu(total, SLOPE)
             shares: Tensor = softmax(total, target, num_nodes=x.size(-2), dim=-1)
@@ -143,16 +153,6 @@ class RelationalGCN(MessagePassing):
             return strength * edge_products(x, x, adjacency)
         alike = [edge_products(step, step, adjacency) for step in x]
         return strength * (torch.stack(alike) if alike else x.new_zeros(0, source.numel()))
-
-    def message(self, x_j: Tensor, strength: Tensor) -> Tensor:
-        """g_ji e_j. [..., E, F]"""
-        return strength.unsqueeze(-1) * x_j
-
-    def explain_message(self, inputs: Tensor) -> Tensor:
-        """Masks the messages of the listed edges, for torch_geometric's explainers."""
-        edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
-        masked: Tensor = inputs * edge_mask.unsqueeze(-1)
-        return masked
 
     def _check(self, x: Any, edge_index: Tensor, relations: Tensor) -> Tensor:
         parameter = next(self.parameters(), None)

@@ -7,23 +7,20 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
-from gnnseq.graphs import as_edge_index, gcn_normalize
+from gnnseq.graphs import as_edge_index
+from gnnseq.kernels.memo import Memo
+from gnnseq.layers.cells import CELLS
 from gnnseq.layers.GCN import GCN
-from gnnseq.layers.graph_cache import Memo
-from gnnseq.layers.GRU import GRU
-from gnnseq.layers.LSTM import LSTM
-from gnnseq.layers.recurrent import Recurrent
-from gnnseq.layers.RNN import RNN
+from gnnseq.layers.graph_cache import is_learnt
+from gnnseq.layers.recurrent import check_state
 from gnnseq.schedule import Schedule, packed_paths
-from gnnseq.schedule.space_time import space_time_schedule
+from gnnseq.schedule.space_time import JoinedGraph, SpaceTimeGraph
 
 __all__ = ["TemporalGCN"]
 
 ORDERS = ("time_then_space", "space_then_time", "space_time")
-RECURRENT: dict[str, type[Recurrent]] = {"LSTM": LSTM, "RNN": RNN, "GRU": GRU}
 
 State = Tensor | tuple[Tensor, ...]
 Graph = tuple[Tensor, Tensor | None]  # edge_index [2, E] and edge_weight [E]
@@ -33,7 +30,7 @@ class TemporalGCN(nn.Module):
     r"""A recurrence over time and a graph convolution over relations, in one of three orders.
 
     With :math:`\hat w^t_{ji}` the normalised adjacency of step t's graph, self-loops included
-    (:func:`gnnseq.graphs.gcn_normalize`), and Cell an LSTM's, RNN's or GRU's step:
+    (:func:`gnnseq.normalization.gcn_normalize`), and Cell an LSTM's, RNN's or GRU's step:
 
     .. math::
         \text{time\_then\_space:} \quad & h_{t,i} = \mathrm{Cell}(x_{t,i}, h_{t-1,i}), \qquad
@@ -96,21 +93,21 @@ class TemporalGCN(nn.Module):
         check_whole(0, in_channels=in_channels, out_channels=out_channels)
         if order not in ORDERS:
             raise ValueError(f"order={order!r}; expected one of {', '.join(map(repr, ORDERS))}")
-        if recurrent not in tuple(RECURRENT):  # a list has no hash
-            raise ValueError(f"recurrent={recurrent!r}; expected one of {', '.join(map(repr, RECURRENT))}")
+        if recurrent not in tuple(CELLS):  # a list has no hash
+            raise ValueError(f"recurrent={recurrent!r}; expected one of {', '.join(map(repr, CELLS))}")
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
         self.out_channels = out_channels
         self.order = order
         first = hidden_channels if order == "space_then_time" else in_channels
-        self.recurrence = RECURRENT[recurrent](first, hidden_channels, num_layers)
+        self.recurrence = CELLS[recurrent](first, hidden_channels, num_layers)
         if order == "time_then_space":
             self.gcn = GCN(hidden_channels, out_channels)
         else:
             if order == "space_then_time":
                 self.gcn = GCN(in_channels, hidden_channels)
             self.lin = nn.Linear(hidden_channels, out_channels)
-        self._schedule: Memo[tuple[Schedule, Tensor, Tensor | None]] = Memo()
+        self._graph: Memo[SpaceTimeGraph] = Memo()
         self._weighted: Memo[Schedule] = Memo()
 
     def reset_parameters(self) -> None:
@@ -132,8 +129,8 @@ class TemporalGCN(nn.Module):
             x: Inputs. [T, N, F]
             edge_index: The graph of all steps, or a list of T graphs, each in any form of
                 :func:`gnnseq.graphs.as_edge_index`. [2, E]
-            edge_weight: Weights of its edges [E], or a list of T such, None for a step where all are 1.
-            state: Initial state, zeros where None. [L, N, H], a pair of these for an LSTM.
+            edge_weight: Weights of its edges [E], or a list of T such, None for a step whose weights are all 1.
+            state: Initial state, zeros if None. [L, N, H], a pair of these for an LSTM.
             mask: Which nodes are there. A node that is not sends and receives nothing, its input is not read, its
                 output is 0, and its state is kept until it comes back. Boolean [T, N].
 
@@ -168,12 +165,12 @@ class TemporalGCN(nn.Module):
         steps, nodes, _ = x.shape
         if len(graphs) == 1:  # which nobody has checked yet
             graphs = [as_edge_index(graphs[0][0], nodes, graphs[0][1])]
-        edges, weight, _, _ = _join(x, graphs, mask)
-        convolved = self.gcn(x.flatten(0, 1), edges, weight)
+        joined = JoinedGraph.of(graphs, x, mask)
+        convolved = self.gcn(x.flatten(0, 1), joined.edge_index, joined.edge_weight)
         return convolved.view(steps, nodes, self.gcn.out_channels)
 
     def _along_paths(self, x: Tensor, state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
-        """The recurrence along each node's own steps: h [T, N, H], unspecified where masked."""
+        """The recurrence along each node's own steps: h [T, N, H], unspecified if masked."""
         steps, nodes, _ = x.shape
         if mask is None:
             return self._sweep(x, packed_paths([steps] * nodes).to(x.device), None, state)
@@ -187,29 +184,25 @@ class TemporalGCN(nn.Module):
     def _through_space_time(
         self, x: Tensor, graphs: list[Graph], state: State | None, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """The recurrence whose states go over the edges of each step: h [T, N, H], unspecified where masked."""
+        """The recurrence whose states go over the edges of each step: h [T, N, H], unspecified if masked."""
         steps, nodes, _ = x.shape
         graphs = [as_edge_index(edges, nodes, weight) for edges, weight in graphs]
+        edges, weights = zip(*graphs, strict=True)
+        enters = state is not None
+        graph = self._graph.get(
+            (mask, *edges),
+            (steps, nodes, enters),
+            lambda: SpaceTimeGraph.of(JoinedGraph.of(graphs, x, mask), (steps, nodes), mask, enters),
+        )
         # Degrees are sums of many weights: half precision would lose them.
-        kind = torch.promote_types(x.dtype, torch.float32)
-
-        def prepare() -> tuple[Schedule, Tensor, Tensor | None]:
-            edges, _, listed, known = _join(x, graphs, mask)
-            there = listed.new_ones(steps, nodes, dtype=torch.bool) if mask is None else mask
-            schedule, edge = space_time_schedule(edges, listed, known, there, states_enter=state is not None)
-            return schedule, edge, None if mask is None else mask.flatten().nonzero().view(-1)
+        dtype = torch.promote_types(x.dtype, torch.float32)
 
         def weigh() -> Schedule:
-            edges, weight, listed, known = _join(x, graphs, mask)
-            weight = torch.ones_like(listed, dtype=kind) if weight is None else weight.to(kind)
-            return schedule.weighted(gcn_normalize(edges, weight, known)[1].index_select(0, edge))
+            return graph.weighted(JoinedGraph.of(graphs, x, mask), dtype)
 
-        given = (mask, *(edges for edges, _ in graphs))
-        schedule, edge, order = self._schedule.get(given, (steps, nodes, state is not None), prepare)
-        weights = tuple(weight for _, weight in graphs)
-        if any(_is_learnt(weight) for weight in weights):
-            return self._sweep(x, weigh(), order, state)
-        return self._sweep(x, self._weighted.get(weights, (kind, schedule), weigh), order, state)
+        learnt = any(map(is_learnt, weights))
+        schedule = weigh() if learnt else self._weighted.get(weights, (dtype, graph), weigh)
+        return self._sweep(x, schedule, graph.order, state)
 
     def _sweep(self, x: Tensor, schedule: Schedule, order: Tensor | None, state: State | None) -> tuple[Tensor, State]:
         """The recurrence, whose node p is row ``order[p]`` of the steps' nodes: h [T, N, H] and the state."""
@@ -230,30 +223,14 @@ class TemporalGCN(nn.Module):
             raise ValueError(f"mask has shape {shape_of(mask)}{kind}; expected {list(x.shape[:2])} of torch.bool, True "
                              "where a node is there")  # fmt: skip
         check_one_device(x=x, mask=x if mask is None else mask, parameters=weight)
-        if state is None:
-            return
-        parts = state if isinstance(state, tuple) else (state,)
-        shape = [self.recurrence.num_layers, x.size(1), self.hidden_channels]
-        if len(parts) != self.recurrence.states or any(shape_of(part) != str(shape) for part in parts):
-            form = f"a pair (h, c), each {shape}" if self.recurrence.states == 2 else str(shape)
-            raise ValueError(f"state has shape {', '.join(map(shape_of, parts))}; expected {form}: layers, nodes, "
-                             "hidden_channels")  # fmt: skip
-        for part in parts:
-            if part.dtype != weight.dtype or part.device != weight.device:
-                raise ValueError(f"state is {part.dtype} on {part.device}; expected {weight.dtype} on {weight.device}, "
-                                 "as the parameters are")  # fmt: skip
+        if state is not None:
+            check_state(self.recurrence, state, x.size(1), "layers, nodes, hidden_channels")
 
     def __repr__(self) -> str:
         sizes = f"{self.in_channels}, {self.hidden_channels}, {self.out_channels}"
         layers = "" if self.recurrence.num_layers == 1 else f", num_layers={self.recurrence.num_layers}"
         name = type(self.recurrence).__name__
         return f"{type(self).__name__}({sizes}, order={self.order!r}, recurrent={name!r}{layers})"
-
-
-def _is_learnt(weight: Tensor | None) -> bool:
-    if weight is None:
-        return False
-    return (weight.requires_grad and torch.is_grad_enabled()) or forward_ad.unpack_dual(weight).tangent is not None
 
 
 def _graphs(
@@ -280,26 +257,3 @@ def _graphs(
         except ValueError as error:
             raise ValueError(f"step {t}: {error}") from error
     return graphs
-
-
-def _join(x: Tensor, graphs: list[Graph], mask: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor, int]:
-    """The one graph of all steps as it is, or the steps' side by side, without edges of nodes that are not there.
-
-    Returns:
-        Edges [2, E], weights [E], the place of each edge in its own list [E], and the number of nodes: N, or T * N of
-        which t * N + i is node i at step t.
-    """
-    steps, nodes, _ = x.shape
-    if len(graphs) == 1 and mask is None:
-        edges, weight = graphs[0]
-        return edges, weight, torch.arange(edges.size(1), device=x.device), nodes
-    graphs = graphs * steps if len(graphs) < steps else graphs
-    joined = torch.cat([edges + t * nodes for t, (edges, _) in enumerate(graphs)], dim=1)
-    listed = torch.cat([torch.arange(edges.size(1), device=x.device) for edges, _ in graphs])
-    weight = None
-    if any(own is not None for _, own in graphs):
-        weight = torch.cat([x.new_ones(edges.size(1)) if own is None else own for edges, own in graphs])
-    if mask is not None:
-        kept = mask.flatten()[joined].all(0)
-        joined, listed, weight = joined[:, kept], listed[kept], None if weight is None else weight[kept]
-    return joined, weight, listed, steps * nodes

@@ -1,65 +1,91 @@
-"""Remembering what was computed from a graph, without ever serving what was computed from another one."""
+"""What a layer keeps of the last graph it was given: its edges sorted, its weights normalised.
+
+Letters: N nodes, E edges; E' edges that are summed over, self-loops included.
+"""
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch_geometric import EdgeIndex
+from torch_geometric.utils import is_torch_sparse_tensor
 
-from gnnseq.kernels.autograd_state import is_transformed
+from gnnseq.graphs import as_edge_index, check_edge_weight
+from gnnseq.kernels.adjacency import Adjacency
+from gnnseq.kernels.memo import Memo
+from gnnseq.normalization import append_self_loops
 
-__all__ = ["Memo"]
+__all__ = ["NormalizedGraph", "is_learnt"]
 
-Value = TypeVar("Value")
+Normalize = Callable[[Tensor, Tensor | None, int], tuple[Tensor, Tensor]]
 
 
-class Memo(Generic[Value]):
-    """The last value computed from some tensors, as long as their contents are the same.
+class NormalizedGraph:
+    """The edges of a layer's last graph and their normalised weights.
 
-    It keeps copies and compares contents, at the cost of reading both once, so it notices every change, also one
-    made through NumPy or ``.data`` that no version counter sees. It is left behind by copy, deepcopy and pickle.
-    Inputs, key and value are replaced as one, so threads that share a memo never get one another's value.
+    Both are recomputed whenever a number in the graph changes, edges and weights each on their own; weights that are
+    learnt are normalised in every call, so that they get their gradient. Copies, deep copies and pickles of it are
+    empty.
     """
 
     def __init__(self) -> None:
-        self._last: tuple[tuple[Tensor | None, ...], object, Value] | None = None
+        self._edges: Memo[Adjacency] = Memo()
+        self._weighted: Memo[Adjacency] = Memo()
 
-    def get(self, inputs: tuple[Tensor | None, ...], key: object, compute: Callable[[], Value]) -> Value:
-        """The remembered value where inputs and key are those it was computed from, else a new one.
+    def edges(self, edge_index: Tensor, num_nodes: int, self_loops: bool = False) -> Adjacency:
+        """The edges [2, E] without weights, checked and compressed; if asked, a self-loop of every node after them."""
+
+        def compress() -> Adjacency:
+            checked, _ = as_edge_index(edge_index, num_nodes)
+            return Adjacency.of(append_self_loops(checked, num_nodes) if self_loops else checked, num_nodes)
+
+        return self._edges.get((edge_index,), (num_nodes, self_loops), compress)
+
+    def normalized(
+        self,
+        graph: Tensor,
+        edge_weight: Tensor | None,
+        num_nodes: int,
+        normalize: Normalize,
+        options: object = None,
+        self_loops: bool = False,
+    ) -> tuple[Adjacency, Tensor | None]:
+        """The graph with its weights.
 
         Args:
-            inputs: The tensors that the value depends on.
-            key: Whatever else it depends on, compared with ==.
-            compute: Makes the value.
+            graph: In any form of :func:`gnnseq.graphs.as_edge_index`.
+            edge_weight: Weights of its edges; None if all are 1. [E]
+            num_nodes: Number of nodes N.
+            normalize: Makes edges [2, E'] and weights [E'] of these three.
+            options: Whatever else the weights depend on, compared with ==.
+            self_loops: Whether ``normalize`` appends a self-loop of every node.
+
+        Returns:
+            The edges, and None if these carry their weights, which are constants; else the weights, in the order of the
+            list. [E']
+
+        Raises:
+            ValueError: If the graph is malformed.
         """
-        last = self._last
-        if last is None or last[1] != key or not _same(last[0], inputs):
-            # Tensors made in inference mode could not be saved for a later backward pass.
-            with torch.inference_mode(False), torch.no_grad():
-                value = compute()
-                copies = tuple(None if tensor is None else tensor.detach().clone() for tensor in inputs)
-            if is_transformed():
-                return value  # whose tensors end with the transform
-            self._last = last = copies, key, value
-        return last[2]
+        plain = all(isinstance(given, Tensor) for given in (graph, edge_weight) if given is not None)
+        if not plain or is_torch_sparse_tensor(graph):
+            graph, edge_weight = as_edge_index(graph, num_nodes, edge_weight)
+        edge_index = graph.as_tensor() if isinstance(graph, EdgeIndex) else graph
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Memo[Value]":
-        return Memo()
+        def weigh() -> Tensor:
+            if edge_weight is not None:
+                check_edge_weight(edge_weight, edge_index)
+            return normalize(edge_index, edge_weight, num_nodes)[1]
 
-    def __copy__(self) -> "Memo[Value]":
-        return Memo()
-
-    def __reduce__(self) -> tuple[type["Memo[Value]"], tuple[()]]:
-        return Memo, ()
+        adjacency = self.edges(edge_index, num_nodes, self_loops)
+        if is_learnt(edge_weight):
+            return adjacency, weigh()
+        return self._weighted.get((edge_weight,), (adjacency, options), lambda: adjacency.weighted(weigh())), None
 
 
-def _same(old: tuple[Tensor | None, ...], new: tuple[Tensor | None, ...]) -> bool:
-    if len(old) != len(new):
+def is_learnt(weight: Tensor | None) -> bool:
+    """Whether somebody wants a derivative by these weights, which are then never remembered."""
+    if weight is None:
         return False
-    for a, b in zip(old, new, strict=True):
-        if a is None or b is None:
-            if a is not b:
-                return False
-        elif a.dtype != b.dtype or a.device != b.device or not torch.equal(a, b):
-            return False
-    return True
+    return (weight.requires_grad and torch.is_grad_enabled()) or forward_ad.unpack_dual(weight).tangent is not None

@@ -1,4 +1,4 @@
-"""Named initialisations: where a network begins is a choice with a source, not an accident.
+"""Named initialisations, each with its source.
 
 Letters: H hidden channels, G gates.
 """

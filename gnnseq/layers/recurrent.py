@@ -3,46 +3,33 @@
 Letters: N nodes, F input channels, H hidden channels, L layers, D directions, B rows of state, G gates, S state width.
 """
 
-from typing import NamedTuple
-
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
-from gnnseq.kernels import is_traced, sweep
-from gnnseq.kernels.input_projection import input_term, is_index
+from gnnseq.kernels.autograd_state import is_traced
+from gnnseq.kernels.cell import Cell, CellWeights
+from gnnseq.kernels.dispatch import choose_kernel
+from gnnseq.kernels.input_projection import is_index, project_inputs
 from gnnseq.layers.initialization import check_init, init_kernels
-from gnnseq.message_passing import ScheduledMessagePassing, is_watched
+from gnnseq.message_passing import ScheduledMessagePassing, needs_messages
 from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
 
-__all__ = ["CellWeights", "Recurrent"]
-
-
-class CellWeights(NamedTuple):
-    """The parameters of one layer in one direction, in torch.nn's layout."""
-
-    weight_ih: Tensor  # [G * H, F]
-    weight_hh: Tensor  # [G * H, H]
-    bias_ih: Tensor | None  # [G * H]
-    bias_hh: Tensor | None  # [G * H]
+__all__ = ["Recurrent", "check_state"]
 
 
 class Recurrent(ScheduledMessagePassing):
-    """Base of the recurrent layers. A subclass defines its rule.
+    """Base of the recurrent layers. A subclass defines its rule, in ``message`` and ``update``.
 
     Attributes:
-        kind: Name of the rule among the kernels.
-        gates: Kernels stacked in each weight, G.
-        states: Tensors [H] in a node's state, laid side by side: S = states * H.
+        cell: What kernels know of the rule.
         inits: Names that ``reset_parameters`` takes.
     """
 
-    kind: str
-    gates: int
-    states: int = 1
+    cell: Cell
     inits: tuple[str, ...]
 
     def __init__(
@@ -63,14 +50,14 @@ class Recurrent(ScheduledMessagePassing):
             raise ValueError(f"dropout={dropout}; expected a probability, 0 to 1")
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
-        self.state_channels = self.states * hidden_channels
+        self.state_channels = self.cell.states * hidden_channels
         self.num_layers = num_layers
         self.bias = bias
         self.dropout = dropout
         self.bidirectional = bidirectional
         self.init = init
         self.time_scale = time_scale
-        width = self.gates * hidden_channels
+        width = self.cell.gates * hidden_channels
         for layer in range(num_layers):
             channels = in_channels if layer == 0 else hidden_channels * self.num_directions
             for suffix in self._suffixes(layer):
@@ -80,18 +67,13 @@ class Recurrent(ScheduledMessagePassing):
                     self.register_parameter(name, nn.Parameter(torch.empty(width)) if bias else None)
         self.reset_parameters()
 
-    @property
-    def num_directions(self) -> int:
-        """2 where the reversed edges are swept too, else 1."""
-        return 2 if self.bidirectional else 1
-
     def reset_parameters(self, init: str | None = None, time_scale: float | None = None) -> None:
         """Draws the parameters anew.
 
         Args:
-            init: One of the names of :func:`gnnseq.layers.initialization.init_kernels`; the constructor's where None.
+            init: One of the names of :func:`gnnseq.layers.initialization.init_kernels`; the constructor's if None.
                 All but ``"torch"`` set the biases to zero before anything else.
-            time_scale: For ``"chrono"``, the longest dependency in steps; the constructor's where None.
+            time_scale: For ``"chrono"``, the longest dependency in steps; the constructor's if None.
 
         Raises:
             ValueError: If the name is unknown, or ``"chrono"`` has no time_scale or no biases to set.
@@ -105,8 +87,8 @@ class Recurrent(ScheduledMessagePassing):
         for layer in range(self.num_layers):
             for suffix in self._suffixes(layer):
                 weights = self.weights(suffix)
-                init_kernels(weights.weight_ih, init, recurrent=False, gates=self.gates)
-                init_kernels(weights.weight_hh, init, recurrent=True, gates=self.gates)
+                init_kernels(weights.weight_ih, init, recurrent=False, gates=self.cell.gates)
+                init_kernels(weights.weight_hh, init, recurrent=True, gates=self.cell.gates)
                 for bias in (weights.bias_ih, weights.bias_hh):
                     if bias is not None and init == "torch":
                         nn.init.uniform_(bias, -(self.hidden_channels**-0.5), self.hidden_channels**-0.5)
@@ -127,14 +109,14 @@ class Recurrent(ScheduledMessagePassing):
                 there: the same numbers and gradients, by a look-up in W_ih in place of the product with it.
             graph: A schedule, or ``edge_index`` [2, E] of a directed acyclic graph, which is swept topologically;
                 making the schedule once saves its cost on every later call.
-            state: Initial state, as torch.nn has it, rows in the order of ``schedule.starts``; zeros where None.
+            state: Initial state, as torch.nn has it, rows in the order of ``schedule.starts``; zeros if None.
                 [L * D, B, H], a pair of these for an LSTM.
 
         Returns:
             h [N, H * D], the last layer's output at every node, and the final state, rows in the order of
             ``schedule.ends``. [L * D, B', H]. On paths B' = B and both are torch.nn's h_0 and h_n. In a bidirectional
-            layer the backward direction's state enters at the ends and is read at the starts, and where these differ
-            in number (on a tree) the rows of both are padded with zeros to the larger.
+            layer the backward direction's state enters at the ends and is read at the starts; if these differ in
+            number (on a tree), the rows of both are padded with zeros to the larger.
 
         Raises:
             ValueError: If x, the graph or the state have a wrong shape, type or device, or the graph has a cycle.
@@ -159,6 +141,52 @@ class Recurrent(ScheduledMessagePassing):
             h = torch.empty_like(h).index_copy(0, schedule.order, h)
         return h, self._join_state(finals)
 
+    def _sweep(
+        self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
+    ) -> tuple[Tensor, Tensor]:
+        """One layer in one direction: h [N, H] and the final state [B', S]."""
+        if torch.amp.autocast_mode.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
+            # Rounding adds up over steps, so that mixed precision leaves recurrences in the parameters' own.
+            with torch.autocast(x.device.type, enabled=False):
+                return self._sweep(x if is_index(x) else x.to(weights.weight_hh.dtype), schedule, initial, weights)
+        if needs_messages(self):
+            return self._sweep_step_by_step(x, schedule, initial, weights)
+        if schedule.order is not None:  # as a reversed schedule has one of its own
+            h, final = self._sweep(x.index_select(0, schedule.order), schedule.in_order, initial, weights)
+            return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
+        kernel = choose_kernel(self.cell, x, schedule, initial, weights)
+        if kernel is None:
+            return self._sweep_step_by_step(x, schedule, initial, weights)
+        return kernel(self.cell, x, schedule, initial, weights, self.step_by_step)
+
+    def _sweep_step_by_step(
+        self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
+    ) -> tuple[Tensor, Tensor]:
+        states = self.step_by_step(x, schedule, initial, weights)
+        if initial is None:
+            initial = states.new_zeros(schedule.starts.numel(), self.state_channels)
+        # Row N + b is the untouched initial state.
+        row = torch.arange(schedule.ends.numel(), device=x.device)
+        final = torch.cat([states, initial])[torch.where(schedule.ends < 0, row + schedule.num_nodes, schedule.ends)]
+        return states[:, : self.hidden_channels], final
+
+    def step_by_step(self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights) -> Tensor:
+        """One layer in one direction by the readable loop, that every kernel is held equal to. [N, S]"""
+        input_projection = project_inputs(x, weights.weight_ih, weights.bias_ih)
+        return self.run(input_projection, schedule, initial, weight_hh=weights.weight_hh, bias_hh=weights.bias_hh)
+
+    @property
+    def num_directions(self) -> int:
+        """2 if the reversed edges are swept too, else 1."""
+        return 2 if self.bidirectional else 1
+
+    def _suffixes(self, layer: int) -> list[str]:
+        return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
+
+    def weights(self, suffix: str) -> CellWeights:
+        """The parameters whose names end so: ``"l0"`` is the first layer, ``"l0_reverse"`` its other direction."""
+        return CellWeights(*(getattr(self, f"{name}_{suffix}") for name in CellWeights._fields))
+
     def reach(self, graph: Schedule | Tensor, num_nodes: int) -> csr_array:
         """Which inputs each output depends on, by the structure of the schedule alone.
 
@@ -173,38 +201,6 @@ class Recurrent(ScheduledMessagePassing):
         for _ in range(self.num_layers - 1):
             reached = once @ reached
         return reached
-
-    def _suffixes(self, layer: int) -> list[str]:
-        return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
-
-    def weights(self, suffix: str) -> CellWeights:
-        """The parameters whose names end so: ``"l0"`` is the first layer, ``"l0_reverse"`` its other direction."""
-        return CellWeights(*(getattr(self, f"{name}_{suffix}") for name in CellWeights._fields))
-
-    def _sweep(
-        self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
-    ) -> tuple[Tensor, Tensor]:
-        """One layer in one direction: h [N, H] and the final state [B', S]."""
-        if torch.amp.autocast_mode.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
-            # Rounding adds up over steps, so that mixed precision leaves recurrences in the parameters' own.
-            with torch.autocast(x.device.type, enabled=False):
-                return self._sweep(x if is_index(x) else x.to(weights.weight_hh.dtype), schedule, initial, weights)
-        if is_watched(self) or schedule.rounds is not None:
-            return self.run_reference(x, schedule, initial, weights)
-        return sweep(self, x, schedule, initial, weights)
-
-    def run_reference(
-        self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
-    ) -> tuple[Tensor, Tensor]:
-        """One layer in one direction by the step-by-step loop: h [N, H] and the final state [B', S]."""
-        term = input_term(x, weights.weight_ih, weights.bias_ih)
-        states = self.run(term, schedule, initial, weight_hh=weights.weight_hh, bias_hh=weights.bias_hh)
-        if initial is None:
-            initial = states.new_zeros(schedule.starts.numel(), self.state_channels)
-        # Row N + b is the untouched initial state.
-        row = torch.arange(schedule.ends.numel(), device=x.device)
-        final = torch.cat([states, initial])[torch.where(schedule.ends < 0, row + schedule.num_nodes, schedule.ends)]
-        return states[:, : self.hidden_channels], final
 
     def check(self, x: Tensor, schedule: Schedule, state: Tensor | tuple[Tensor, ...] | None) -> None:
         """Raises the ValueError that a call with these would."""
@@ -234,22 +230,11 @@ class Recurrent(ScheduledMessagePassing):
         """The rows [B, S] of each layer and direction."""
         if state is None:
             return None
-        parts = state if isinstance(state, tuple) else (state,)
-        wanted = self.states
         rows = schedule.starts.numel()
         if self.bidirectional:
             rows = max(rows, schedule.ends.numel())
-        shape = [self.num_layers * self.num_directions, rows, self.hidden_channels]
-        if len(parts) != wanted or any(shape_of(part) != str(shape) for part in parts):
-            came = ", ".join(shape_of(part) for part in parts)
-            form = f"a pair (h, c), each {shape}" if wanted == 2 else str(shape)
-            raise ValueError(f"state has shape {came}; expected {form}: layers * directions, rows in the order of the "
-                             "schedule's starts, hidden_channels")  # fmt: skip
-        for part in parts:
-            if part.dtype != self.weight_ih_l0.dtype or part.device != self.weight_ih_l0.device:
-                raise ValueError(f"state is {part.dtype} on {part.device}; expected {self.weight_ih_l0.dtype} on "
-                                 f"{self.weight_ih_l0.device}, as the parameters are")  # fmt: skip
-        return list(torch.cat(parts, dim=2))
+        axes = "layers * directions, rows in the order of the schedule's starts, hidden_channels"
+        return list(torch.cat(check_state(self, state, rows, axes), dim=2))
 
     def _join_state(self, finals: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
         most = max(final.size(0) for final in finals)
@@ -277,3 +262,32 @@ def _check_index(x: object, channels: int) -> bool:
         raise ValueError(f"x has the index {low if low < 0 else high}; expected 0 to {channels - 1}, one a node, each "
                          "the input channel that is 1 there")  # fmt: skip
     return True
+
+
+def check_state(
+    layer: Recurrent, state: Tensor | tuple[Tensor, ...], rows: int, axes: str, form: str | None = None
+) -> tuple[Tensor, ...]:
+    """The parts of an initial state: h, and c of an LSTM. [L * D, B, H]
+
+    Args:
+        layer: That takes it.
+        state: As it was given.
+        rows: B.
+        axes: What the three axes are, for the message.
+        form: What is expected, with ``{}`` for the shape, for the message.
+
+    Raises:
+        ValueError: If a part is missing, or has another shape than expected, or not the parameters' type or device.
+    """
+    parts = state if isinstance(state, tuple) else (state,)
+    shape = str([layer.num_layers * layer.num_directions, rows, layer.hidden_channels])
+    if len(parts) != layer.cell.states or any(shape_of(part) != shape for part in parts):
+        form = form or ("a pair (h, c), each {}" if layer.cell.states == 2 else "{}")
+        came = ", ".join(map(shape_of, parts))
+        raise ValueError(f"state has shape {came}; expected {form.format(shape)}: {axes}")
+    weight = layer.weights("l0").weight_hh
+    for part in parts:
+        if part.dtype != weight.dtype or part.device != weight.device:
+            raise ValueError(f"state is {part.dtype} on {part.device}; expected {weight.dtype} on {weight.device}, as "
+                             "the parameters are")  # fmt: skip
+    return parts

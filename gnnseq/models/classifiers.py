@@ -3,20 +3,16 @@
 Shapes: T given items, B sequences, F features, H hidden channels, C classes, L = T + 1 nodes of the graph network.
 """
 
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal
 
 from torch import Tensor, nn
 
 from gnnseq.graphs import path_graph
-from gnnseq.layers import GCN, GRU, LSTM, RNN
+from gnnseq.layers import GCN
+from gnnseq.layers.cells import CELLS, CellName
 from gnnseq.schedule import Schedule, packed_paths
 
 __all__ = ["GraphClassifier", "SequenceClassifier"]
-
-Cell = Literal["RNN", "LSTM", "GRU"]
-CELLS: dict[str, Callable[..., RNN | LSTM | GRU]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 
 
 class SequenceClassifier(nn.Module):
@@ -45,7 +41,7 @@ class SequenceClassifier(nn.Module):
 
     def __init__(
         self,
-        cell: Cell,
+        cell: CellName,
         in_channels: int,
         hidden_channels: int,
         num_classes: int,

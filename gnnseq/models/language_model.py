@@ -8,24 +8,20 @@ vocabulary.
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnseq.checks import check_whole
-from gnnseq.layers import GRU, LSTM, RNN
-from gnnseq.layers.recurrent import Recurrent
+from gnnseq.layers.cells import CELLS, CellName
 from gnnseq.sampling import Beam, beam_search, sample
 from gnnseq.schedule import Schedule, packed_paths
 
 __all__ = ["LanguageModel", "Score", "State", "score"]
 
-Kind = Literal["RNN", "LSTM", "GRU"]
 State = Tensor | tuple[Tensor, ...] | None
-
-_LAYERS: dict[str, type[Recurrent]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 
 
 class LanguageModel(nn.Module):
@@ -58,7 +54,7 @@ class LanguageModel(nn.Module):
         self,
         vocabulary: int,
         hidden: int,
-        kind: Kind = "LSTM",
+        kind: CellName = "LSTM",
         layers: int = 1,
         embedding: int = 0,
         dropout: float = 0.0,
@@ -67,10 +63,10 @@ class LanguageModel(nn.Module):
         super().__init__()
         check_whole(1, vocabulary=vocabulary)
         check_whole(0, embedding=embedding)
-        if kind not in _LAYERS:
-            raise ValueError(f"kind={kind!r}; expected one of {', '.join(_LAYERS)}")
+        if kind not in CELLS:
+            raise ValueError(f"kind={kind!r}; expected one of {', '.join(CELLS)}")
         self.embedding = nn.Embedding(vocabulary, embedding) if embedding > 0 else None
-        self.layer = _LAYERS[kind](embedding or vocabulary, hidden, layers, dropout=dropout, init=init)
+        self.layer = CELLS[kind](embedding or vocabulary, hidden, layers, dropout=dropout, init=init)
         self.dropout = nn.Dropout(dropout)
         self.readout = nn.Linear(hidden, vocabulary)
 
@@ -79,7 +75,7 @@ class LanguageModel(nn.Module):
 
         Args:
             characters: Indices, time-major. [T, B]
-            state: What the paths go on from, as the layers give it; zeros where None.
+            state: What the paths go on from, as the layers return it; zeros if None.
 
         Returns:
             Logits [T, B, V], and the state after the last step.
@@ -99,7 +95,7 @@ class LanguageModel(nn.Module):
 
 
 class Score(NamedTuple):
-    """How well characters were foretold.
+    """How well characters were predicted.
 
     Attributes:
         loss: Mean of -log p, in nats a character.
@@ -112,15 +108,15 @@ class Score(NamedTuple):
 
 @torch.no_grad()
 def score(model: LanguageModel, text: Tensor, batch: int = 64, length: int = 128) -> Score:
-    """How well a model foretells a text, without dropout.
+    """How well a model predicts a text, without dropout.
 
     The text is cut into B stretches that are read side by side, each from a zero state that is carried on to its end.
-    So all characters but the first are foretold once, except the fewer than B ones that are left over at the end.
+    So all characters but the first are predicted once, except the fewer than B ones that are left over at the end.
 
     Args:
         model: Its training mode is put back.
         text: Indices, at least two. [N]
-        batch: B; fewer where the text is short.
+        batch: B; fewer if the text is short.
         length: Characters read at once, which does not change the result.
 
     Raises:
@@ -132,7 +128,7 @@ def score(model: LanguageModel, text: Tensor, batch: int = 64, length: int = 128
         (True, True)
     """
     if len(text) < 2:
-        raise ValueError(f"text has {len(text)} characters; expected at least 2, one to foretell from the other")
+        raise ValueError(f"text has {len(text)} characters; expected at least 2, one to predict from the other")
     batch = min(batch, len(text) - 1)
     training = model.training
     model.eval()

@@ -10,24 +10,25 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from gnnseq.reach.coloring import color_rows
 from gnnseq.reach.evaluation import Evaluation
-from gnnseq.reach.jacobian import Jacobian, apart
+from gnnseq.reach.jacobian import Jacobian
 from gnnseq.reach.nan_propagation import passes_nan_on, touched_by_nan
 from gnnseq.reach.sparsity import has_generic_weights
 
-__all__ = ["Finding", "agree", "measure"]
+__all__ = ["ReachEstimate", "confirms", "estimate_reach"]
 
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
 # Random inputs are standard normal times these, in turn: small ones for saturated units, large ones for large biases.
 SCALES = (1.0, 10.0, 1.0, 100.0, 0.01, 1.0, 1e3, 1.0, 1e4, 1e-4, 1e6, 1e-6)
-# Further random inputs are given up after as many in a row that showed nothing new.
+# After so many random inputs in a row that showed nothing new, no further ones are tried.
 PATIENCE = len(SCALES)
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
+class ReachEstimate:
     """Reach, and what is known of it; the attributes are those of :class:`gnnseq.reach.ReceptiveField`."""
 
     reach: csr_array
@@ -36,13 +37,13 @@ class Finding:
     certain: bool
 
 
-def agree(
+def confirms(
     structure: csr_array, double: Evaluation, nodes: Integers, norms: Reals, draws: int, generator: torch.Generator
 ) -> bool:
     """Whether the structure is exact for these weights, as far as derivatives at some nodes show.
 
-    A derivative may fade below the smallest number of its type on the way to a far node. So a row in which numbers on
-    the way there are seen need not be complete.
+    A derivative may fade below the smallest number of its type on the way to a far node. So a row in which derivatives
+    come near that number need not be complete.
 
     Args:
         structure: Reach by structure. [N, N]
@@ -69,7 +70,7 @@ def agree(
     return bool(csr_array(expected > proven).nnz == 0)
 
 
-def measure(
+def estimate_reach(
     structure: csr_array | None,
     plain: Evaluation,
     double: Evaluation,
@@ -77,11 +78,11 @@ def measure(
     norms: Reals,
     draws: int,
     generator: torch.Generator,
-) -> Finding:
+) -> ReachEstimate:
     """Reach by derivatives at every node, bounded by the structure or by NaN traces.
 
     Args:
-        structure: Reach by structure where it is known, as a bound. [N, N]
+        structure: Reach by structure, if it is known, as a bound. [N, N]
         plain: The module in its own precision, for the first pass of every node.
         double: The module in float64, for the nodes with pairs in doubt after it.
         nodes: Nodes whose derivatives are known. [n]
@@ -95,7 +96,7 @@ def measure(
     jacobian = Jacobian(plain, plain.x)
     possible, trusted = (structure, True) if structure is not None else _not_excluded(plain, double)
     if jacobian.constant and possible.nnz > 0:
-        raise ValueError("module gives an output that depends on x but carries no gradient; expected one that torch "
+        raise ValueError("module returns an output that depends on x but carries no gradient; expected one that torch "
                          "can differentiate: take out detach() or no_grad(), or use "
                          "call=lambda module, x, edge_index: ... to read an earlier value")  # fmt: skip
     others = np.setdiff1d(np.arange(len(plain.x)), nodes)
@@ -104,7 +105,7 @@ def measure(
     proven = _try_inputs(double, proven, possible, bound, draws, generator)
     trusted = trusted and csr_array(proven > possible).nnz == 0  # a derivative where NaN did not come: it was swallowed
     possible = csr_array(possible + proven)
-    return Finding(proven, possible, "gradients", trusted and possible.nnz == proven.nnz)
+    return ReachEstimate(proven, possible, "gradients", trusted and possible.nnz == proven.nnz)
 
 
 def _not_excluded(plain: Evaluation, double: Evaluation) -> tuple[csr_array, bool]:
@@ -145,14 +146,15 @@ def _nonzero(jacobian: Jacobian, nodes: Integers, bound: csr_array | None, gener
     Nodes whose rows of a trusted bound are disjoint share a backward pass.
     """
     alone = [nodes[[i]] for i in range(len(nodes))]
-    groups = alone if bound is None else apart(nodes, bound)
+    groups = alone if bound is None else color_rows(nodes, bound)
     found = jacobian.touches(groups, generator)
     if bound is not None and len(groups) < len(nodes):
         member = np.concatenate(groups), np.repeat(np.arange(len(groups)), [len(group) for group in groups])
         spread = csr_array((np.ones(len(nodes), dtype=bool), member), shape=(jacobian.num_nodes, len(groups)))
         if csr_array(found > spread.T @ bound).nnz == 0:
             return csr_array((spread @ found).multiply(bound))
-        groups, found = alone, jacobian.touches(alone, generator)  # a bound that is none sorts nothing
+        # A derivative outside it: it is no bound, and cannot say which node of a group an input acts on.
+        groups, found = alone, jacobian.touches(alone, generator)
     return _rows(found, np.array([int(group[0]) for group in groups], dtype=np.int64))
 
 

@@ -1,7 +1,7 @@
 """Graph distances of chosen pairs of nodes, and means of pairwise values over them.
 
 A pair (v, u) is a node v that is reached and a node u it is reached from. Its distance is the number of edges on the
-shortest directed path u -> ... -> v, or, where there is none, on the shortest path ignoring direction.
+shortest directed path u -> ... -> v, or on the shortest path ignoring direction if there is none.
 
 Letters: N nodes, E edges, n chosen nodes v, d a distance.
 """
@@ -28,7 +28,7 @@ def adjacency(edges: Integers, num_nodes: int) -> csr_array:
 
 
 def shells(edges: csr_array, nodes: Integers) -> Iterator[Integers]:
-    """The pairs at distance 0, 1, ... along the edges, v among the chosen nodes, while there are any.
+    """The pairs at distance 0, 1, ... along the edges, v among the chosen nodes, until there are none.
 
     Args:
         edges: A. [N, N]

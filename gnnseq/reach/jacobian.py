@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 from torch import Tensor
 
-__all__ = ["Jacobian", "apart"]
+__all__ = ["Jacobian"]
 
 Function = Callable[[Tensor], Tensor]  # x [N, ...] to [N, C]
 Integers = NDArray[np.int64]
 
-# Bytes a chunk of backward passes may take, where a pass is thought to hold this many tensors of the input's size.
+# Bytes a chunk of backward passes may take, if a pass holds this many tensors of the input's size.
 CHUNK_BYTES = 2**28
 COPIES = 4
 # Bytes that stay in a CPU's cache: on Cora chunks of this size took two thirds of the time of chunks of 2^28 bytes. A
@@ -29,7 +29,7 @@ FEW = 4
 class Jacobian:
     """The blocks d out_v / d x_u of one forward pass, a few output nodes v at a time.
 
-    Backward passes run in chunks under torch.vmap where the function supports it, and one by one where it does not
+    Backward passes run in chunks under torch.vmap if the function supports it, and one by one if it does not
     (autograd functions of one's own, native recurrent kernels).
 
     Args:
@@ -80,8 +80,8 @@ class Jacobian:
     def touches(self, groups: Sequence[Integers], generator: torch.Generator) -> csr_array:
         """Which inputs some node of a group depends on, by derivatives; one pass a group. Boolean [groups, N]
 
-        The cotangent is random over the nodes' channels, so where a block is not zero the sum is not zero either, with
-        probability one.
+        The cotangent is random over the nodes' channels, so the product with a block that is not zero is not zero
+        either, with probability one.
         """
         parts = [csr_array((0, self.num_nodes), dtype=bool)]
         for part in self._chunks(len(groups)):
@@ -146,35 +146,3 @@ def _row_norms(pulled: Tensor) -> Tensor:
     tiny = (size > 0) & (norm < torch.finfo(pulled.dtype).tiny ** 0.5)
     norm[tiny] = size[tiny] * torch.linalg.vector_norm(pulled[tiny].double() / size[tiny].unsqueeze(1), dim=1)
     return norm
-
-
-def apart(nodes: Integers, possible: csr_array) -> list[Integers]:
-    """Groups of nodes that share no possible input, so that one backward pass can serve each group.
-
-    A greedy colouring, largest rows first (Curtis, Powell and Reid, "On the estimation of sparse Jacobian matrices",
-    1974): nearly as few groups as the most popular input has outputs.
-
-    Args:
-        nodes: The nodes to be grouped. [n]
-        possible: Row v holds all inputs that v may depend on. [N, N]
-
-    Example:
-        >>> own_input = csr_array(np.eye(4, dtype=bool))
-        >>> [group.tolist() for group in apart(np.arange(4), own_input)]
-        [[0, 1, 2, 3]]
-    """
-    rows = csr_array(possible[nodes])
-    popular = int(np.bincount(rows.indices, minlength=1).max())
-    if popular > len(nodes) // 2:
-        return [nodes[[i]] for i in range(len(nodes))]
-    groups: list[list[int]] = []
-    taken = np.zeros((len(nodes), possible.shape[1]), dtype=bool)  # inputs that each group's nodes may depend on
-    for i in np.argsort(-np.diff(rows.indptr), kind="stable"):
-        inputs = rows.indices[rows.indptr[i] : rows.indptr[i + 1]]
-        free = np.flatnonzero(~taken[: len(groups), inputs].any(axis=1))
-        group = int(free[0]) if len(free) else len(groups)
-        if group == len(groups):
-            groups.append([])
-        groups[group].append(i)
-        taken[group, inputs] = True
-    return [nodes[group] for group in groups]

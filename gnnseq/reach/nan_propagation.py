@@ -80,7 +80,7 @@ def passes_nan_on(function: Function, x: Tensor) -> bool:
 class _NaNWatch(TorchDispatchMode):
     """Looks at every operation that is executed, below autograd, and notes whether one swallows NaN or is random."""
 
-    # Some of these pass NaN on where all operands are NaN and drop it where one is a number.
+    # Some of these pass NaN on if all operands are NaN and drop it if one is a number.
     PARTIAL = ("fmax", "fmin", "nan_to_num", "nanmedian", "nansum")
     # These overwrite their first operand, which may be fresh memory with any bits in it.
     OVERWRITE = ("bernoulli_", "copy_", "exponential_", "fill_", "normal_", "random_", "uniform_", "zero_")

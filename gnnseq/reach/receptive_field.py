@@ -15,8 +15,8 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from gnnseq.graphs import as_edge_index
-from gnnseq.reach.estimate import Finding, agree, measure
-from gnnseq.reach.evaluation import Call, at_rest
+from gnnseq.reach.estimate import ReachEstimate, confirms, estimate_reach
+from gnnseq.reach.evaluation import Call, frozen
 from gnnseq.reach.hops import adjacency, farthest, mean_by_distance
 from gnnseq.reach.jacobian import Jacobian
 from gnnseq.reach.sparsity import structural_reach
@@ -31,7 +31,7 @@ Integers = NDArray[np.int64]
 
 # What influence may cost by default, in numbers computed (see Jacobian): seconds on one core.
 BUDGET = 5 * 10**8
-# Fewest nodes in the mean, even where the budget is overdrawn.
+# Fewest nodes in the mean, even if they cost more than the budget.
 LEAST = 8
 
 
@@ -68,7 +68,7 @@ class ReceptiveField:
         """Draws influence against hops on a logarithmic axis; distances without influence are left out.
 
         Args:
-            ax: Where to draw; a new figure's axes where None.
+            ax: Where to draw; a new figure's axes if None.
             line: Passed on to :meth:`matplotlib.axes.Axes.plot`, such as ``label`` and ``color``.
 
         Returns:
@@ -163,7 +163,7 @@ def receptive_field(
     generator = torch.Generator().manual_seed(seed)
     if num_nodes == 0:
         return ReceptiveField(edges, _integers([]), np.empty(0), _integers([]), "structure", True, edges, 0)
-    with at_rest(module, call or _call, edge_index, x) as plain:
+    with frozen(module, call or _call, edge_index, x) as plain:
         plain(plain.x)  # the module's own errors come first, and lazy parameters get their shapes
         double = plain.in_double()
         jacobian = Jacobian(double, double.x)
@@ -172,10 +172,10 @@ def receptive_field(
         structure = None
         if use_structure and plain.copied:
             structure = structural_reach(plain.call_on, copy.deepcopy(plain.module), plain.x)
-        if structure is not None and agree(structure, double, nodes, norms, draws, generator):
-            found = Finding(structure, structure, "structure", certain=True)
+        if structure is not None and confirms(structure, double, nodes, norms, draws, generator):
+            found = ReachEstimate(structure, structure, "structure", certain=True)
         else:
-            found = measure(structure, plain, double, nodes, norms, draws, generator)
+            found = estimate_reach(structure, plain, double, nodes, norms, draws, generator)
     hops, unconnected = farthest(found.reach, edges)
     influence = mean_by_distance(norms, nodes, found.reach, edges, int(hops.max()))
     reach, possible = (csr_array(pairs.tocoo()) for pairs in (found.reach, found.possible))  # columns in order

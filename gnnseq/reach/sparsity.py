@@ -1,6 +1,6 @@
 """What a module's outputs can depend on, read from its operations rather than from numbers.
 
-The module is traced with torch.fx. Its operations are then replayed on the real tensors, each beside a boolean matrix
+The module is traced with torch.fx. Its operations are then replayed on the real tensors, each with a boolean matrix
 R whose row v holds the input nodes that row v of the tensor depends on::
 
     the input x              R = I
@@ -24,13 +24,13 @@ from gnnseq.reach.sparsity_rules import (
     FUNCTIONS,
     METHODS,
     MODULES,
-    Flow,
     NotKnownError,
-    Rule,
+    SparsityRule,
+    TracedTensor,
     Unknown,
     is_generic,
     kinds,
-    layer,
+    layer_rule,
 )
 
 __all__ = ["has_generic_weights", "structural_reach"]
@@ -45,7 +45,7 @@ def structural_reach(function: Callable[[nn.Module, Tensor], Any], module: nn.Mo
         x: Features. [N, ...]
 
     Returns:
-        A boolean [N, N] matrix, or None where the structure is not known.
+        A boolean [N, N] matrix, or None if the structure is not known.
 
     Example:
         >>> layers = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
@@ -64,7 +64,7 @@ def structural_reach(function: Callable[[nn.Module, Tensor], Any], module: nn.Mo
         return None
     # The replay must be all that the module does, hooks and side effects included.
     same = (
-        isinstance(replayed, Flow)
+        isinstance(replayed, TracedTensor)
         and isinstance(direct, Tensor)
         and replayed.value.shape == direct.shape
         and torch.allclose(replayed.value, direct, rtol=1e-5, atol=1e-8)
@@ -73,7 +73,7 @@ def structural_reach(function: Callable[[nn.Module, Tensor], Any], module: nn.Mo
 
 
 def has_generic_weights(module: nn.Module) -> bool:
-    """False where a weight matrix holds zeros that no random draw gives: pruned, masked, or zero on purpose."""
+    """False if a weight matrix holds zeros that no random draw makes: pruned, masked, or zero on purpose."""
     return all(is_generic(weight) for weight in module.parameters() if weight.dim() >= 2)
 
 
@@ -104,11 +104,11 @@ def _tells_reach(module: nn.Module) -> bool:
 
 
 class _Replay(fx.Interpreter):
-    """Runs a traced module on real tensors, with a Flow wherever a value depends on x."""
+    """Runs a traced module on real tensors, with a TracedTensor wherever a value depends on x."""
 
     def placeholder(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         x = super().placeholder(target, args, kwargs)
-        return Flow(x, csr_array(eye_array(x.size(0), dtype=bool)))
+        return TracedTensor(x, csr_array(eye_array(x.size(0), dtype=bool)))
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return _apply(FUNCTIONS.get(target), target, args, kwargs)
@@ -129,14 +129,14 @@ class _Replay(fx.Interpreter):
         )
         if hooked or "forward" in vars(module):
             raise NotKnownError("a hook, or a forward() put in by hand, may do anything")
-        return _apply(layer if _tells_reach(module) else MODULES.get(type(module)), module, args, kwargs)
+        return _apply(layer_rule if _tells_reach(module) else MODULES.get(type(module)), module, args, kwargs)
 
 
-def _apply(rule: Rule | None, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _apply(rule: SparsityRule | None, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     found = kinds((args, kwargs))
     if Unknown in found:
         raise NotKnownError("a value of unknown dependence is used")
-    if Flow not in found:
+    if TracedTensor not in found:
         return run(*args, **kwargs)
     if rule is None:
         raise NotKnownError(f"{run} is not on the lists")

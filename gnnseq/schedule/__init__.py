@@ -1,13 +1,8 @@
 """When each node of a graph fires, as data: what a schedule is, and the functions that make one."""
 
-from gnnseq.schedule.schedule import (
-    Schedule,
-    Step,
-    pack_paths,
-    packed_paths,
-    synchronous,
-    topological,
-    unpack_paths,
-)
+from gnnseq.schedule.paths import pack_paths, packed_paths, unpack_paths
+from gnnseq.schedule.schedule import Schedule, Step
+from gnnseq.schedule.synchronous import synchronous
+from gnnseq.schedule.topological import topological
 
 __all__ = ["Schedule", "Step", "pack_paths", "packed_paths", "synchronous", "topological", "unpack_paths"]

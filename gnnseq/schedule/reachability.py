@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array, vstack
 from torch import Tensor
 
-from gnnseq.schedule import Schedule
+from gnnseq.schedule.schedule import Schedule
 
 __all__ = ["dependence"]
 

@@ -1,8 +1,10 @@
 """Published files come from the cache, whole or not at all."""
 
 import hashlib
+import sys
 from pathlib import Path
 
+import pooch
 import pytest
 
 from gnnseq.data import cache
@@ -19,12 +21,12 @@ def published(tmp_path, monkeypatch):
             raise OSError("no route")
         Path(output_file).write_bytes(content if url == "here" else content[:3])
 
-    registry = cache.pooch.create(path=tmp_path, base_url="", registry={})
+    registry = pooch.create(path=tmp_path, base_url="", registry={})
     for name in ("here", "gone", "cut"):
         registry.registry[f"{name}.csv"] = "sha256:" + hashlib.sha256(content).hexdigest()
         registry.urls[f"{name}.csv"] = name
     monkeypatch.setattr(cache, "_registry", lambda: registry)
-    monkeypatch.setattr(cache.pooch.core, "choose_downloader", lambda *_, **__: download)
+    monkeypatch.setattr(pooch.core, "choose_downloader", lambda *_, **__: download)
     return content
 
 
@@ -32,7 +34,7 @@ def test_a_file_is_downloaded_once_and_then_read(published, tmp_path, monkeypatc
     path = cache.fetch("here.csv")
     assert path == tmp_path / "cache" / "here.csv"
     assert path.read_bytes() == published
-    monkeypatch.setattr(cache.pooch.core, "choose_downloader", None)
+    monkeypatch.setattr(pooch.core, "choose_downloader", None)
     assert cache.fetch("here.csv") == path
 
 
@@ -83,3 +85,12 @@ def test_every_published_file_has_a_checksum_and_an_address():
     assert len(registry.registry) > 100
     assert all(value.startswith("sha256:") for value in registry.registry.values())
     assert all(registry.get_url(name).startswith("https://") for name in registry.registry)
+
+
+def test_without_pooch_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    monkeypatch.delenv("GNNSEQ_DATA", raising=False)
+    cache._registry.cache_clear()
+    for needed in (cache.folder, cache.names, lambda: cache.fetch("text/tinyshakespeare.txt")):
+        with pytest.raises(ImportError, match=r"pip install 'gnnseq\[experiments\]'"):
+            needed()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gnnseq.data import epidemics
-from gnnseq.data.epidemics import Epidemic, Windows, chickenpox, england_covid, planted
+from gnnseq.data.epidemics import Epidemic, ForecastWindows, chickenpox, england_covid, planted
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_node_that_never_changes_is_not_divided_by_zero():
 
 def test_windows_end_at_their_origin_and_targets_are_of_the_part_asked_for():
     values = np.arange(40.0)[:, None]
-    windows = Windows.of(values, lags=3, horizons=(1, 2, 4), start=20, stop=26)
+    windows = ForecastWindows.of(values, lags=3, horizons=(1, 2, 4), start=20, stop=26)
     for origin, x, y in zip(windows.origins, windows.x, windows.y, strict=True):
         assert x.ravel().tolist() == [origin - 2, origin - 1, origin]
         for horizon, target in zip((1, 2, 4), y.ravel(), strict=True):
@@ -84,8 +84,8 @@ def test_windows_end_at_their_origin_and_targets_are_of_the_part_asked_for():
 
 
 def test_the_longest_history_and_horizon_that_fit_leave_one_window():
-    assert Windows.of(np.zeros((40, 1)), 18, (1, 2), 0, 20).y[-2:].shape == (2, 2, 1)
-    assert not np.isnan(Windows.of(np.zeros((40, 1)), 18, (2,), 0, 20).y).any()
+    assert ForecastWindows.of(np.zeros((40, 1)), 18, (1, 2), 0, 20).y[-2:].shape == (2, 2, 1)
+    assert not np.isnan(ForecastWindows.of(np.zeros((40, 1)), 18, (2,), 0, 20).y).any()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_longest_history_and_horizon_that_fit_leave_one_window():
 )
 def test_what_does_not_fit_is_named(lags, horizons, message):
     with pytest.raises(ValueError, match=f"lags, horizons: {message}"):
-        Windows.of(np.zeros((40, 1)), lags, horizons, 0, 20)
+        ForecastWindows.of(np.zeros((40, 1)), lags, horizons, 0, 20)
 
 
 @pytest.mark.parametrize(

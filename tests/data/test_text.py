@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnnseq.data import cache
-from gnnseq.data.text import UNKNOWN, Corpus, Vocabulary, Windows, load_corpus, read_text
+from gnnseq.data.text import UNKNOWN, Corpus, TextWindows, Vocabulary, load_corpus, read_text
 
 LINE = "All's well that ends well. "
 
@@ -37,7 +37,7 @@ def test_parts_follow_one_another_and_are_the_whole(length, shares):
 @given(st.integers(1, 5), st.integers(1, 7), st.integers(40, 90))
 def test_streams_read_every_character_once_and_in_order(batch, length, size):
     text = torch.arange(size)
-    windows = Windows(text, batch, length)
+    windows = TextWindows(text, batch, length)
     number = windows.stretch // length
     read = torch.cat([windows[step].x for step in range(number)])  # [T, B]
     asked = torch.cat([windows[step].y for step in range(number)])
@@ -51,7 +51,7 @@ def test_streams_read_every_character_once_and_in_order(batch, length, size):
 
 def test_random_windows_depend_on_seed_and_number_alone_and_reach_everything():
     text = torch.arange(30)
-    windows, again, other = (Windows(text, 8, 5, random=True, seed=seed) for seed in (1, 1, 2))
+    windows, again, other = (TextWindows(text, 8, 5, random=True, seed=seed) for seed in (1, 1, 2))
     shuffled = {step: again[step] for step in (3, 0, 2, 1)}
     assert all(torch.equal(windows[step].x, shuffled[step].x) for step in shuffled)
     assert not torch.equal(windows[0].x, other[0].x)
@@ -105,8 +105,8 @@ def test_errors_name_what_is_wrong(tmp_path):
     with pytest.raises(ValueError, match=r"shares=\(0.9, 0.2\); expected three"):
         Corpus.of(LINE, shares=(0.9, 0.2))
     with pytest.raises(ValueError, match="text has 7 characters; expected more than 10, for a batch of windows"):
-        Windows(torch.zeros(7, dtype=torch.long), 2, 5)
+        TextWindows(torch.zeros(7, dtype=torch.long), 2, 5)
     with pytest.raises(ValueError, match="batch=0; expected an integer of 1"):
-        Windows(torch.zeros(7, dtype=torch.long), 0, 5)
+        TextWindows(torch.zeros(7, dtype=torch.long), 0, 5)
     with pytest.raises(ValueError, match=r"characters='abc'; expected U\+FFFD first"):
         Vocabulary("abc")

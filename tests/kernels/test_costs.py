@@ -7,7 +7,7 @@ import torch
 
 from gnnseq import topological
 from gnnseq.graphs import path_graph, tree_graph
-from gnnseq.kernels.native import build as native
+from gnnseq.kernels.native import functions as native
 from gnnseq.layers import GCN, GRU, LSTM, RNN
 from gnnseq.schedule import packed_paths
 from meter import Meter
@@ -46,7 +46,7 @@ def test_ragged_paths_cost_little_more(layer_type):
 def test_a_step_of_compiled_cells_is_little_but_products(layer_type, most, monkeypatch):
     """One forward, one back, which a GRU adds to two other gradients."""
     monkeypatch.setattr(native, "LEAST_SIZE", 0)
-    if native.native("lstm_forward", torch.zeros(1), 1) is None:
+    if not native.runs_compiled(torch.zeros(1), 1):
         pytest.skip("no C compiler")
     short, long = (operations(layer_type, packed_paths([steps] * BATCH)) for steps in (10, 20))
     assert (long - short) / 10 <= most
@@ -65,7 +65,7 @@ def test_indices_are_looked_up(layer_type):
     layer, x = layer_type(channels, H), torch.randint(channels, (schedule.num_nodes,))
     with Meter() as meter:
         train(layer, x, schedule)
-    assert meter.largest <= channels * layer.gates * H < channels * schedule.num_nodes
+    assert meter.largest <= channels * layer.cell.gates * H < channels * schedule.num_nodes
 
 
 @pytest.mark.parametrize(("layer_type", "most"), [(RNN, 10), (LSTM, 42), (GRU, 23)])

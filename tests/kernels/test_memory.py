@@ -8,7 +8,7 @@ from torch import nn
 from torch_geometric.nn import GCNConv
 
 from gnnseq.graphs import path_graph
-from gnnseq.kernels.native.build import library
+from gnnseq.kernels.native import library
 from gnnseq.layers import GCN, GRU, LSTM, RNN
 from gnnseq.schedule import packed_paths
 from studies.speed.measure import peak_memory, training_step

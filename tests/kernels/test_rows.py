@@ -13,10 +13,11 @@ from torch.autograd import forward_ad
 
 from gnnseq.graphs import path_graph
 from gnnseq.kernels import Adjacency, aggregate
-from gnnseq.kernels.graph_convolution import feature_product
-from gnnseq.kernels.native import build as module
-from gnnseq.kernels.native.build import library
+from gnnseq.kernels.native import functions as module
+from gnnseq.kernels.native import library
+from gnnseq.kernels.sparse_features import feature_product
 from gnnseq.layers import GCN, GatedGraph
+from gnnseq.normalization import gcn_normalize
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # float32 carries 6e-8; sums of up to 700 products
 FORMS = {"dense": lambda x: x, "csr": torch.Tensor.to_sparse_csr, "coo": torch.Tensor.to_sparse_coo}
@@ -234,7 +235,7 @@ def test_a_frozen_kernel_costs_no_gradient():
     layer.lin.weight.requires_grad_(False)
     out = layer(x, path_graph(50).edge_index)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gnnseq.kernels.graph_convolution.call", lambda *arguments: calls.append(arguments))
+        patch.setattr("gnnseq.kernels.sparse_features.compiled", calls.append)
         out.sum().backward()
     assert calls == []
     torch.testing.assert_close(layer.bias.grad, torch.full((4,), 50.0))
@@ -296,7 +297,8 @@ def test_a_linear_map_with_a_bias_or_a_forward_of_its_own_is_called():
     )
     layer = GCN(300, 4)
     layer.lin.forward = lambda features: features[:, :4]
-    adjacency = layer._prepare(edge_index, None, 50)[0]
+    edges, weight = gcn_normalize(edge_index, None, 50)
+    adjacency = Adjacency.of(edges, 50).weighted(weight)
     torch.testing.assert_close(layer(x, edge_index), aggregate(x[:, :4], None, adjacency))
 
 

@@ -27,8 +27,8 @@ def test_chunks_change_nothing(layer_type, chunks, schedule):
     layer = layer_type(3, 2, num_layers=2).double()
     x = torch.randn(schedule.num_nodes, 3, dtype=torch.float64, requires_grad=True)
     shape = (2, len(schedule.lengths), 2)
-    state = tuple(torch.randn(shape, dtype=torch.float64, requires_grad=True) for _ in range(layer.states))
-    given = state if layer.states > 1 else state[0]
+    state = tuple(torch.randn(shape, dtype=torch.float64, requires_grad=True) for _ in range(layer.cell.states))
+    given = state if layer.cell.states > 1 else state[0]
     expected, found = flat(*layer(x, schedule, given)), flat(*sweep_in_chunks(layer, x, schedule, given, chunks))
     cotangents = [torch.randn_like(part) for part in expected]
     inputs = [x, *state, *layer.parameters()]

@@ -72,8 +72,8 @@ def test_on_paths(layer_type, channels, lengths, given_state):
     layer, schedule = layer_type(channels, H).double(), packed_paths(lengths)
     state = None
     if given_state:
-        parts = tuple(torch.randn(1, len(lengths), H).double().requires_grad_() for _ in range(layer.states))
-        state = parts if layer.states > 1 else parts[0]
+        parts = tuple(torch.randn(1, len(lengths), H).double().requires_grad_() for _ in range(layer.cell.states))
+        state = parts if layer.cell.states > 1 else parts[0]
     assert_same(layer, torch.randint(channels, (schedule.num_nodes,)), schedule, state)
 
 

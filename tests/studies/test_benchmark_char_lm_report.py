@@ -1,5 +1,6 @@
 """What is printed, drawn and written about character language models, from JSON made up here."""
 
+import functools
 import io
 import math
 import random
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from rich.console import Console
 
+import char_lm as script
 from gnnseq.plots import style
-from harness.sweep import write_json
-from studies.char_lm import figures as figures
-from studies.char_lm import report as report
-from studies.char_lm import results as results
+from harness.files import write_json
+from harness.report import print_checks
+from studies.char_lm import figures, report, results
 from studies.char_lm import sample_pages as samples
 
 TEMPERATURES, LENGTHS = (0, 0.5, 1, 2), (20, 30, 50, 120)
@@ -99,6 +100,7 @@ def south_park():
 def printed(result, width=120):
     console = Console(file=io.StringIO(), width=width)
     report.print_report(result, console)
+    print_checks(report.checks(result), console)
     return console.file.getvalue()
 
 
@@ -120,11 +122,11 @@ def test_seeds_are_put_together_and_presets_kept_apart():
 
 def test_a_curve_is_at_the_steps_that_all_seeds_have():
     runs = [run_of({"preset": "fast"}, seed, final=1.5, steps=(100, last)) for seed, last in ((0, 4000), (1, 3000))]
-    curve = results.groups(result_of("a novel", runs))[0].curve("curves", "loss")
-    assert curve.steps.tolist() == list(range(100, 3001, 100))
-    assert curve.values.tolist() == [run["curves"]["loss"][:30] for run in runs]
-    seconds = np.mean([run["curves"]["seconds"][:30] for run in runs], axis=0)
-    np.testing.assert_allclose(curve.minutes, seconds / 60)
+    (group,) = results.groups(result_of("a novel", runs))
+    for name in ("loss", "seconds"):
+        curve = group.curve("curves", name)
+        assert curve.index.tolist() == list(range(100, 3001, 100))
+        assert curve.to_numpy().T.tolist() == [run["curves"][name][:30] for run in runs]
 
 
 def test_the_table_says_what_the_runs_say():
@@ -290,7 +292,8 @@ def test_tables_have_a_block_a_step_and_a_row_for_each_temperature_and_length():
     assert page.count("rowspan='4'") == 16
 
 
-def test_figures_are_the_same_files_when_drawn_again(tmp_path):
+def test_figures_are_the_same_files_when_drawn_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(Figure, "savefig", functools.partialmethod(Figure.savefig, dpi=40))  # for speed
     result = south_park()
     first, again = (report.figures(result, tmp_path / name / "southpark") for name in ("a", "b"))
     names = ["training.png", "training.svg", "minutes.png", "minutes.svg", "samples.txt", "samples.html"]
@@ -340,25 +343,29 @@ def test_results_on_one_text_can_be_put_together():
     both = results.together(parts)
     assert both["runs"] == whole["runs"]
     assert both["provenance"]["cpu"] == "a CPU; another CPU"
-    assert report.markdown(both) == report.markdown(whole)
+    assert report.losses(both) == report.losses(whole)
     with pytest.raises(ValueError, match=r"on tinyshakespeare \(1,115,394 characters\) and on South Park"):
         results.together([parts[0], south_park()])
 
 
-def test_files_are_put_together_from_the_command_line(tmp_path, capsys):
+def test_presets_are_put_together_from_the_command_line(tmp_path, monkeypatch, capsys):
+    drawn = []
+    monkeypatch.setattr(figures, "save_figure", lambda figure, stem: drawn.append(stem) or [])
     whole = shakespeare()
-    paths = [tmp_path / "fast.json", tmp_path / "best.json"]
-    for path, runs in zip(paths, (whole["runs"][:3], whole["runs"][3:]), strict=True):
-        write_json(path, result_of("tinyshakespeare", runs))
-    assert report.main(report.Settings(tuple(paths))) == 0
-    assert (tmp_path / "tinyshakespeare_minutes.png").exists()
+    for name, runs in (("fast", whole["runs"][:3]), ("best", whole["runs"][3:])):
+        write_json(tmp_path / f"tinyshakespeare-{name}.json", result_of("tinyshakespeare", runs))
+    settings = script.Settings(corpus="tinyshakespeare", together=True, report_only=True, results=tmp_path)
+    assert script.main(settings) == 0
+    assert drawn == [tmp_path / f"tinyshakespeare_{name}" for name in ("training", "minutes")]
     shown = capsys.readouterr().out
     assert all(f"\n{name}, 3 seeds" in shown for name in ("fast", "best"))
+    with pytest.raises(FileNotFoundError, match=r"none of .*southpark-report.json, .* exists"):
+        script.main(script.Settings(corpus="southpark", together=True, report_only=True, results=tmp_path))
 
 
 def test_the_readme_table_has_a_cell_for_every_heading():
     for result in (shakespeare(), south_park()):
-        lines = report.markdown(result).splitlines()
+        lines = report.losses(result).splitlines()
         assert {line.count("|") for line in lines} == {lines[0].count("|")}
         assert len(lines) == 2 + len(results.groups(result)) + len(result["baselines"]) + len(results.published(result))
 
@@ -367,7 +374,7 @@ def test_published_numbers_stand_beside_validation_and_test_together():
     result = shakespeare()
     result["corpus"]["split"] = [900, 80, 20]
     assert results.held_out(result, 1.0, 2.0) == pytest.approx(1.2)
-    cells = [[cell.strip() for cell in line.split("|")] for line in report.markdown(result).splitlines()]
+    cells = [[cell.strip() for cell in line.split("|")] for line in report.losses(result).splitlines()]
     rows = {cell[1]: cell[2:5] for cell in cells}
     assert rows["tinyshakespeare, nats/character"] == ["validation", "test", "both"]
     assert rows["5-gram, Kneser-Ney"] == ["1.667", "1.701", f"{(4 * 1.667 + 1.701) / 5:.3f}"]

@@ -9,9 +9,11 @@ import torch
 
 import forecasting as script
 from gnnseq.data.epidemics import Epidemic, planted
-from studies.forecasting import figures as figures
-from studies.forecasting import networks as forecasting
-from studies.forecasting import report as report
+from harness.cli import publish
+from studies.forecasting import fit as forecasting
+from studies.forecasting import report, runs, study
+from studies.forecasting.layout import layout
+from studies.forecasting.results import label, preferred
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +22,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("forecasting")
     settings = script.Settings(quick=True, results=folder, seeds=2, max_epochs=2, jobs=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(script, "MODELS", ("LSTM", "GCN"))
-        assert script.main(settings) == 0
+        patch.setattr(runs, "MODELS", ("LSTM", "GCN"))
+        assert publish(settings) == 0
     return settings, json.loads((folder / f"{settings.name}.json").read_text())
 
 
@@ -36,15 +38,15 @@ def test_the_numbers_are_those_of_the_forecasts(made):
     network = protocol["networks"][-1]
     assert [run["seed"] for run in network["runs"]] == [0, 1]
     settings = {**network["settings"], "horizons": (1, 2, 4, 8)}
-    runs = [
-        np.array(forecasting.forecast(forecasting.Run(**{**settings, "seed": seed}))["forecasts"]) for seed in (0, 1)
+    forecasts = [
+        np.array(forecasting.forecast(runs.ForecastRun(**{**settings, "seed": seed}))["forecasts"]) for seed in (0, 1)
     ]
-    squares = np.stack([(run - y[:, None]) ** 2 for run in runs])
+    squares = np.stack([(values - y[:, None]) ** 2 for values in forecasts])
     # Numbers in the JSON have five digits.
     for name, axes in (("by_horizon", (1, 3)), ("by_step", (0, 3)), ("by_node", (0, 1))):
         expected = squares.mean(axes)
         np.testing.assert_allclose(network[name], expected.T if name == "by_node" else expected, rtol=1e-4)
-    together = ((np.mean(runs, 0) - y[:, None]) ** 2).mean((0, 2))
+    together = ((np.mean(forecasts, 0) - y[:, None]) ** 2).mean((0, 2))
     np.testing.assert_allclose(network["together"]["by_horizon"][0], together, rtol=1e-4)
 
 
@@ -53,21 +55,21 @@ def test_figures_and_table_are_rebuilt_from_the_json_alone(made, monkeypatch, ca
     pictures = sorted(settings.results.glob("*.png")) + sorted(settings.results.glob("*.svg"))
     assert len(pictures) == 4
     before = [path.read_bytes() for path in pictures]
-    monkeypatch.setattr(script, "run_sweep", None)
-    monkeypatch.setattr(script, "EPIDEMICS", None)
-    assert script.main(dataclasses.replace(settings, report_only=True)) == 0
+    monkeypatch.setattr(study, "run_sweep", None)
+    monkeypatch.setattr(study, "EPIDEMICS", None)
+    assert publish(dataclasses.replace(settings, report_only=True)) == 0
     assert [path.read_bytes() for path in pictures] == before
     shown = capsys.readouterr().out
     assert "AR(4) + neighbours" in shown
     assert "Validation prefers" in shown
     assert "…" not in shown.replace("… ", "")
-    assert "| AR + GCN |" in report.markdown(result)
+    assert "| AR + GCN |" in report.TABLES["errors"](result)
 
 
 def test_a_node_without_links_has_a_place_too():
     edges = torch.tensor([[0, 1, 3], [1, 2, 3]])
     epidemic = Epidemic(np.zeros((9, 4)), tuple("abcd"), ((edges, torch.ones(3)),), "day", lags=4)
-    found = figures.layout(epidemic)
+    found = layout(epidemic)
     assert found["links"] == [[0, 1], [1, 2]]
     assert len({tuple(place) for place in found["places"]}) == 4
 
@@ -77,7 +79,7 @@ def test_what_is_preferred_is_decided_on_validation():
         {"runs": [{"validation": 0.5}, {"validation": 0.7}], "by_horizon": [[0.1]]},
         {"runs": [{"validation": 0.4}, {"validation": 0.6}], "by_horizon": [[0.9]]},
     ]
-    assert report.preferred(networks) is networks[1]
+    assert preferred(networks) is networks[1]
 
 
 def test_relations_are_held_against_none_beside_the_same_path(made):
@@ -86,7 +88,7 @@ def test_relations_are_held_against_none_beside_the_same_path(made):
     alone, beside = report.relations(protocol, result["horizons"])
     assert alone.startswith("GCN alone against LSTM alone: ")
     assert beside.startswith("AR(4)n + GCN against AR(4) + LSTM: ")
-    errors = {report.label(n): np.mean([row[0] for row in n["by_horizon"]]) for n in protocol["networks"]}
+    errors = {label(n): np.mean([row[0] for row in n["by_horizon"]]) for n in protocol["networks"]}
     change = 100 * (errors["AR(4)n + GCN"] / errors["AR(4) + LSTM"] - 1)
     assert float(beside.split(": ")[1].split(" %")[0]) == pytest.approx(change, abs=0.06)  # one decimal is shown
 
@@ -95,10 +97,10 @@ def test_data_that_cannot_be_had_are_missed_before_anything_is_trained(tmp_path,
     def missing():
         raise ConnectionError("set GNNSEQ_DATA to a folder that has it")
 
-    monkeypatch.setitem(script.EPIDEMICS, "chickenpox", missing)
-    monkeypatch.setattr(script, "study", None)
+    monkeypatch.setitem(study.EPIDEMICS, "chickenpox", missing)
+    monkeypatch.setattr(study, "run_sweep", None)
     with pytest.raises(ConnectionError, match="GNNSEQ_DATA"):
-        script.main(script.Settings(results=tmp_path))
+        publish(script.Settings(results=tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,18 @@ import pytest
 import torch
 
 import gradients
-from gnnseq.data import Palindromes
-from studies.palindrome.fit import Run, make_model
+from gnnseq.data.palindromes import Palindromes
+from harness.cli import publish
+from studies.gradients import study
+from studies.palindrome.fit import make_model
+from studies.palindrome.runs import PalindromeRun
 
 
 def measured(cell):
     torch.manual_seed(0)
-    model = make_model(Run(cell, length=9, seed=0, hidden=6, init="orthogonal")).double()
+    model = make_model(PalindromeRun(cell, length=9, seed=0, hidden=6, init="orthogonal")).double()
     x, target = Palindromes(9).sample(5)
-    return model, x.double(), target, gradients.state_gradients(model, x.double(), target)
+    return model, x.double(), target, study.state_gradients(model, x.double(), target)
 
 
 def test_an_rnns_gradient_is_the_product_of_the_reports_jacobians():
@@ -53,14 +56,14 @@ def test_the_states_are_those_of_one_sweep_and_both_of_an_lstms_are_measured(cel
 def test_the_script_writes_json_and_a_figure_drawn_from_it_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(gradients, "INITS", {"LSTM": ("torch", "chrono")})
     settings = gradients.Settings(results=tmp_path, length=6, seeds=2, steps=10, hidden=4, batch=4, jobs=1)
-    assert gradients.main(settings) == 0
+    assert publish(settings) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "gradients.json", "gradients.png", "gradients.svg"}
     result = json.loads((tmp_path / "gradients.json").read_text())
     assert len(result["runs"]) == 4
     assert len(result["runs"][0]["result"]["trained"]["c"]) == 5
     before = (tmp_path / "gradients.png").read_bytes()
-    monkeypatch.setattr(gradients, "run_sweep", None)
-    assert gradients.main(dataclasses.replace(settings, report_only=True)) == 0
+    monkeypatch.setattr(study, "run_sweep", None)
+    assert publish(dataclasses.replace(settings, report_only=True)) == 0
     assert (tmp_path / "gradients.png").read_bytes() == before
 
 

@@ -10,10 +10,15 @@ import pytest
 from rich.console import Console
 
 import optimizers
+from harness.cli import publish
+from harness.report import print_checks
 from studies.optimizers import report as optimizers_report
+from studies.optimizers import results as optimizers_results
 from studies.optimizers import runs as optimizers_runs
-from studies.optimizers.runs import ARRIVED, PLANS, VALIDATION_SEED, Descents, descents, slip
-from studies.palindrome.fit import OPTIMIZERS, Run
+from studies.optimizers import study as optimizers_study
+from studies.optimizers.runs import ARRIVED, PLANS, VALIDATION_SEED, Descents, descents, sign_error
+from studies.palindrome.fit import OPTIMIZERS
+from studies.palindrome.runs import PalindromeRun
 
 RATES = (1e-3, 1e-2, 1e-1)
 TINY = dataclasses.replace(
@@ -33,7 +38,7 @@ def finished(tmp_path_factory):
     settings = optimizers.Settings(quick=True, results=tmp_path_factory.mktemp("results"), jobs=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PLANS, "quick", TINY)
-        return settings, optimizers.main(settings)
+        return settings, publish(settings)
 
 
 @pytest.fixture
@@ -48,6 +53,7 @@ def statements(result):
 def printed(result):
     console = Console(file=io.StringIO(), width=80)
     optimizers_report.print_report(result, console)
+    print_checks(optimizers_report.checks(result), console)
     return console.file.getvalue()
 
 
@@ -73,14 +79,14 @@ def test_a_second_call_and_a_report_run_nothing_and_draw_the_same(finished, monk
     settings, code = finished
     before = {path: path.read_bytes() for path in settings.results.glob("*.*g")}
     for name in ("fit", "descents", "measure"):
-        monkeypatch.setattr(optimizers, name, None)
+        monkeypatch.setattr(optimizers_study, name, None)
     monkeypatch.setitem(PLANS, "quick", TINY)
     with monkeypatch.context() as undrawn:  # drawn below, from the JSON that this call writes
-        undrawn.setattr(optimizers, "figures", lambda result, stem: [])
-        assert optimizers.main(settings) == code
+        undrawn.setattr(optimizers_report, "figures", lambda result, stem: [])
+        assert publish(settings) == code
     assert capsys.readouterr().out.count("runs were finished before") == 4
-    monkeypatch.setattr(optimizers, "run_sweep", None)
-    assert optimizers.main(dataclasses.replace(settings, report_only=True)) == code
+    monkeypatch.setattr(optimizers_study, "run_sweep", None)
+    assert publish(dataclasses.replace(settings, report_only=True)) == code
     assert {path: path.read_bytes() for path in settings.results.glob("*.*g")} == before
 
 
@@ -98,7 +104,7 @@ def test_all_optimizers_have_one_grid_and_choose_on_seeds_that_are_not_reported(
 def test_palindromes_of_length_11_have_ten_seeds():
     plan = PLANS["optimizers"]
     assert plan.seeds == 10
-    assert plan.run["length"] == Run("LSTM", 11, 0).length
+    assert plan.run["length"] == PalindromeRun("LSTM", 11, 0).length
 
 
 def test_a_learning_rate_is_chosen_by_the_starts_that_do_not_report_it(monkeypatch):
@@ -144,7 +150,7 @@ def test_the_best_rate_of_networks_is_of_least_loss_and_never_one_that_diverged(
         rate = {**validation["common"], **run["settings"]}["learning_rate"]
         run["diverged"] = rate == RATES[0]
         run["loss"] = [{RATES[0]: 0.0, RATES[1]: 0.5, RATES[2]: 1.0}[rate]] * 2
-    assert optimizers_report.best_rates(validation) == dict.fromkeys(OPTIMIZERS, RATES[1])
+    assert optimizers_results.best_rates(validation) == dict.fromkeys(OPTIMIZERS, RATES[1])
 
 
 def test_a_curve_that_ended_early_counts_with_its_last_loss(result):
@@ -152,7 +158,7 @@ def test_a_curve_that_ended_early_counts_with_its_last_loss(result):
     for run in validation["runs"]:
         rate = {**validation["common"], **run["settings"]}["learning_rate"]
         run["loss"] = {RATES[0]: [1.0, 1.0], RATES[1]: [0.9], RATES[2]: [1.2, 0.2]}[rate]
-    assert optimizers_report.best_rates(validation) == dict.fromkeys(OPTIMIZERS, RATES[2])
+    assert optimizers_results.best_rates(validation) == dict.fromkeys(OPTIMIZERS, RATES[2])
 
 
 def test_checks_fail_where_they_should(result):
@@ -186,20 +192,18 @@ def test_tables_have_mean_spread_and_guessing(result):
     assert "99.0 ± 1.4" in text
     assert "45 (10-80)" in text
     assert "…" not in text  # nothing is cut off in a terminal of 80 columns
-    rows = [
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in optimizers_report.markdown(result).splitlines()
-    ]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in optimizers_report.steps(result).splitlines()]
     assert [row[0] for row in rows[2:]] == ["SGD", "momentum 0.9", "RMSProp", "Adam", "guessing"]
     assert {len(row) for row in rows} == {7}
     assert rows[2][1].startswith("45 (10-80), at ")
     assert rows[2][-2:] == [
-        f"15 (10-20), at {optimizers_report.best_rates(result['validation'])['sgd']:g}",
+        f"15 (10-20), at {optimizers_results.best_rates(result['validation'])['sgd']:g}",
         "99.0 ± 1.4",
     ]
     assert rows[-1][-1] == "10"
     some = copy.deepcopy(result["descents"][0])
     some["result"]["steps"][some["settings"]["rates"].index(some["result"]["best"])][-1] = None
-    best = optimizers_report.Best({**some["settings"], **some["result"]})
+    best = optimizers_results.Best({**some["settings"], **some["result"]})
     assert (str(best), best.good) == ("7 of 8", 0)
 
 
@@ -210,8 +214,8 @@ def test_where_every_rate_is_too_large_the_path_is_kept_as_far_as_it_is_finite()
     assert np.isfinite(result["heights"]).all()
 
 
-def test_a_slip_holds_torchs_adam_beside_the_reports():
-    found = slip("valley", 0.1, 60)
+def test_a_sign_error_is_held_against_torchs_adam():
+    found = sign_error("valley", 0.1, 60)
     assert found["adam"][0] == found["slipped"][0] == 14.5
     assert found["adam"][-1] < 1 < 14.5 < found["slipped"][-1]
     assert found["as_printed_is_a_number"] is False

@@ -11,8 +11,14 @@ import tyro
 from rich.console import Console
 
 import palindrome
+from harness.cli import publish
+from harness.report import print_checks
+from studies.palindrome import figures as palindrome_figures
 from studies.palindrome import report as palindrome_report
-from studies.palindrome.fit import OPTIMIZERS, Run
+from studies.palindrome import study as palindrome_study
+from studies.palindrome.fit import OPTIMIZERS
+from studies.palindrome.results import Group
+from studies.palindrome.runs import PLANS, PalindromeRun
 
 TINY = palindrome.Settings(quick=True, jobs=1, lengths=(3,), seeds=2, hidden=8, steps=20)
 
@@ -21,7 +27,7 @@ TINY = palindrome.Settings(quick=True, jobs=1, lengths=(3,), seeds=2, hidden=8, 
 def finished(tmp_path_factory):
     """A finished tiny study and its exit code."""
     settings = dataclasses.replace(TINY, results=tmp_path_factory.mktemp("results"))
-    return settings, palindrome.main(settings)
+    return settings, publish(settings)
 
 
 @pytest.fixture
@@ -32,6 +38,7 @@ def result(finished):
 def printed(result):
     console = Console(file=io.StringIO(), width=120)
     palindrome_report.print_report(result, console)
+    print_checks(palindrome_report.checks(result), console)
     return console.file.getvalue()
 
 
@@ -47,7 +54,9 @@ def test_the_json_has_every_run_its_curves_and_where_it_came_from(result):
     assert len(result["runs"]) == 2 * 5
     for run in result["runs"]:
         assert len(run["loss"]) == len(run["accuracy"]) == run["steps"] / result["common"]["record_every"]
-        assert {**result["common"], **run["settings"]}.keys() == {field.name for field in dataclasses.fields(Run)}
+        assert {**result["common"], **run["settings"]}.keys() == {
+            field.name for field in dataclasses.fields(PalindromeRun)
+        }
     assert {"commit", "versions", "cpu", "command", "runs_by_commit"} <= result["provenance"].keys()
 
 
@@ -58,8 +67,8 @@ def test_a_second_call_trains_nothing_and_draws_the_same(finished, monkeypatch, 
     def never(run):
         raise AssertionError(f"trained {run}")
 
-    monkeypatch.setattr(palindrome, "fit", never)
-    assert palindrome.main(settings) == 0
+    monkeypatch.setattr(palindrome_study, "fit", never)
+    assert publish(settings) == 0
     assert "10 of 10 runs were finished before" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in settings.results.glob("custom.*g")} == before
 
@@ -67,8 +76,8 @@ def test_a_second_call_trains_nothing_and_draws_the_same(finished, monkeypatch, 
 def test_the_report_needs_nothing_but_the_json(finished, result, tmp_path, monkeypatch):
     settings, _ = finished
     (tmp_path / "custom.json").write_text(json.dumps(result))
-    monkeypatch.setattr(palindrome, "run_sweep", None)
-    assert palindrome.main(dataclasses.replace(settings, results=tmp_path, report_only=True)) == 0
+    monkeypatch.setattr(palindrome_study, "run_sweep", None)
+    assert publish(dataclasses.replace(settings, results=tmp_path, report_only=True)) == 0
     for name in ("custom.png", "custom.svg"):
         assert (tmp_path / name).read_bytes() == (settings.results / name).read_bytes()
 
@@ -85,14 +94,15 @@ def test_the_table_has_mean_spread_and_chance(result):
     assert row[:7] == ["GRU", "10.0", "±", "0.0", "10.0", "0/2", "chance"]
 
 
-def test_a_graph_network_that_sees_too_much_fails_the_study(finished, result, tmp_path):
+def test_a_graph_network_that_sees_too_much_fails_the_study(finished, result, tmp_path, monkeypatch):
+    monkeypatch.setattr(palindrome_report, "figures", lambda result, stem: [])  # drawn in other tests
     assert palindrome_report.checks(result)[0][1]
     seen = copy.deepcopy(result)
     blind = next(r for r in seen["runs"] if r["settings"]["model"] == "GCN" and r["settings"]["hops_short"] == 1)
     blind["test_accuracy"] = 0.2
     assert "FAILS GCNs of fewer than L-1 layers are at chance" in printed(seen)
     (tmp_path / "custom.json").write_text(json.dumps(seen))
-    assert palindrome.main(dataclasses.replace(finished[0], results=tmp_path, report_only=True)) == 1
+    assert publish(dataclasses.replace(finished[0], results=tmp_path, report_only=True)) == 1
 
 
 def test_the_long_study_holds_only_if_every_seed_is_solved(result):
@@ -111,9 +121,9 @@ def test_the_long_study_holds_only_if_every_seed_is_solved(result):
 
 
 def test_a_curve_that_ended_goes_on_at_its_last_value():
-    settings = {"test_on": 100, "record_every": 10}
+    settings = {"test_on": 100, "record_every": 10, "steps": 40}
     runs = [{"loss": [2.0, 1.0], "test_accuracy": 1.0}, {"loss": [], "test_accuracy": 0.1}]
-    curves = palindrome_report.Group(settings, runs, "RNN").curves("loss", 4)
+    curves = Group(settings, runs, "RNN").curves("loss")
     assert curves[0].tolist() == [2.0, 1.0, 1.0, 1.0]
     assert all(math.isnan(value) for value in curves[1])  # diverged at once: there is nothing to draw
 
@@ -130,7 +140,7 @@ def test_many_lengths_are_drawn_model_by_model(result, study, tmp_path, monkeypa
     for run in result["runs"]:
         run["settings"].setdefault("length", 3)
     drawn = []
-    monkeypatch.setattr(palindrome_report, "save_figure", lambda figure, stem: drawn.append((figure, stem)) or [])
+    monkeypatch.setattr(palindrome_figures, "save_figure", lambda figure, stem: drawn.append((figure, stem)) or [])
     palindrome_report.figures(result, tmp_path / study)
     ((figure, stem),) = drawn
     assert stem == tmp_path / study
@@ -140,7 +150,7 @@ def test_many_lengths_are_drawn_model_by_model(result, study, tmp_path, monkeypa
 
 
 def test_full_is_the_reports_figure_1():
-    runs = palindrome.STUDIES["full"].runs()
+    runs = PLANS["full"].runs()
     assert len(runs) == len(set(runs)) == 2 * 2 * 10 * 10
     assert {run.length for run in runs} == set(range(5, 24, 2))
     assert {run.encoding for run in runs} == {"scalar", "one-hot"}
@@ -150,7 +160,7 @@ def test_full_is_the_reports_figure_1():
 
 
 def test_long_has_ten_seeds_at_every_length_within_ten_thousand_steps():
-    runs = [run for run in palindrome.STUDIES["long"].runs() if run.model == "LSTM" and run.init == "chrono"]
+    runs = [run for run in PLANS["long"].runs() if run.model == "LSTM" and run.init == "chrono"]
     assert sorted((run.length, run.seed) for run in runs) == [(n, s) for n in (50, 100, 200) for s in range(10)]
     assert {run.steps for run in runs} == {10_000}
 
@@ -160,24 +170,24 @@ def test_a_changed_study_has_results_of_its_own():
     assert palindrome.Settings(full=True, jobs=4).name == "full"
     assert palindrome.Settings(full=True, seeds=2).name == "custom"
     changed = palindrome.Settings(full=True, models=("LSTM",), lengths=(7,), encodings=("one-hot",), learning_rate=0.01)
-    assert changed.study().runs() == [
-        Run("LSTM", 7, seed, "one-hot", learning_rate=0.01, steps=palindrome.STUDIES["full"].arms[0]["steps"])
+    assert changed.plan().runs() == [
+        PalindromeRun("LSTM", 7, seed, "one-hot", learning_rate=0.01, steps=PLANS["full"].arms[0]["steps"])
         for seed in range(10)
     ]
 
 
 def test_a_study_without_runs_is_refused():
     with pytest.raises(ValueError, match="nothing to run: this study has no GCN"):
-        palindrome.Settings(full=True, models=("GCN",)).study().runs()
+        palindrome.Settings(full=True, models=("GCN",)).plan().runs()
 
 
 def test_two_studies_at_once_are_refused():
     with pytest.raises(ValueError, match="--quick and --full: choose one"):
-        palindrome.main(palindrome.Settings(quick=True, full=True))
+        publish(palindrome.Settings(quick=True, full=True))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_can_be_named_on_the_command_line(name):
     settings = tyro.cli(palindrome.Settings, args=["--quick", "--optimizer", name])
-    assert {run.optimizer for run in settings.study().runs()} == {name}
+    assert {run.optimizer for run in settings.plan().runs()} == {name}
     assert settings.name == ("quick" if name == "adam" else "custom")

@@ -6,6 +6,9 @@ import networkx as nx
 import pytest
 
 import receptive_field as script
+from harness.cli import publish
+from studies.receptive_field import report, study
+from studies.receptive_field.graphs import read_graph
 
 
 @pytest.fixture
@@ -18,12 +21,12 @@ def settings(tmp_path):
 @pytest.fixture
 def _undrawn(monkeypatch):
     """For tests of the verdict: its figures are drawn in other tests, and take longer."""
-    monkeypatch.setattr(script, "figures", lambda result, stem: [])
+    monkeypatch.setattr(report, "figures", lambda result, stem: [])
 
 
 @pytest.mark.usefixtures("_undrawn")
 def test_a_graph_of_the_users_is_exact(settings, capsys):
-    assert script.main(settings) == 0
+    assert publish(settings) == 0
     assert "pairs are as networkx has them, and proven" in capsys.readouterr().out
     result = json.loads((settings.results / "kite.json").read_text())
     assert [row["layers"] for row in result["gcn"]] == [1, 2]
@@ -32,9 +35,9 @@ def test_a_graph_of_the_users_is_exact(settings, capsys):
 
 @pytest.mark.usefixtures("_undrawn")
 def test_a_layer_too_many_is_named_and_fails(settings, capsys, monkeypatch):
-    make = script.make_gcn
-    monkeypatch.setattr(script, "make_gcn", lambda layers, *width: make(layers + 1, *width))
-    assert script.main(settings) == 1
+    make = study.make_gcn
+    monkeypatch.setattr(study, "make_gcn", lambda layers, *width: make(layers + 1, *width))
+    assert publish(settings) == 1
     out = capsys.readouterr().out
     assert "not exact" in out
     assert "output a sees input c, 2 hops away" in out
@@ -42,17 +45,17 @@ def test_a_layer_too_many_is_named_and_fails(settings, capsys, monkeypatch):
 
 @pytest.mark.usefixtures("_undrawn")
 def test_a_layer_too_few_is_named_and_fails(settings, capsys, monkeypatch):
-    make = script.make_gcn
-    monkeypatch.setattr(script, "make_gcn", lambda layers, *width: make(max(layers - 1, 1), *width))
-    assert script.main(settings) == 1
+    make = study.make_gcn
+    monkeypatch.setattr(study, "make_gcn", lambda layers, *width: make(max(layers - 1, 1), *width))
+    assert publish(settings) == 1
     assert "output a misses input c, 2 hops away" in capsys.readouterr().out
 
 
 def test_a_report_needs_no_measurement(settings, capsys, monkeypatch):
-    script.main(settings)
+    publish(settings)
     first = capsys.readouterr().out
-    monkeypatch.setattr(script, "measure", None)
-    assert script.main(script.Settings(**{**vars(settings), "report_only": True})) == 0
+    monkeypatch.setattr(study, "run", None)
+    assert publish(script.Settings(**{**vars(settings), "report_only": True})) == 0
     assert capsys.readouterr().out.strip() == first.strip()
 
 
@@ -63,7 +66,7 @@ def test_formats_of_graphs(tmp_path, name):
         nx.write_graphml(nx.DiGraph([("x", "y"), ("y", "z")]), path)
     else:
         path.write_text({".txt": "# comment\nx y\ny z\n", ".csv": "x,y\ny,z\n"}[path.suffix])
-    graph = script.read_graph(path, directed=False)
+    graph = read_graph(path, directed=False)
     assert list(graph.edges()) == [(0, 1), (1, 2)]
     assert graph.is_directed() == (path.suffix == ".graphml")
 
@@ -83,7 +86,7 @@ def test_graphs_that_cannot_be_read(tmp_path, name, text, words):
     if text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=words) as raised:
-        script.read_graph(path, directed=False)
+        read_graph(path, directed=False)
     assert name in str(raised.value)
 
 
@@ -91,7 +94,7 @@ def test_graphs_that_cannot_be_read(tmp_path, name, text, words):
 def test_direction_of_an_edge_list(tmp_path, directed):
     path = tmp_path / "graph.txt"
     path.write_text("x y\ny x\ny z 0.5\n")
-    graph = script.read_graph(path, directed=directed)
+    graph = read_graph(path, directed=directed)
     assert graph.number_of_edges() == (3 if directed else 2)
     assert [graph.nodes[node]["name"] for node in graph] == ["x", "y", "z"]
 
@@ -100,7 +103,7 @@ def test_a_directed_graph_is_swept_and_drawn(tmp_path, capsys):
     path = tmp_path / "dag.txt"
     path.write_text("a b\na c\nb d\nc d\n")
     settings = script.Settings(graph=path, directed=True, hops=2, seeds=1, results=tmp_path)
-    assert script.main(settings) == 0
+    assert publish(settings) == 0
     assert "all ancestors" in capsys.readouterr().out
     names = sorted(file.name for file in tmp_path.glob("dag*"))
     figures = ["dag_influence.png", "dag_influence.svg", "dag_reach.png", "dag_reach.svg"]
@@ -110,7 +113,7 @@ def test_a_directed_graph_is_swept_and_drawn(tmp_path, capsys):
 
 def test_influence_ends_where_reach_does():
     tiny = script.Settings(quick=True, length=20, hidden=4, seeds=1)
-    rows = {row["network"]: row["influence"][0] for row in script.part_four(None, tiny, lambda: None)}
+    rows = {row["network"]: row["influence"][0] for row in study.influences(None, tiny)}
     assert {"RNN", "LSTM", "LSTM, chrono"} <= set(rows)
     assert rows["GCN, 2 layers"][2] > 0
     assert not any(rows["GCN, 2 layers"][3:])
@@ -119,14 +122,14 @@ def test_influence_ends_where_reach_does():
 
 
 def test_claims_of_other_layers_are_measured():
-    rows = {row["layer"]: row for row in script.part_three(nx.path_graph(25), lambda: None)}
+    rows = {row["layer"]: row for row in study.claims(nx.path_graph(25))}
     assert all(row["counterexample"] is None for row in rows.values())
     assert {name: row["claimed"] for name, row in rows.items()}["APPNP(K=10)"] == 1
     assert rows["APPNP(K=10)"]["farthest"] == 10
 
 
 def test_orders_of_time_and_space_are_exact():
-    rows = script.part_five(3, 3, lambda: None)
+    rows = list(study.orders(3, 3))
     assert [row["counterexample"] for row in rows] == [None] * 3
     assert rows[0]["seen"] == rows[1]["seen"] == list(range(9))
     assert rows[2]["seen"] == [0, 1, 2, 3, 4, 5, 7]  # of the last step the node itself alone

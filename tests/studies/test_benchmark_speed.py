@@ -1,23 +1,36 @@
 """The speed benchmark: right numbers before any time, honest ratios, peers that are named when they are missing."""
 
 import json
+import os
+import pickle
 import statistics
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 import speed as script
-from gnnseq import layers
-from studies.speed import cases as speed_works
+from gnnseq import layers, topological
+from harness.cli import publish
+from harness.files import write_json
+from harness.report import print_checks
+from studies.speed import against as speed_against
+from studies.speed import autocast as speed_autocast
 from studies.speed import graphs as speed_graphs
 from studies.speed import measure as speed_measure
+from studies.speed import names as speed_names
 from studies.speed import report as speed_report
+from studies.speed import results as speed_results
+from studies.speed import roofline as speed_roofline
 from studies.speed import scaling as speed_scaling
-from studies.speed import targets as speed_goals
-from studies.speed import temporal as speed_temporal
+from studies.speed import study as speed_study
+from studies.speed import targets as speed_targets
 from studies.speed import trees as speed_trees
-from studies.speed.measure import BareProducts, MissingError, Product, Runner, Work
+from studies.speed.cases import CASES
+from studies.speed.measure import Case, Peer
+from studies.speed.roofline import Product, Roofline
 
 CPU = torch.device("cpu")
 
@@ -30,7 +43,7 @@ def settings(tmp_path):
 
 
 def test_a_quick_run_writes_all_there_is(settings, capsys):
-    assert script.main(settings) == 0
+    assert publish(settings) == 0
     out = capsys.readouterr().out
     assert "torch.nn.GRU" in out
     assert "GCNConv(cached=True)" in out
@@ -43,51 +56,58 @@ def test_a_quick_run_writes_all_there_is(settings, capsys):
         assert all(len(time["milliseconds"]) == 3 for time in times)
         assert all(peer["largest_difference"] < 1e-4 for peer in work["peers"].values())
         assert all(time["peak_bytes"] > 0 for time in times[:2])
-    assert speed_report.markdown(result).count("\n| ") == 2  # a line a work
+    assert speed_report.full(result).count("\n| ") == 2  # a line a work
 
 
 def test_a_report_needs_no_measurement(settings, capsys, monkeypatch):
     settings = script.Settings(**{**vars(settings), "works": ("cora",)})
-    script.main(settings)
+    publish(settings)
     first = capsys.readouterr().out
-    monkeypatch.setattr(script, "measure_all", None)
-    assert script.main(script.Settings(**{**vars(settings), "report_only": True})) == 0
+    monkeypatch.setattr(speed_study, "run", None)
+    assert publish(script.Settings(**{**vars(settings), "report_only": True})) == 0
     assert capsys.readouterr().out == first
-    script.main(script.Settings(**{**vars(settings), "report_only": True, "json": True}))
+    publish(script.Settings(**{**vars(settings), "report_only": True, "json": True}))
     assert len(json.loads(capsys.readouterr().out)["works"]) == 1
 
 
-@pytest.mark.parametrize("name", speed_works.WORKS)
-def test_every_work_agrees_and_runs(name, monkeypatch):
+def test_every_case_has_its_name():
+    assert tuple(CASES) == speed_names.NAMES
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_agrees_and_runs(name, monkeypatch):
     monkeypatch.setattr(speed_measure, "peak_memory", lambda *_: 1)  # tested below; a profile takes a second
-    work = speed_works.WORKS[name](True, CPU)
-    found = speed_measure.measure(work, rounds=1, warm_up=1, device=CPU)
+    case = CASES[name](True, CPU)
+    found = speed_measure.measure(case, rounds=1, warm_up=1, device=CPU)
     assert found["limit"] is not None or name in ("reach", "influence")
     assert any("missing" not in peer for peer in found["peers"].values()) or name == "trees"
 
 
 def test_wrong_numbers_are_not_timed():
     def off_by(share):
-        return Runner(lambda: [torch.ones(3) + share * torch.tensor([0.0, 0.0, 1.0])])
+        return lambda: [torch.ones(3) + share * torch.tensor([0.0, 0.0, 1.0])]
 
-    speed_measure.measure(Work("sum", "", off_by(0), {"peer": off_by(1e-6)}), 1, 1, CPU)
+    def case(share):
+        return Case("sum", "", off_by(0), {"peer": Peer("torch", lambda: off_by(share))})
+
+    speed_measure.measure(case(1e-6), 1, 1, CPU)
     for share in (1e-3, float("nan")):
         with pytest.raises(ValueError, match="sum: peer and ours differ"):
-            speed_measure.measure(Work("sum", "", off_by(0), {"peer": off_by(share)}), 1, 1, CPU)
+            speed_measure.measure(case(share), 1, 1, CPU)
 
 
 def test_a_peer_that_is_missing_is_named(capsys):
     def no_such_package():
         import no_such_package  # noqa: F401
 
-    peer = speed_measure.peer("some-package", no_such_package)
-    assert isinstance(peer, MissingError)
-    work = speed_measure.measure(Work("sum", "3 numbers", Runner(lambda: [torch.ones(3)]), {"them": peer}), 1, 1, CPU)
+    peer = Peer("some-package", no_such_package)
+    work = speed_measure.measure(Case("sum", "3 numbers", lambda: [torch.ones(3)], {"them": peer}), 1, 1, CPU)
+    assert work["peers"]["them"].keys() == {"missing"}
     result = {
         "works": [work], "autocast": [], "rounds": 1, "threads": 1, "device": "cpu",
         "provenance": {"cpu": "some processor", "versions": {"torch": "2"}},
     }  # fmt: skip
-    speed_report.print_report(result, script.Console(width=120))
+    speed_report.print_report(result, Console(width=120))
     assert (
         "them: not installed (No module named 'no_such_package'): pip install some-package" in capsys.readouterr().out
     )
@@ -95,17 +115,17 @@ def test_a_peer_that_is_missing_is_named(capsys):
 
 def test_ratios_are_of_rounds():
     # A slow round slows both: the ratio of medians would be 1.5, that of the rounds is 2 but for one.
-    assert speed_report.quartiles([2.0, 20.0, 3.0], [1.0, 10.0, 2.0])[1] == 2.0
+    assert speed_results.quartiles([2.0, 20.0, 3.0], [1.0, 10.0, 2.0])[1] == 2.0
 
 
 def test_rounds_take_turns():
     calls = []
     contest = {name: lambda name=name: calls.append(name) for name in "abc"}
-    seconds = speed_measure.interleave(contest, rounds=3, warm_up=1, device=CPU)
+    times = speed_measure.interleave(contest, rounds=3, warm_up=1, device=CPU)
     turns = ["".join(calls[begin : begin + 3]) for begin in range(0, 12, 3)]
     assert {"".join(sorted(turn)) for turn in turns} == {"abc"}
     assert len(set(turns[1:])) > 1
-    assert {name: len(times) for name, times in seconds.items()} == dict.fromkeys("abc", 3)
+    assert {name: len(taken) for name, taken in times.items()} == dict.fromkeys("abc", 3)
 
 
 def test_peak_memory_counts_what_is_freed_before_the_end():
@@ -120,16 +140,16 @@ def test_peak_memory_counts_what_is_freed_before_the_end():
 
 def test_products_of_a_sweep_and_of_a_tree():
     # Two paths of 2 and 1 nodes: the first step has no state to multiply.
-    products = speed_works.path_products([2, 1], features=3, hidden=5, gates=4, x_grad=False)
+    products = speed_roofline.path_products([2, 1], features=3, hidden=5, gates=4, x_grad=False)
     assert [tuple(product) for product in products] == [
         (3, 3, 20, False), (20, 3, 3, True), (1, 5, 20, False), (1, 20, 5, False), (20, 1, 5, True),
     ]  # fmt: skip
     edge_index = torch.tensor([[0, 1], [2, 2]])  # a root with two leaves
-    of_tree = speed_trees.tree_products(speed_trees.topological(edge_index, 3), features=3, hidden=5)[3:]
+    of_tree = speed_roofline.tree_products(topological(edge_index, 3), features=3, hidden=5)[3:]
     assert [tuple(product) for product in of_tree] == [
         (1, 5, 15, False), (1, 15, 5, False), (2, 5, 5, False), (2, 5, 5, False), (15, 1, 5, True), (5, 2, 5, True),
     ]  # fmt: skip
-    BareProducts([*products, Product(2, 3, 4)], CPU)()
+    Roofline([*products, Product(2, 3, 4)], CPU)()
 
 
 def test_random_graphs_and_forests_are_what_they_say():
@@ -149,27 +169,37 @@ def test_graphs_with_too_many_edges_are_refused():
         speed_graphs.random_graph(5, 100)
 
 
-def test_growth_is_measured_in_fresh_processes_and_drawn(tmp_path, capsys, monkeypatch):
+def test_growth_is_measured_and_drawn(tmp_path, capsys, monkeypatch):
     path, graph = speed_scaling.Point("RNN", 200, "cpu", 1, "abc"), speed_scaling.Point("GCN", 2000, "cpu", 1, "abc")
     settings = script.Settings(scaling=True, quick=True, results=tmp_path)
-    monkeypatch.setattr(script, "points", lambda *_: [path])
-    assert script.main(settings) == 0
-    # What was measured before is kept: only the graph is measured now.
-    monkeypatch.setattr(script, "points", lambda *_: [path, graph])
     monkeypatch.setattr(speed_scaling, "measure_apart", speed_scaling.measure_point)
+    monkeypatch.setattr(speed_scaling, "REPETITIONS", 3)
+    monkeypatch.setattr(speed_study, "points", lambda *_: [path])
+    assert publish(script.Settings(**{**vars(settings), "json": True})) == 0  # JSON is enough, a figure takes a second
+    # What was measured before is kept: only the graph is measured now.
+    monkeypatch.setattr(speed_study, "points", lambda *_: [path, graph])
     before = json.loads((tmp_path / "scaling_quick.json").read_text())["scaling"]
-    assert script.main(settings) == 0
+    assert publish(settings) == 0
     assert "per node of one path" in capsys.readouterr().out
     records = json.loads((tmp_path / "scaling_quick.json").read_text())["scaling"]
     assert records[:1] == before
     assert [(record["layer"], record["size"]) for record in records] == [("RNN", 200), ("GCN", 2000)]
-    curves = speed_report.growth(records)
+    curves = speed_results.growth(records)
     assert curves["RNN"][0]["steps"] == statistics.median(records[0]["steps"]) / 200
     assert {file.name for file in tmp_path.glob("*.*g")} == {"scaling_quick.png", "scaling_quick.svg"}
 
 
+def test_growth_is_measured_in_fresh_processes(monkeypatch):
+    point = speed_scaling.Point("RNN", 200, "cpu", 1, "abc")
+    submitted = speed_scaling.measure_point, point
+    assert pickle.loads(pickle.dumps(submitted)) == submitted
+    monkeypatch.setattr(speed_scaling, "measure_point", eval)  # which needs no torch there, and so no seconds
+    pids = {speed_scaling.measure_apart("__import__('os').getpid()") for _ in range(2)}
+    assert len(pids - {os.getpid()}) == 2
+
+
 def test_autocast_shows_the_error_of_every_layer():
-    rows = list(script.measure_autocast(True, rounds=1, warm_up=1, device=CPU))
+    rows = list(speed_autocast.measure_autocast(True, rounds=1, warm_up=1, device=CPU))
     assert {row["layer"].split(",")[0] for row in rows} == set(layers.__all__)
     assert all(row["output_error"] < 0.05 for row in rows)  # bfloat16 keeps 8 bits: 0.4 % a product
 
@@ -187,7 +217,7 @@ def test_autocast_shows_the_error_of_every_layer():
 )  # fmt: skip
 def test_arguments_that_cannot_be(tmp_path, options, words):
     with pytest.raises(ValueError, match=words):
-        script.main(script.Settings(results=tmp_path, **options))
+        publish(script.Settings(results=tmp_path, **options))
 
 
 def test_the_summary_names_the_fastest_peer():
@@ -211,12 +241,12 @@ def result(ratio=1.0, memory=1.0, **other):
             **other}  # fmt: skip
 
 
-def test_goals_are_of_works_and_peers_that_there_are():
-    works = [make(True, CPU) for name, make in speed_works.WORKS.items() if name not in speed_temporal.TEMPORAL_WORKS]
-    named = {(work.title, peer) for work in works for peer in work.peers}
-    assert speed_goals.GOALS.keys() <= named
-    assert speed_goals.PRODUCTS.keys() <= {work.title for work in works if work.limit is not None}
-    assert all(goal.at_least < goal.aim for goal in speed_goals.GOALS.values())
+def test_targets_are_of_cases_and_peers_that_there_are():
+    cases = [make(True, CPU) for name, make in CASES.items() if name not in speed_names.TEMPORAL]
+    named = {(case.title, peer) for case in cases for peer in case.peers}
+    assert speed_targets.TARGETS.keys() <= named
+    assert speed_targets.PRODUCTS.keys() <= {case.title for case in cases if case.roofline is not None}
+    assert all(target.at_least < target.aim for target in speed_targets.TARGETS.values())
 
 
 @pytest.mark.parametrize(
@@ -230,9 +260,11 @@ def test_a_ratio_is_held_against_its_goal(ratio, at_least, aim, capsys):
     first = (f"every ratio is at least its goal: {at_least.format(name)}", ratio >= 1.4)
     assert speed_report.checks(found) == [first, memory]
     assert speed_report.aims(found) == [(f"every ratio reaches its aim: {aim.format(name)}", ratio >= 2)]
-    assert "| 1.4 / 2 |" in speed_report.markdown(found)
-    assert f"\n- {first[0]}\n" in speed_report.markdown(found)
-    speed_report.print_report(found, script.Console(width=200))
+    assert "| 1.4 / 2 |" in speed_report.full(found)
+    assert f"\n- {first[0]}\n" in speed_report.full(found)
+    console = Console(width=200)
+    speed_report.print_report(found, console)
+    print_checks(speed_report.checks(found), console)
     out = capsys.readouterr().out
     assert f"{'holds' if first[1] else 'FAILS'} {first[0]}\n" in out
     assert f"{'holds' if ratio >= 2 else 'not yet'} every ratio reaches its aim" in out
@@ -273,11 +305,70 @@ def test_growth_is_held_against_its_bound():
 def test_other_devices_and_sizes_have_no_goals(other):
     found = result(**other)
     assert speed_report.checks(found) == speed_report.aims(found) == []
-    assert "1.4 / 2" not in speed_report.markdown(found)
+    assert "1.4 / 2" not in speed_report.full(found)
 
 
 @pytest.mark.parametrize(("ratio", "code"), [(1.0, 1), (1.4, 0)])
 @pytest.mark.parametrize("json", [False, True])
 def test_a_goal_that_is_missed_has_exit_code_1(tmp_path, ratio, code, json):
-    script.write_json(tmp_path / "speed.json", result(ratio))
-    assert script.main(script.Settings(report_only=True, json=json, results=tmp_path)) == code
+    write_json(tmp_path / "speed.json", result(ratio))
+    assert publish(script.Settings(report_only=True, json=json, results=tmp_path)) == code
+
+
+class Build:
+    """A worker in this process: three runs of a case take the times given, in turn."""
+
+    def __init__(self, calls, name, seconds, numbers=(1.0,)):
+        self.calls, self.name, self.seconds = calls, name, iter(seconds)
+        self.case = {"title": "W", "shape": "N=1", "rounds": 3, "numbers": list(numbers), "seconds": 0.02}
+
+    def ask(self, case=None, times=None):
+        if case:
+            return self.case
+        self.calls.append((self.name, times))
+        return next(self.seconds)
+
+
+def test_builds_take_turns_and_ratios_are_of_rounds():
+    calls = []
+    this, other = Build(calls, "this", [0.01, 0.1, 0.02]), Build(calls, "other", [0.02, 0.2, 0.03])
+    record = speed_against.compare("gcn", this, other, rounds=21)
+    assert Counter(calls) == {("this", 3): 3, ("other", 3): 3}  # a turn is at least 0.05 seconds
+    assert all({name for name, _ in calls[turn : turn + 2]} == {"this", "other"} for turn in (0, 2, 4))
+    assert record["ratio"] == pytest.approx((1.75, 2.0, 2.0))
+    assert record["median"] == {"this": 20.0, "other": 30.0}
+
+
+@pytest.mark.parametrize("numbers", [(1.001,), (float("nan"),)])
+def test_builds_whose_numbers_differ_are_not_timed(numbers):
+    with pytest.raises(ValueError, match="gcn: the numbers of both builds differ"):
+        speed_against.compare("gcn", Build([], "this", []), Build([], "other", [], numbers), rounds=1)
+
+
+def test_a_build_is_not_compared_with_itself():
+    this = {"folder": str(speed_against.ROOT / "gnnseq"), "sources": "abc"}
+    with pytest.raises(ValueError, match="both builds are in"):
+        speed_against.check_builds(this, this | {"sources": "changed meanwhile"})
+    with pytest.raises(ValueError, match="hold the same sources"):
+        speed_against.check_builds(this, this | {"folder": "/elsewhere/gnnseq"})
+    speed_against.check_builds(this, {"folder": "/elsewhere/gnnseq", "sources": "other"})
+
+
+@pytest.mark.parametrize(
+    ("ratios", "holds"), [((0.93, 1.05), (True, True)), ((0.929, 1.2), (True, False)), ((0.97, 0.98), (False, True))]
+)
+def test_another_build_must_not_be_faster(tmp_path, ratios, holds, capsys):
+    records = [
+        {"case": f"case{number}", "title": "W", "shape": "N=1", "median": {"this": 1.0, "other": ratio},
+         "ratio": [ratio, ratio, ratio]}
+        for number, ratio in enumerate(ratios)
+    ]  # fmt: skip
+    build = {"gnnseq": "1", "commit": None, "sources": "abc", "python": "3", "torch": "2"}
+    found = result(against=records, builds={"this": build, "other": build}, quick=False)
+    found["geometric_mean"] = statistics.geometric_mean(ratios)
+    write_json(tmp_path / "against.json", found)
+    settings = script.Settings(against=tmp_path / "against.json", report_only=True, results=tmp_path)
+    assert publish(settings) == (0 if all(holds) else 1)
+    assert tuple(held for _, held in speed_report.checks(found)) == holds
+    assert f"| W: N=1 | {ratios[1]:.3g} | 1 | {ratios[1]:.3f} (" in speed_report.TABLES["against"](found)
+    assert "geometric mean" in capsys.readouterr().out

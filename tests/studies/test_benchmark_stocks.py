@@ -8,35 +8,37 @@ import sys
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 import stocks
 from gnnseq.data.stocks.market import make_market
 from gnnseq.data.stocks.panel import Panel
 from gnnseq.data.stocks.samples import leak_free, published
-from harness import sweep as experiments
+from harness.cli import publish
+from studies.stocks import markets as stocks_markets
 from studies.stocks import report as stocks_report
-from studies.stocks import runs as stocks_runs
-from studies.stocks.models import (
+from studies.stocks import study as stocks_study
+from studies.stocks.baselines import past_returns, predict
+from studies.stocks.networks import DayWindows, ReturnNetwork, learn
+from studies.stocks.results import models, runs_of
+from studies.stocks.runs import (
     AUTOREGRESSION,
+    ENSEMBLE,
     HOLD,
     LEAK,
-    LEARNED,
     LINEAR,
+    NETWORKS,
     ORACLE,
     RANDOM,
-    TOGETHER,
     YESTERDAY,
-    Forecaster,
-    Training,
-    Windows,
-    learn,
-    past_returns,
-    simple,
-    standardised_targets,
+    Source,
+    StockRun,
+    StockTraining,
 )
 from studies.stocks.scores import score
+from studies.stocks.targets import standardised_targets
 
-TINY = Training(hidden=4, window=16, learning_rate=1e-2, max_epochs=2, patience=2)
+TINY = StockTraining(hidden=4, window=16, learning_rate=1e-2, max_epochs=2, patience=2)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def changed_after(panel, day):
     return Panel(closes, panel.dates, panel.tickers)
 
 
-@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_no_price_after_a_day_changes_what_a_network_predicts_for_it(market, name):
     samples = leak_free(market.panel)
     day = samples.test.start + 3
@@ -69,7 +71,7 @@ def test_nor_what_a_baseline_predicts(market, name):
     samples = leak_free(market.panel)
     day = samples.test.start + 3
     after = leak_free(changed_after(market.panel, day))
-    assert np.array_equal(simple(name, samples, 0).p[:4], simple(name, after, 0).p[:4])
+    assert np.array_equal(predict(name, samples, 0).p[:4], predict(name, after, 0).p[:4])
 
 
 def written(closes, folder):
@@ -82,23 +84,23 @@ def written(closes, folder):
     tickers = ",".join(f"S{i}" for i in range(closes.shape[1]))
     (folder / "closes.csv").write_text("\n".join([f"Date,{tickers}", *lines]).replace("nan", "") + "\n")
     (folder / "groups.json").write_text(json.dumps({"a": ["S0", "S1", "S2"], "b": ["S3", "S4"]}))
-    return stocks.Source(folder / "closes.csv", (folder / "groups.json",), adjusted=False)
+    return Source(folder / "closes.csv", (folder / "groups.json",), adjusted=False)
 
 
 def predicted(model, source):
     """Through files, repairs, scaling, nearest neighbours, training and choice of the epoch."""
-    run = stocks_runs.Run(
-        model=model, seed=0, protocol="leak-free", data=stocks.digest(source), synthetic=None, neighbours=3, cost=0.0,
+    run = StockRun(
+        model=model, seed=0, protocol="leak-free", data=source.digest(), synthetic=None, neighbours=3, cost=0.0,
         training=TINY,
     )  # fmt: skip
-    stocks_runs.load.cache_clear()
-    panel, samples, _, _ = stocks_runs.load(source, None, 0, run.protocol, run.neighbours)
+    stocks_markets._load.cache_clear()
+    panel, samples, _, _ = stocks_markets.load(run, source)
     assert panel.counts()["split"] >= 1
-    return stocks_runs.unpacked(stocks_runs.measure(run, source)["forecast"], panel.num_stocks), samples
+    return stocks_study.unpacked(stocks_study.measure(run, source)["forecast"], panel.num_stocks), samples
 
 
 @pytest.mark.parametrize("later", [0, 20])
-@pytest.mark.parametrize("model", LEARNED)
+@pytest.mark.parametrize("model", NETWORKS)
 def test_through_the_whole_pipeline_no_later_price_changes_a_prediction(market, tmp_path, model, later):
     before, samples = predicted(model, written(market.panel.closes, tmp_path / "before"))
     day = samples.test.start + later
@@ -132,7 +134,7 @@ def test_past_returns_are_those_of_the_closes():
 def test_windows_cover_every_day_once():
     for shuffled in (True, False):
         for days in (range(5, 38), range(4)):
-            covered = sorted(day for begin, end in Windows(days, 8, shuffled) for day in range(begin, end))
+            covered = sorted(day for begin, end in DayWindows(days, 8, shuffled) for day in range(begin, end))
             assert covered == list(days)
 
 
@@ -145,21 +147,21 @@ def test_a_linear_forecast_finds_a_linear_rule():
     panel = Panel(np.cumprod(1 + returns, axis=0), dates, tuple(f"S{i}" for i in range(40)))
     samples = leak_free(panel)
     for name in (AUTOREGRESSION, LINEAR):
-        ic = score(simple(name, samples, 0).p, samples, 0.0)["metrics"]["ic"]
+        ic = score(predict(name, samples, 0).p, samples, 0.0)["metrics"]["ic"]
         assert ic == pytest.approx(0.5, abs=0.03)  # the rule's own correlation; 75 days of 40 stocks
-    assert score(simple(YESTERDAY, samples, 0).p, samples, 0.0)["metrics"]["ic"] == pytest.approx(-0.5, abs=0.03)
+    assert score(predict(YESTERDAY, samples, 0).p, samples, 0.0)["metrics"]["ic"] == pytest.approx(-0.5, abs=0.03)
 
 
 def test_scores_of_holding_everything_and_of_the_papers(market):
     samples = leak_free(market.panel)
-    held = score(simple(HOLD, samples, 0).p, samples, 0.001, everything=True)
+    held = score(predict(HOLD, samples, 0).p, samples, 0.001, everything=True)
     y = samples.target[samples.test.start : samples.test.stop].mean(1)
     assert (
         held["metrics"]["return1"] == held["metrics"]["return5"] == pytest.approx(float((1 + y).prod() - 1), rel=1e-12)
     )
     assert held["metrics"]["turnover"] == pytest.approx(1 / len(y), rel=1e-12)
     theirs = published(market.panel)
-    leak = simple(LEAK, theirs, 0)
+    leak = predict(LEAK, theirs, 0)
     valid = theirs.usable("test").numpy()
     y = theirs.target[theirs.test.start : theirs.test.stop].numpy()
     expected = np.mean([np.corrcoef(p * v, r * v)[0, 1] for p, r, v in zip(leak.p, y, valid, strict=True)])
@@ -168,18 +170,19 @@ def test_scores_of_holding_everything_and_of_the_papers(market):
 
 def test_the_script_draws_from_its_json_alone_and_takes_up_where_it_stopped(tmp_path, monkeypatch):
     settings = stocks.Settings(quick=True, seeds=2, epochs=2, hidden=4, jobs=1, results=tmp_path)
-    code = stocks.main(settings)
+    code = publish(settings)
     assert code in (0, 1)  # two epochs need not find anything
     result = json.loads((tmp_path / "quick.json").read_text())
-    assert stocks_report.models(result) == [HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR, *LEARNED, ORACLE]
+    assert models(result) == [HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR, *NETWORKS, ORACLE]
     assert code == int(not all(holds for _, holds in stocks_report.checks(result)))
     before = (tmp_path / "quick_returns.png").read_bytes()
-    monkeypatch.setattr(stocks_runs, "learn", None)
-    stocks.main(settings)  # every run was finished before
-    monkeypatch.setattr(stocks, "run_sweep", None)
-    stocks.main(dataclasses.replace(settings, report_only=True))
+    monkeypatch.setattr(stocks_study, "learn", None)
+    again = stocks_study.run(settings, Console(quiet=True))  # every run was finished before
+    assert again["runs"] == result["runs"]
+    monkeypatch.setattr(stocks_study, "run_sweep", None)
+    publish(dataclasses.replace(settings, report_only=True))
     assert (tmp_path / "quick_returns.png").read_bytes() == before
-    assert stocks_report.markdown(result).count("\n") == 2 + len(stocks_report.models(result))
+    assert stocks_report.scores(result).count("\n") == 2 + len(models(result))
 
 
 def test_real_files_under_a_published_protocol(tmp_path, capsys):
@@ -196,13 +199,13 @@ def test_real_files_under_a_published_protocol(tmp_path, capsys):
         prices=str(prices), relations=(str(groups),), neighbours=2, protocol="stockmixer", models=("LSTM+GCN",),
         seeds=1, epochs=1, hidden=4, jobs=1, results=tmp_path,
     )  # fmt: skip
-    assert stocks.main(settings) == 0
+    assert publish(settings) == 0
     result = json.loads((tmp_path / "closes_stockmixer.json").read_text())
     assert result["data"]["types"][0] == ["all", 56]
     assert result["data"]["types"][1][0] == "correlation"
     assert str(tmp_path) not in json.dumps(result["data"])
     assert "looks ahead:" in capsys.readouterr().out
-    assert stocks_report.runs_of(result, LEAK)
+    assert runs_of(result, LEAK)
 
 
 def test_seeds_together_are_the_mean_of_their_forecasts(market, tmp_path):
@@ -211,18 +214,18 @@ def test_seeds_together_are_the_mean_of_their_forecasts(market, tmp_path):
         prices=str(source.prices), relations=tuple(map(str, source.relations)), models=("LSTM", "LSTM+RSR"), seeds=2,
         epochs=1, hidden=4, jobs=1, results=tmp_path,
     )  # fmt: skip
-    stocks.main(settings)
-    result = json.loads((tmp_path / "closes_leak-free.json").read_text())
+    result = stocks_study.run(settings, Console(quiet=True))
+    assert settings.name == "closes_leak-free"
     runs = [json.loads(path.read_text()) for path in (tmp_path / "cache").glob("*.json")]
     own = [run["result"]["forecast"] for run in runs if run["settings"]["model"] == "LSTM"]
-    mean = np.mean([stocks_runs.unpacked(text, 12) for text in own], axis=0)
-    samples = stocks_runs.load(source, None, 0, "leak-free", 0)[1]
+    mean = np.mean([stocks_study.unpacked(text, 12) for text in own], axis=0)
+    samples = stocks_markets.load(settings.runs("")[0], source).samples
     expected = score(mean, samples, settings.cost)["metrics"]
-    assert stocks_report.runs_of(result, f"LSTM{TOGETHER}")[0]["metrics"] == pytest.approx(expected, rel=1e-12)
+    assert runs_of(result, f"LSTM{ENSEMBLE}")[0]["metrics"] == pytest.approx(expected, rel=1e-12)
     assert not any("forecast" in run["result"] for run in result["runs"])
-    assert stocks_report.models(result)[-2:] == [f"LSTM{TOGETHER}", f"LSTM+RSR{TOGETHER}"]
+    assert models(result)[-2:] == [f"LSTM{ENSEMBLE}", f"LSTM+RSR{ENSEMBLE}"]
     best = stocks_report.best_baseline(result)
-    assert [(test["model"], test["other"]) for test in stocks_report.paired_tests(result)] == [
+    assert stocks_report.pairs(result) == [
         ("LSTM+RSR", "LSTM"),
         ("LSTM+RSR, together", "LSTM, together"),
         *((model, best) for model in ("LSTM", "LSTM+RSR", "LSTM, together", "LSTM+RSR, together")),
@@ -232,8 +235,8 @@ def test_seeds_together_are_the_mean_of_their_forecasts(market, tmp_path):
 @torch.no_grad()
 def test_strengths_are_shares_of_what_a_stock_hears(market):
     samples, relations = leak_free(market.panel), market.relations
-    forecaster = Forecaster("LSTM+RSR", samples.x.size(2), 4, len(relations.names))
-    assert Forecaster("LSTM", samples.x.size(2), 4, 2).strengths(samples.x[:20], relations, 16) is None
+    forecaster = ReturnNetwork("LSTM+RSR", samples.x.size(2), 4, len(relations.names))
+    assert ReturnNetwork("LSTM", samples.x.size(2), 4, 2).strengths(samples.x[:20], relations, 16) is None
     # every follower hears as many suppliers as namesakes, so that the two strengths have mean 1
     types, loudness = forecaster.strengths(samples.x[:20], relations, 16)
     assert float(types.mean()) == pytest.approx(1, abs=1e-5)  # float32
@@ -246,11 +249,11 @@ def test_strengths_are_shares_of_what_a_stock_hears(market):
 def test_a_run_is_another_one_on_other_data(tmp_path):
     path = tmp_path / "closes.csv"
     path.write_text("Date,A\n2020-01-01,1\n")
-    source = stocks.Source(path, (), adjusted=False)
-    first = stocks.digest(source)
-    assert stocks.digest(dataclasses.replace(source, adjusted=True)) != first
+    source = Source(path, (), adjusted=False)
+    first = source.digest()
+    assert dataclasses.replace(source, adjusted=True).digest() != first
     path.write_text("Date,A\n2020-01-01,2\n")
-    assert stocks.digest(source) != first
+    assert source.digest() != first
 
 
 @pytest.mark.parametrize(
@@ -270,9 +273,9 @@ def test_wrong_settings_are_refused(arguments, message):
 def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="none of the published files"):
-        stocks.find("nowhere/prices.csv")
+        stocks_markets.find("nowhere/prices.csv")
     (tmp_path / "mine.npz").write_bytes(b"")
-    assert stocks.find("mine.npz") == tmp_path / "mine.npz"
+    assert stocks_markets.find("mine.npz") == tmp_path / "mine.npz"
 
 
 @pytest.mark.parametrize(
@@ -291,7 +294,7 @@ def test_exit_codes(tmp_path, monkeypatch, capsys, arguments, code, message):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
     (tmp_path / "bad.csv").write_text("Date,A\n2024-01-01,1\n2024-01-02,x\n")
-    monkeypatch.setattr(experiments, "run_sweep", interrupted)
+    monkeypatch.setattr(stocks_study, "run_sweep", interrupted)
     monkeypatch.setattr(sys, "argv", ["stocks.py", *arguments, "--results", str(tmp_path)])
     with pytest.raises(SystemExit) as caught:
         runpy.run_path(stocks.__file__, run_name="__main__")

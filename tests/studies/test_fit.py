@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnnseq.data.palindromes import Palindromes
-from studies.palindrome.fit import OPTIMIZERS, Run, fit, make_model
+from studies.palindrome.fit import OPTIMIZERS, fit, make_model
+from studies.palindrome.runs import PalindromeRun
 
 RATE = 0.03
 
@@ -70,7 +71,9 @@ def test_adams_first_step_is_the_learning_rate_whatever_the_gradient():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_fit_takes_the_step_of_the_optimizer_that_the_run_names(name):
-    run = Run("RNN", 3, 0, hidden=4, batch=8, steps=1, test_on=1, clip=1e9, optimizer=name, learning_rate=RATE)
+    run = PalindromeRun(
+        "RNN", 3, 0, hidden=4, batch=8, steps=1, test_on=1, clip=1e9, optimizer=name, learning_rate=RATE
+    )
     trained, model = make_model(run), make_model(run)
     fit(run, trained)
     x, target = Palindromes(3, run.encoding, 0, "train").sample(8)
@@ -82,4 +85,4 @@ def test_fit_takes_the_step_of_the_optimizer_that_the_run_names(name):
 
 def test_an_optimizer_that_is_none_of_them_is_no_key():
     with pytest.raises(KeyError, match="adagrad"):
-        fit(dataclasses.replace(Run("RNN", 3, 0), optimizer="adagrad"))
+        fit(dataclasses.replace(PalindromeRun("RNN", 3, 0), optimizer="adagrad"))

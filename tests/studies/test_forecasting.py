@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Windows, planted
-from studies.forecasting import networks as forecasting
+from gnnseq.data.epidemics import EPIDEMICS, Epidemic, ForecastWindows, planted
+from studies.forecasting import fit as forecasting
 from studies.forecasting.autoregression import autoregression, least_squares
-from studies.forecasting.networks import MODELS, Forecaster, Run, batch, forecast, select
+from studies.forecasting.fit import forecast, select
+from studies.forecasting.networks import EpidemicNetwork, batch
+from studies.forecasting.runs import MODELS, ForecastRun
 
 SMALL = {"hidden": 4, "max_epochs": 3, "horizons": (1, 3)}
 
@@ -39,11 +41,11 @@ def small(monkeypatch):
 @pytest.mark.parametrize("model", MODELS)
 def test_windows_side_by_side_are_windows_alone(model, make):
     epidemic = make()
-    windows = Windows.of(epidemic.values, 6, (1, 2), 20, 24)
-    network = Forecaster(model, lags=4, hidden_channels=3, horizons=2).double()
+    windows = ForecastWindows.of(epidemic.values, 6, (1, 2), 20, 24)
+    network = EpidemicNetwork(model, lags=4, hidden_channels=3, horizons=2).double()
     together = [batch(epidemic, [windows], lags=4)]
     single = [
-        batch(epidemic, [Windows(windows.origins[[b]], windows.x[[b]], windows.y[[b]])], 4)
+        batch(epidemic, [ForecastWindows(windows.origins[[b]], windows.x[[b]], windows.y[[b]])], 4)
         for b in range(len(windows.origins))
     ]
     outputs = [
@@ -63,10 +65,10 @@ def _double(weight):
 def test_training_starts_at_the_autoregression(model):
     epidemic = planted(nodes=5, steps=60)
     _, start, stop = epidemic.starts
-    past = Windows.of(epidemic.values, 6, (1, 3), 0, start)
+    past = ForecastWindows.of(epidemic.values, 6, (1, 3), 0, start)
     w = least_squares(past.x.swapaxes(1, 2).reshape(-1, 6), past.y.swapaxes(1, 2).reshape(-1, 2))
-    network = Forecaster(model, lags=4, hidden_channels=3, horizons=2, linear=torch.from_numpy(w).float())
-    windows = Windows.of(epidemic.values, 6, (1, 3), start, stop)
+    network = EpidemicNetwork(model, lags=4, hidden_channels=3, horizons=2, linear=torch.from_numpy(w).float())
+    windows = ForecastWindows.of(epidemic.values, 6, (1, 3), start, stop)
     y = network(*batch(epidemic, [windows], lags=4)).detach().numpy().reshape(-1, 5, 2).swapaxes(1, 2)
     expected = autoregression(epidemic, 6, (1, 3))
     # The network computes in float32.
@@ -78,7 +80,7 @@ def test_training_starts_at_the_autoregression(model):
 def test_no_forecast_depends_on_what_comes_after_its_origin(small, monkeypatch, model, name):
     epidemic = small[name]
     _, start, _ = epidemic.starts
-    run = Run(name, model, seed=0, **SMALL)
+    run = ForecastRun(name, model, seed=0, **SMALL)
     before = np.array(forecast(run)["forecasts"])
     graphs = epidemic.graphs
     if len(graphs) > 1:
@@ -95,7 +97,7 @@ def test_no_forecast_depends_on_what_comes_after_its_origin(small, monkeypatch, 
 
 
 def test_choosing_does_not_look_at_the_test_part(small, monkeypatch):
-    run = Run("still", "space_then_time", seed=0, **SMALL)
+    run = ForecastRun("still", "space_then_time", seed=0, **SMALL)
     before = select(run)
     changed = dataclasses.replace(small["still"], values=small["still"].values.copy())
     changed.values[changed.starts[1] :] = 1e6
@@ -106,7 +108,7 @@ def test_choosing_does_not_look_at_the_test_part(small, monkeypatch):
 
 @pytest.mark.usefixtures("small")
 def test_equal_settings_give_equal_numbers_and_the_random_state_stays():
-    run = Run("still", "time_then_space", seed=3, path=0, **SMALL)
+    run = ForecastRun("still", "time_then_space", seed=3, path=0, **SMALL)
     state = torch.get_rng_state()
     assert forecast(run) == forecast(run)
     assert forecast(run) != forecast(dataclasses.replace(run, seed=4))
@@ -117,7 +119,7 @@ def test_a_graph_tells_what_a_node_alone_cannot_know():
     truth = EPIDEMICS["planted"]().standardized("training")
     _, start, stop = truth.starts
     errors = {
-        model: ((np.array(forecast(Run("planted", model, seed=0, path=0, max_epochs=60))["forecasts"])
+        model: ((np.array(forecast(ForecastRun("planted", model, seed=0, path=0, max_epochs=60))["forecasts"])
                  - truth.values[start:stop, None]) ** 2)[:, 0].mean()
         for model in ("LSTM", "space_then_time")
     }  # fmt: skip

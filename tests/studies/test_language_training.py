@@ -1,70 +1,60 @@
 """A training that was killed goes on to the same bits; checkpoints are whole, safe and of the right training."""
 
 import errno
+import itertools
 import json
+import multiprocessing
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from gnnseq.data.text import Corpus
-from places import ROOT
 from studies.char_lm import learner as language_learner
 from studies.char_lm.checkpoint_file import CheckpointFiles, read_checkpoint
-from studies.char_lm.settings import Training
-from studies.char_lm.training import Stopped, load_model, train
+from studies.char_lm.interruption import Stopped
+from studies.char_lm.runs import LanguageTraining
+from studies.char_lm.training import load_model, train
 
 CORPUS = Corpus.of("The quick brown fox jumps over the lazy dog, and the dog does not mind. " * 20)
-SMALL = Training(
+SMALL = LanguageTraining(
     hidden=8, layers=2, dropout=0.3, window=6, batch=5, steps=20, learning_rate=1e-2, clip=1.0, record_every=3,
     validate_every=5, sample_at=(0, 10),
 )  # fmt: skip
 LAST = SMALL.steps
 
-# Trains in a process of its own, which gets SIGKILL in the middle of a step, or while a checkpoint is being written.
-VICTIM = """
-import json, os, signal, sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from studies.char_lm import learner as language_learner
-from studies.char_lm.settings import Training
-from studies.char_lm.training import train
-from test_language_training import CORPUS, settings
 
-folder, made, place, count = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-calls = 0
+def killed(training, place, count, folder):
+    """Trains in a process of its own, which gets SIGKILL in the middle of a step, or while a checkpoint is written.
 
-def die(at):
-    global calls
-    calls += 1
-    if calls == count:
-        os.kill(os.getpid(), signal.SIGKILL)
+    The process is forked: that takes no time, where a new one would first import torch and lightning.
+    """
 
-if place == "step":
-    before = torch.optim.Adam.step
-    def step(*arguments, **options):
-        die("step")
-        return before(*arguments, **options)
-    torch.optim.Adam.step = step
-else:
-    def replace(*arguments):
-        die("write")
-        return os.replace(*arguments)
-    Path.replace = replace
-train(settings(made), CORPUS, folder, save_every=4)
-"""
+    def victim():
+        calls = itertools.count(1)
 
+        def dying(function):
+            def call(*arguments, **options):
+                if next(calls) == count:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*arguments, **options)
 
-def settings(made):
-    return Training(**{**json.loads(made), "sample_at": tuple(json.loads(made)["sample_at"])})
+            return call
+
+        owner, name = (torch.optim.Adam, "step") if place == "step" else (Path, "replace")
+        setattr(owner, name, dying(getattr(owner, name)))
+        train(training, CORPUS, folder, save_every=4)
+
+    process = multiprocessing.get_context("fork").Process(target=victim)
+    process.start()
+    process.join(timeout=100)
+    process.kill()  # does nothing to a process that has ended
+    return process.exitcode
 
 
 def untimed(value):
@@ -82,6 +72,14 @@ def same(one, other):
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(same, one, other))
     return one == other
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_samples():
+    """Drawing samples of full length takes longer than such a training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(language_learner, "LENGTHS", (2, 3, 5, 12))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -106,20 +104,9 @@ def straight(tmp_path_factory):
         (replace(SMALL, kind="GRU", embedding=3, random_windows=True, schedule="cosine"), "write", 5),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # torch has one thread here
 def test_a_killed_training_goes_on_to_the_same_bits(training, place, count, tmp_path, straight):
-    finished = subprocess.run(
-        [sys.executable, "-c", VICTIM, str(tmp_path), json.dumps(asdict(training)), place, str(count)],
-        cwd=Path(__file__).parent,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "benchmarks"))),
-            "OMP_NUM_THREADS": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == -signal.SIGKILL, finished.stderr
+    assert killed(training, place, count, tmp_path) == -signal.SIGKILL
     saved = read_checkpoint(tmp_path / "last.ckpt")["global_step"]
     assert 0 < saved < LAST
     result = train(training, CORPUS, tmp_path, resume=True, save_every=4)
@@ -141,14 +128,14 @@ def test_stopped_after_any_step_it_goes_on_to_the_same_bits(step, tmp_path, monk
 
 def stop_after(step, number, monkeypatch):
     """A signal that comes within the step."""
-    before = language_learner.Learner.training_step
+    before = language_learner.LanguageLearner.training_step
 
     def training_step(learner, window):
         if learner.trainer.global_step == step - 1:
             os.kill(os.getpid(), number)
         return before(learner, window)
 
-    monkeypatch.setattr(language_learner.Learner, "training_step", training_step)
+    monkeypatch.setattr(language_learner.LanguageLearner, "training_step", training_step)
 
 
 def test_ctrl_c_saves_and_handlers_and_random_state_outside_stay(tmp_path, monkeypatch):
@@ -165,7 +152,7 @@ def test_ctrl_c_saves_and_handlers_and_random_state_outside_stay(tmp_path, monke
 def test_a_finished_training_is_not_trained_again_and_a_longer_one_goes_on(tmp_path, straight, monkeypatch):
     train(replace(SMALL, steps=10), CORPUS, tmp_path)
     assert untimed(train(SMALL, CORPUS, tmp_path, resume=True))["curves"]["step"][-3:] == [15, 18, 20]
-    monkeypatch.setattr(language_learner.Learner, "training_step", None)
+    monkeypatch.setattr(language_learner.LanguageLearner, "training_step", None)
     assert train(SMALL, CORPUS, tmp_path, resume=True)["best"]["step"] <= LAST
 
 
@@ -183,7 +170,11 @@ def test_the_record_is_what_was_asked_for(straight):
 
 def test_it_learns_and_the_best_checkpoint_is_the_scored_one(tmp_path):
     result = train(
-        replace(SMALL, hidden=32, layers=1, batch=8, window=12, steps=200, dropout=0.0, sample_at=()), CORPUS, tmp_path
+        replace(
+            SMALL, hidden=32, layers=1, batch=8, window=12, steps=60, learning_rate=3e-2, dropout=0.0, sample_at=()
+        ),
+        CORPUS,
+        tmp_path,
     )
     assert result["test"]["loss"] < 2.0 < result["curves"]["loss"][0]
     model, vocabulary = load_model(tmp_path / "best.ckpt")
@@ -197,8 +188,8 @@ def test_it_learns_and_the_best_checkpoint_is_the_scored_one(tmp_path):
 
 
 def test_a_rate_falls_by_steps_or_along_a_cosine():
-    assert [Training().rate(step) for step in (0, 4999, 5000, 10_000)] == [1, 1, 0.96, 0.96**2]
-    cosine = Training(schedule="cosine", steps=1000)
+    assert [LanguageTraining().rate(step) for step in (0, 4999, 5000, 10_000)] == [1, 1, 0.96, 0.96**2]
+    cosine = LanguageTraining(schedule="cosine", steps=1000)
     assert cosine.rate(0) == pytest.approx(0.01)
     assert cosine.rate(100) == pytest.approx(0.505 + 0.495 * 0.9510565)
     assert cosine.rate(1000) == pytest.approx(0.01)
@@ -235,12 +226,18 @@ def test_no_code_of_a_checkpoint_is_executed(tmp_path, monkeypatch):
     assert not Path("executed").exists()
 
 
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """The folder of a training of two steps."""
+    folder = tmp_path_factory.mktemp("short")
+    train(replace(SMALL, steps=2, sample_at=()), CORPUS, folder)
+    return folder
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
-def test_a_file_that_was_cut_off_is_named(share, tmp_path):
-    whole, cut = tmp_path / "whole.ckpt", tmp_path / "cut.ckpt"
-    train(replace(SMALL, steps=2, sample_at=()), CORPUS, tmp_path)
-    whole = tmp_path / "last.ckpt"
-    content = whole.read_bytes()
+def test_a_file_that_was_cut_off_is_named(share, short, tmp_path):
+    cut = tmp_path / "cut.ckpt"
+    content = (short / "last.ckpt").read_bytes()
     cut.write_bytes(content[: int(share * len(content))])
     with pytest.raises(ValueError, match=r"cut.ckpt: \d+ bytes that are no checkpoint .* the file was cut off"):
         load_model(cut)
@@ -264,12 +261,11 @@ def test_a_foreign_file_is_named(tmp_path):
         load_model(tmp_path / "none.ckpt")
 
 
-def test_another_trainings_checkpoint_is_refused(tmp_path):
-    train(replace(SMALL, steps=2, sample_at=()), CORPUS, tmp_path)
+def test_another_trainings_checkpoint_is_refused(short):
     with pytest.raises(ValueError, match=r"is of a training with hidden=8 \(now 9\), sample_at=\[\] \(now \[0, 10\]\)"):
-        train(replace(SMALL, hidden=9), CORPUS, tmp_path, resume=True)
+        train(replace(SMALL, hidden=9), CORPUS, short, resume=True)
     with pytest.raises(ValueError, match="another vocabulary"):
-        train(replace(SMALL, sample_at=()), Corpus.of("0123456789" * 50), tmp_path, resume=True)
+        train(replace(SMALL, sample_at=()), Corpus.of("0123456789" * 50), short, resume=True)
 
 
 @pytest.mark.parametrize(

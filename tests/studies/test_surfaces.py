@@ -1,4 +1,4 @@
-"""Surfaces and their minima, what turning does to optimizers, the report's slip, and rates as theory has them."""
+"""Surfaces and their minima, what turning does to optimizers, the report's sign error, and rates as theory has them."""
 
 import math
 
@@ -16,7 +16,7 @@ from studies.optimizers.quadratic import (
     heavy_ball_rate,
     measured_rates,
 )
-from studies.optimizers.surfaces import SURFACES, descend, heights, slipped_adam, starts
+from studies.optimizers.surfaces import SURFACES, descend, heights, sign_error_adam, starts
 from studies.palindrome.fit import OPTIMIZERS
 
 TURN = np.array([[1, -1], [1, 1]]) / math.sqrt(2)  # the valley's points to the turned one's
@@ -93,21 +93,21 @@ def test_a_path_that_diverges_is_infinitely_high():
 @pytest.mark.parametrize("name", SURFACES)
 def test_the_reports_minus_sends_adam_up(name):
     surface = SURFACES[name]
-    slipped = heights(surface, slipped_adam(surface, 0.1, 100))
-    assert (np.diff(slipped[:5]) > 0).all()
-    assert slipped[-1] > 10 * slipped[0]
+    wrong = heights(surface, sign_error_adam(surface, 0.1, 100))
+    assert (np.diff(wrong[:5]) > 0).all()
+    assert wrong[-1] > 10 * wrong[0]
     assert heights(surface, descend(surface, "adam", [0.1], 100, own(surface)))[-1] < heights(
         surface, own(surface).numpy()
     )
 
 
-def test_the_slipped_path_is_the_mended_ones_mirror_image():
+def test_the_path_with_the_sign_error_is_the_mended_ones_mirror_image():
     # On a plane, whose gradient is the same everywhere, the minus is nothing but the other direction.
     def plane(points):
         return points.sum(-1)
 
     slope = SURFACES["valley"].__class__("plane", plane, (0.0, 0.0), (0, 0), (-1, 1, -1, 1))
-    path = slipped_adam(slope, 0.1, 3)
+    path = sign_error_adam(slope, 0.1, 3)
     v, s, theta = 0.0, 0.0, 0.0
     for point in path[1:]:
         v, s = 0.9 * v + 0.1, 0.999 * s + 0.001
@@ -116,7 +116,7 @@ def test_the_slipped_path_is_the_mended_ones_mirror_image():
 
 
 def test_with_both_equations_as_printed_the_first_step_is_no_number():
-    assert np.isnan(slipped_adam(SURFACES["valley"], 0.1, 1, both=True)[1]).all()
+    assert np.isnan(sign_error_adam(SURFACES["valley"], 0.1, 1, both=True)[1]).all()
 
 
 @given(

@@ -1,16 +1,13 @@
-"""Checkpoints as files that are whole or not there, and that run no code when they are read.
-
-The module needs the extra packages of the experiments (lightning); nothing that ``import gnnseq`` loads imports it.
-"""
+"""Checkpoints as files that are whole or not there, and that run no code when they are read."""
 
 import io
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+
+from harness.files import write_bytes
 
 __all__ = ["CheckpointFiles", "read_checkpoint"]
 
@@ -18,51 +15,36 @@ __all__ = ["CheckpointFiles", "read_checkpoint"]
 class CheckpointFiles(TorchCheckpointIO):
     """How Lightning's Trainer writes and reads checkpoints, as a plugin.
 
-    A checkpoint goes to a temporary name in the same folder, reaches the disk, and then takes the file's place: whoever
-    reads finds the old one or the new one. Where it cannot be written the old one stays, and the OSError names it.
+    Whoever reads finds the old checkpoint or the whole new one. If the new one cannot be written, the old one stays.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes a checkpoint.
-
-        Raises:
-            OSError: If the file cannot be written, as on a full disk.
-        """
-        path = Path(path)
+        """Write a checkpoint, or raise an OSError that names the file."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            write_bytes(path, content.getbuffer())
         except OSError as error:
-            before = "the one from before is intact" if path.exists() else "there is none from before"
+            before = "the one from before is intact" if Path(path).exists() else "there is none from before"
             raise OSError(error.errno, f"checkpoint not written, {before}; make room or name another folder "
                           f"({error.strerror})", str(path)) from error  # fmt: skip
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Reads a checkpoint, see :func:`read_checkpoint`."""
+        """Read a checkpoint, see :func:`read_checkpoint`."""
         return read_checkpoint(path)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Reads what torch.save wrote, tensors and plain values only, onto the CPU.
+    """Read what torch.save wrote, tensors and plain values only, onto the CPU.
 
     Args:
         path: A file; none of its content is executed, whoever made it.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is cut off, damaged or no checkpoint, or holds anything that would have to be executed.
+        FileNotFoundError: There is no such file.
+        ValueError: The file is cut off, damaged or no checkpoint, or holds anything that would have to be executed.
 
     Example:
         >>> import tempfile

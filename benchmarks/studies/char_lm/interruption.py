@@ -9,13 +9,7 @@ __all__ = ["Signals", "Stopped"]
 
 
 class Stopped(Exception):  # noqa: N818  # asked for, no error
-    """Training was asked to stop and has saved where it was.
-
-    Attributes:
-        number: The signal's.
-        step: Steps that are done.
-        path: The checkpoint.
-    """
+    """Training was asked to stop by the signal ``number``, after ``step`` steps, and has saved ``path``."""
 
     def __init__(self, number: int, step: int, path: str) -> None:
         super().__init__(number, step, path)
@@ -26,14 +20,10 @@ class Stopped(Exception):  # noqa: N818  # asked for, no error
 
 
 class Signals:
-    """Collects SIGINT and SIGTERM inside a with block in place of obeying them; a second SIGINT is obeyed.
-
-    Attributes:
-        asked: Those that have come.
-    """
+    """Collects SIGINT and SIGTERM inside a with block in place of obeying them; a second SIGINT is obeyed."""
 
     def __init__(self) -> None:
-        self.asked: list[int] = []
+        self.asked: list[int] = []  # those that have come
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> "Signals":
@@ -47,7 +37,7 @@ class Signals:
             signal.signal(number, handler)
 
     def listen(self) -> None:
-        """Takes the signals over from whoever handles them."""
+        """Take the signals over from whoever handles them."""
         for number in self.before:
             signal.signal(number, self._ask)
 

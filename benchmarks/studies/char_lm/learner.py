@@ -2,13 +2,12 @@
 
     windows, any of them by its number -> step -> curves -> validation -> samples -> checkpoint
 
-The module needs the extra packages of the experiments (lightning); nothing that ``import gnnseq`` loads imports it.
-
 Letters: T steps of a window, B windows of a batch, L layers, H hidden channels, R processes.
 """
 
 import dataclasses
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,38 +16,58 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import TQDMProgressBar
 from torch import Tensor
 from torch.nn import functional
 
-from gnnseq.data.text import Corpus, Window, Windows
-from gnnseq.models.language_model import State, score
+from gnnseq.data.text import Corpus, TextWindows, Window
+from gnnseq.models.language_model import LanguageModel, State, score
 from studies.char_lm.interruption import Signals, Stopped
-from studies.char_lm.settings import Training
+from studies.char_lm.runs import LanguageTraining
 
-__all__ = ["FORMAT", "Bar", "Learner", "Recorder"]
+__all__ = ["FORMAT", "LanguageLearner", "make_model"]
 
 FORMAT = "gnnseq language model 1"
 TEMPERATURES = (0.0, 0.5, 1.0, 2.0)
 LENGTHS = (20, 30, 50, 120)
 
 
-class Learner(pl.LightningModule):
+def make_model(training: LanguageTraining, vocabulary: int) -> LanguageModel:
+    """A model with weights drawn from torch's random state."""
+    names = ("hidden", "kind", "layers", "embedding", "dropout", "init")
+    return LanguageModel(vocabulary, **{name: getattr(training, name) for name in names})
+
+
+class LanguageLearner(pl.LightningModule):
     """A language model in training.
+
+    What happens between two steps is here, always in the same order, the checkpoint last: it has all that came before.
+    Validation is among it and not in Lightning's loop, whose place within an epoch no checkpoint within one tells
+    exactly.
+
+    Args:
+        settings: Of the training.
+        corpus: What is learnt.
+        folder: Where checkpoints go.
+        signals: Which ask to stop.
+        save_every: Steps between checkpoints.
+        say: Whether to print a line for each validation.
 
     Attributes:
         record: What has been measured so far, as :func:`studies.char_lm.training.train` returns it.
         state: Carried from window to window. [L, B, H], a pair of these for an LSTM
     """
 
-    def __init__(self, settings: Training, corpus: Corpus) -> None:
+    def __init__(
+        self, settings: LanguageTraining, corpus: Corpus, folder: Path, signals: Signals, save_every: int, say: bool
+    ) -> None:
         super().__init__()
-        self.settings = settings
-        self.corpus = corpus
-        self.model = settings.model(len(corpus.vocabulary))
+        self.settings, self.corpus, self.folder = settings, corpus, folder
+        self.signals, self.save_every, self.say = signals, save_every, say
+        self.model = make_model(settings, len(corpus.vocabulary))
+        measured = ("step", "seconds", "cpu_seconds", "loss", "accuracy")
         self.record: dict[str, Any] = {
-            "curves": {name: [] for name in ("step", "seconds", "cpu_seconds", "loss", "accuracy", "learning_rate")},
-            "validation": {name: [] for name in ("step", "seconds", "cpu_seconds", "loss", "accuracy")},
+            "curves": {name: [] for name in (*measured, "learning_rate")},
+            "validation": {name: [] for name in measured},
             "best": None,
             "samples": [],
         }
@@ -59,13 +78,29 @@ class Learner(pl.LightningModule):
         self.spent = np.zeros(2)  # seconds and processor's seconds of earlier sessions
         self.began = np.zeros(2)
 
-    def train_dataloader(self) -> "_Batches":
+    def train_dataloader(self) -> "_Steps":
         """All windows that this process reads, from the step on that training has come to."""
-        settings, rank, ranks = self.settings, self.trainer.global_rank, self.trainer.world_size
-        windows = Windows(
-            self.corpus.training, settings.batch * ranks, settings.window, settings.random_windows, settings.seed
-        )
-        return _Batches(windows, settings.steps, slice(rank * settings.batch, (rank + 1) * settings.batch))
+        settings, batch, rank = self.settings, self.settings.batch, self.trainer.global_rank
+        together = batch * self.trainer.world_size
+        windows = TextWindows(self.corpus.training, together, settings.window, settings.random_windows, settings.seed)
+        return _Steps(windows, settings.steps, slice(rank * batch, (rank + 1) * batch))
+
+    def configure_optimizers(self) -> Any:
+        """Adam, its rate changed after every step."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.settings.rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        """Draw samples before the first step, and start the clock. Nothing random happens before the next step."""
+        self.signals.listen()  # again: Lightning's own handler for SIGTERM has come in between
+        if self.random is not None:
+            (torch.cuda if self.device.type == "cuda" else torch).set_rng_state(self.random)
+        elif self.global_rank > 0:  # every process drops units of its own
+            torch.manual_seed(self.settings.seed + 1_000_003 * self.global_rank)
+        if self.trainer.global_step == 0 and 0 in self.settings.sample_at:
+            self._draw(0)
+        self.began = _now()
 
     def training_step(self, window: Window) -> Tensor:
         """Mean loss of a batch."""
@@ -79,34 +114,43 @@ class Learner(pl.LightningModule):
             self.counted += 1
         return loss
 
-    def configure_optimizers(self) -> Any:
-        """Adam, its rate changed after every step."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.settings.rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def seconds(self) -> tuple[float, float]:
-        """Since training began, by the clock and by the processor, those of earlier sessions included."""
-        clock, processor = self.spent + _now() - self.began
-        return round(float(clock), 2), round(float(processor), 2)
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Measure, draw and save what is due after this step; stop if a signal has asked for it."""
+        settings, step = self.settings, self.trainer.global_step
+        done = step == settings.steps
+        if done or step % settings.record_every == 0:
+            self._enter(step)
+        better = (done or step % settings.validate_every == 0) and self._validate(step)
+        if step in settings.sample_at or (done and settings.sample_at):
+            self._draw(step)
+        if better:
+            self.trainer.save_checkpoint(self.folder / "best.ckpt")
+        # All processes stop after the same step, whichever of them was asked.
+        asked = self.trainer.strategy.reduce_boolean_decision(bool(self.signals.asked), all=False)
+        last = self.folder / "last.ckpt"
+        if done or asked or step % self.save_every == 0:
+            self.trainer.save_checkpoint(last)
+        if asked and not done:
+            raise Stopped((self.signals.asked or [signal.SIGTERM])[0], step, str(last))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what Lightning does not know of; all processes come here, and theirs are put side by side."""
+        """Add what Lightning does not know of; all processes come here, and theirs are put side by side."""
         state = self.state if isinstance(self.state, tuple) else (self.state,)
         checkpoint["language_model"] = {
             "format": FORMAT,
             "training": dataclasses.asdict(self.settings),
             "vocabulary": self.corpus.vocabulary.characters,
             "record": self.record,
-            "seconds": self.seconds(),
+            "seconds": self._seconds(),
             "counted": self.counted,
             "sums": self._of_all(self.sums),  # [R, 2]
             "state": [self._of_all(part) for part in state if part is not None],  # [R, L, B, H]
-            "random": self._of_all(_random_state(self.device)),  # [R, bytes]
+            # Of dropout: the CPU's random state, or the GPU's. [R, bytes]
+            "random": self._of_all((torch.cuda if self.device.type == "cuda" else torch).get_rng_state()),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes over what was saved."""
+        """Take over what was saved."""
         kept, rank = checkpoint["language_model"], self.global_rank
         self.record, self.spent, self.counted = kept["record"], np.array(kept["seconds"]), kept["counted"]
         if rank >= len(kept["sums"]):
@@ -119,15 +163,57 @@ class Learner(pl.LightningModule):
         # What was the last batch is not when training is made longer.
         checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False
 
-    def on_train_start(self) -> None:
-        """Starts the clock, and puts random states as they were: nothing random happens before the next step."""
-        self.began = _now()
-        if self.random is not None:
-            _set_random_state(self.random, self.device)
-        elif self.global_rank > 0:  # every process drops units of its own
-            torch.manual_seed(self.settings.seed + 1_000_003 * self.global_rank)
+    def _enter(self, step: int) -> None:
+        """The next entry of the training curves."""
+        loss, accuracy = (self._of_all(self.sums).mean(0) / self.counted).tolist()
+        self.sums.zero_()
+        self.counted = 0
+        if not np.isfinite(loss):
+            raise ValueError(f"the loss is {loss} at step {step}; take a smaller learning_rate, or clip gradients")
+        rate = self.settings.learning_rate * self.settings.rate(step - 1)
+        self._put("curves", step, loss=loss, accuracy=accuracy, learning_rate=rate)
+
+    def _validate(self, step: int) -> bool:
+        """The next entry of the validation curves; whether it is the best."""
+        loss, accuracy = score(self.model, self.corpus.validation)
+        self._put("validation", step, loss=loss, accuracy=accuracy)
+        if self.say and self.trainer.is_global_zero:
+            minutes = self._seconds()[0] / 60
+            print(f"step {step:,} of {self.settings.steps:,}: held-out {loss:.3f} nats/character after "
+                  f"{minutes:.1f} of {minutes * self.settings.steps / step:.1f} minutes", file=sys.stderr)  # fmt: skip
+        best = self.record["best"]
+        if best is not None and not loss < best["loss"]:
+            return False
+        self.record["best"] = {"step": step, "loss": loss}
+        return True
+
+    def _put(self, name: str, step: int, **values: float) -> None:
+        clock, processor = self._seconds()
+        for key, value in {"step": step, "seconds": clock, "cpu_seconds": processor, **values}.items():
+            self.record[name][key].append(value)
+        for logger in self.loggers:
+            logger.log_metrics({f"{name}/{key}": value for key, value in values.items()}, step)
+            logger.save()
+
+    def _draw(self, step: int) -> None:
+        """Samples of every length at every temperature, the same whenever they are drawn."""
+        for temperature in TEMPERATURES:
+            for length in LENGTHS:
+                entropy = [self.settings.seed, step, int(100 * temperature), length]
+                generator = torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+                characters = self.model.sample(length, temperature=temperature, generator=generator)
+                text = self.corpus.vocabulary.decode(list(characters))
+                self.record["samples"].append(
+                    {"step": step, "temperature": temperature, "length": length, "text": text}
+                )
+
+    def _seconds(self) -> tuple[float, float]:
+        """Since training began, by the clock and by the processor, those of earlier sessions included."""
+        clock, processor = self.spent + _now() - self.began
+        return round(float(clock), 2), round(float(processor), 2)
 
     def _of_all(self, part: Tensor) -> Tensor:
+        """The part of each process."""
         if self.trainer.world_size == 1:
             return part.unsqueeze(0).cpu()
         part = part.to(self.device).contiguous()
@@ -136,64 +222,10 @@ class Learner(pl.LightningModule):
         return torch.stack(gathered).cpu()
 
 
-class Recorder(pl.Callback):
-    """What happens between two steps, always in the same order, the checkpoint last: it has all that came before.
-
-    Validation is here and not in Lightning's loop, whose place within an epoch no checkpoint within one tells exactly.
-
-    Args:
-        folder: Where checkpoints go.
-        save_every: Steps between them.
-        signals: Which ask to stop.
-    """
-
-    def __init__(self, folder: Path, save_every: int, signals: Signals) -> None:
-        self.folder, self.save_every, self.signals = folder, save_every, signals
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Samples before the first step."""
-        assert isinstance(pl_module, Learner)
-        self.signals.listen()  # again: Lightning's own handler for SIGTERM has come in between
-        if trainer.global_step == 0 and 0 in pl_module.settings.sample_at:
-            _draw(pl_module, 0)
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """After every step."""
-        assert isinstance(pl_module, Learner)
-        settings, step = pl_module.settings, trainer.global_step
-        done = step == settings.steps
-        if done or step % settings.record_every == 0:
-            _enter(pl_module, step)
-        better = (done or step % settings.validate_every == 0) and _validate(pl_module, step)
-        if step in settings.sample_at or (done and settings.sample_at):
-            _draw(pl_module, step)
-        if better:
-            trainer.save_checkpoint(self.folder / "best.ckpt")
-        # All processes stop after the same step, whichever of them was asked.
-        asked = trainer.strategy.reduce_boolean_decision(bool(self.signals.asked), all=False)
-        if done or asked or step % self.save_every == 0:
-            trainer.save_checkpoint(self.folder / "last.ckpt")
-        if asked and not done:
-            raise Stopped((self.signals.asked or [signal.SIGTERM])[0], step, str(self.folder / "last.ckpt"))
-
-
-class Bar(TQDMProgressBar):
-    """Lightning's bar with the last loss and validation."""
-
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """What stands at the end of the bar."""
-        record = pl_module.record
-        assert isinstance(record, dict)
-        shown = {"loss": record["curves"]["loss"], "validation": record["validation"]["loss"]}
-        return {name: f"{values[-1]:.3f}" for name, values in shown.items() if values}
-
-
-class _Batches:
+class _Steps:
     """The windows of steps one after another. Lightning keeps and restores its place."""
 
-    def __init__(self, windows: Windows, steps: int, columns: slice) -> None:
+    def __init__(self, windows: TextWindows, steps: int, columns: slice) -> None:
         self.windows, self.steps, self.columns = windows, steps, columns
         self.step = 0
 
@@ -213,64 +245,5 @@ class _Batches:
         self.step = state["step"]
 
 
-def _enter(learner: Learner, step: int) -> None:
-    """The next entry of the training curves."""
-    sums = learner._of_all(learner.sums).mean(0) / learner.counted
-    learner.sums.zero_()
-    learner.counted = 0
-    loss, accuracy = sums.tolist()
-    if not np.isfinite(loss):
-        raise ValueError(f"the loss is {loss} at step {step}; take a smaller learning_rate, or clip gradients")
-    rate = learner.settings.learning_rate * learner.settings.rate(step - 1)
-    _put(learner, "curves", step, loss=loss, accuracy=accuracy, learning_rate=rate)
-
-
-def _validate(learner: Learner, step: int) -> bool:
-    """The next entry of the validation curves; whether it is the best."""
-    found = score(learner.model, learner.corpus.validation)
-    _put(learner, "validation", step, loss=found.loss, accuracy=found.accuracy)
-    best = learner.record["best"]
-    if best is not None and not found.loss < best["loss"]:
-        return False
-    learner.record["best"] = {"step": step, "loss": found.loss}
-    return True
-
-
-def _put(learner: Learner, name: str, step: int, **values: float) -> None:
-    clock, processor = learner.seconds()
-    for key, value in {"step": step, "seconds": clock, "cpu_seconds": processor, **values}.items():
-        learner.record[name][key].append(value)
-    for logger in learner.loggers:
-        logger.log_metrics({f"{name}/{key}": value for key, value in values.items()}, step)
-        logger.save()
-
-
-def _draw(learner: Learner, step: int) -> None:
-    """Samples of every length at every temperature, the same whenever they are drawn."""
-    for temperature in TEMPERATURES:
-        for length in LENGTHS:
-            entropy = [learner.settings.seed, step, int(100 * temperature), length]
-            generator = torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-            characters = list(learner.model.sample(length, temperature=temperature, generator=generator))
-            learner.record["samples"].append({
-                "step": step,
-                "temperature": temperature,
-                "length": length,
-                "text": learner.corpus.vocabulary.decode(characters),
-            })  # fmt: skip
-
-
-def _now() -> "np.ndarray[Any, np.dtype[np.float64]]":
+def _now() -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()])
-
-
-def _random_state(device: torch.device) -> Tensor:
-    """Of dropout: the CPU's random state, or the GPU's."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _set_random_state(state: Tensor, device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)

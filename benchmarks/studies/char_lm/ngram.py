@@ -24,11 +24,11 @@ FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])  # KenLM's discounts where a text is t
 
 
 class _Level(NamedTuple):
-    """Contexts of one length k and what follows them.
+    """Contexts of one length and what follows them.
 
-    A context is the context without its first character, that of level k - 1, and this character; it is coded as
-    number of the former * V + the latter, and its own number is its place among the sorted codes. Following
-    characters are coded in the same way, so that no code exceeds N V, however long the context.
+    The code of a context is the number of the context without its first character, times V, plus this character; its
+    own number is its place among the sorted codes. Following characters are coded in the same way, so that no code
+    exceeds N V, however long the context.
     """
 
     contexts: Integers  # codes [K]
@@ -39,67 +39,38 @@ class _Level(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class NGram:
-    """Probabilities of characters given those before them, from :func:`fit_ngram`.
-
-    Attributes:
-        vocabulary: V, characters that there are.
-        levels: One for each length of context, 0 first.
-    """
+    """Probabilities of characters given those before them, from :func:`fit_ngram`."""
 
     vocabulary: int
-    levels: tuple[_Level, ...]
+    levels: tuple[_Level, ...]  # one for each length of context, 0 first
 
     def nats_per_character(self, text: Text) -> float:
-        """Mean of -log p of the characters, each given all before it in this text, as far back as the order goes.
-
-        Args:
-            text: Indices of characters, at least one. [N]
-
-        Raises:
-            ValueError: If the text is empty or an index is out of range.
-        """
-        indices = _checked("text", text, 1, self.vocabulary)
-        return float(-np.log(self._of_each(indices)).mean())
+        """Mean of -log p of the characters [N], each given all before it in this text, as far as the order goes."""
+        return float(-np.log(self._of_each(_checked("text", text, 1, self.vocabulary))).mean())
 
     def probabilities(self, context: Text = ()) -> Reals:
-        """Of every character to come next. [V]
-
-        Args:
-            context: Indices of the characters before it. [P]
-
-        Raises:
-            ValueError: If an index is out of range.
-        """
+        """Of every character to come next [V], after these [P]."""
         indices = _checked("context", context, 0, self.vocabulary)
-        chances = np.full(self.vocabulary, 1 / self.vocabulary)
-        number = 0
-        for length, level in enumerate(self.levels[: len(indices) + 1]):
-            if length > 0:
-                (number,) = _places(level.contexts, number * self.vocabulary + indices[[-length]])
-            if number < 0:
-                break
-            begin, end = np.searchsorted(level.pairs, [number * self.vocabulary, (number + 1) * self.vocabulary])
-            chances *= level.rests[number]
-            chances[level.pairs[begin:end] % self.vocabulary] += level.shares[begin:end]
+        before = np.tile(indices[:, None], self.vocabulary)
+        chances: Reals = self._of_each(np.vstack([before, np.arange(self.vocabulary)]))[-1]
         return chances
 
     def _of_each(self, text: Integers) -> Reals:
-        """The probability of each character of a text. [N]"""
-        chances = np.full(len(text), 1 / self.vocabulary)
-        numbers = np.zeros(len(text), dtype=np.int64)  # of each character's context on the level, -1 where unseen
+        """The probability of each character of a text [N], or of several as long as one another [N, ...]."""
+        chances = np.full(text.shape, 1 / self.vocabulary)
+        numbers = np.zeros_like(text)  # of each character's context on the level, -1 if it was not seen
         for length, level in enumerate(self.levels[: len(text)]):
-            if length > 0:
-                longer = _places(level.contexts, numbers[1:] * self.vocabulary + text[:-length])
-                numbers = np.where(numbers[1:] < 0, -1, longer)  # from character number `length` on
-            seen = np.flatnonzero(numbers >= 0)
-            place = _places(level.pairs, numbers[seen] * self.vocabulary + text[length:][seen])
+            if length > 0:  # from character number `length` on; the codes of what was not seen are negative
+                numbers = _places(level.contexts, numbers[1:] * self.vocabulary + text[:-length])
+            place = _places(level.pairs, numbers * self.vocabulary + text[length:])
             share = np.where(place < 0, 0.0, level.shares[place])
-            chances[length:][seen] = share + level.rests[numbers[seen]] * chances[length:][seen]
+            rest = np.where(numbers < 0, 1.0, level.rests[numbers])
+            chances[length:] = share + rest * chances[length:]
         return chances
 
 
 def fit_ngram(text: Text, vocabulary: int, order: int = 5) -> NGram:
-    r"""Counts the n-grams of a text and smooths them.
+    r"""Count the n-grams of a text and smooth them.
 
     A character w after a context c, of which c' lacks the first character, has the probability
 
@@ -126,7 +97,7 @@ def fit_ngram(text: Text, vocabulary: int, order: int = 5) -> NGram:
             0 gives the uniform distribution.
 
     Raises:
-        ValueError: If an argument is out of its range, or the text shorter than the order.
+        ValueError: An argument is out of its range, or the text shorter than the order.
 
     Example:
         >>> model = fit_ngram([0, 1, 0, 1, 0, 1, 0, 1], vocabulary=3, order=2)
@@ -138,28 +109,24 @@ def fit_ngram(text: Text, vocabulary: int, order: int = 5) -> NGram:
     check_whole(1, vocabulary=vocabulary)
     check_whole(0, order=order)
     indices = _checked("text", text, order, vocabulary)
-    contexts, pairs, counts, firsts = [], [], [], []
-    numbers = np.zeros(len(indices), dtype=np.int64)
+    contexts, pairs, counts, firsts = [np.zeros(1, dtype=np.int64)], [], [], []
+    numbers = np.zeros_like(indices)
     for length in range(order):
         if length > 0:
             codes, numbers = np.unique(numbers[1:] * vocabulary + indices[:-length], return_inverse=True)
             contexts.append(codes)
-        else:
-            contexts.append(np.zeros(1, dtype=np.int64))
         following = numbers * vocabulary + indices[length:]
         codes, count = np.unique(following, return_counts=True)
         pairs.append(codes)
         counts.append(count)
-        firsts.append(int(following[0]))
+        firsts.append(following[0])
     for shorter in range(order - 1):
         context, character = np.divmod(pairs[shorter + 1], vocabulary)
         inner = contexts[shorter + 1][context] // vocabulary * vocabulary + character
-        beginning = np.searchsorted(pairs[shorter], firsts[shorter])
-        counts[shorter] = np.bincount(np.searchsorted(pairs[shorter], inner), minlength=len(pairs[shorter]))
-        counts[shorter][beginning] += 1
-    return NGram(
-        vocabulary, tuple(_smoothed(*level, vocabulary) for level in zip(contexts, pairs, counts, strict=True))
-    )
+        inner = np.append(inner, firsts[shorter])  # whose left neighbour is the beginning
+        counts[shorter] = np.bincount(np.searchsorted(pairs[shorter], inner))
+    levels = zip(contexts[:order], pairs, counts, strict=True)
+    return NGram(vocabulary, tuple(_smoothed(*level, vocabulary) for level in levels))
 
 
 def _smoothed(contexts: Integers, pairs: Integers, counts: Integers, vocabulary: int) -> _Level:
@@ -178,8 +145,7 @@ def _discounts(counts: Integers) -> Reals:
     steps = np.arange(4)
     estimate = steps - (steps + 1) * n[1] / (n[1] + 2 * n[2]) * n[1:5] / np.maximum(n[:4], 1)
     estimate[0] = 0
-    fits = bool((estimate[1:] > 0).all())  # that D(j) is at most j holds by its form
-    return estimate if fits else FALLBACK
+    return estimate if estimate[1:].min() > 0 else FALLBACK  # that D(j) is at most j holds by its form
 
 
 def _places(codes: Integers, wanted: Integers) -> Integers:
@@ -189,9 +155,7 @@ def _places(codes: Integers, wanted: Integers) -> Integers:
 
 
 def _checked(name: str, text: Text, least: int, vocabulary: int) -> Integers:
-    indices = np.asarray(text)
-    if indices.size == 0:
-        indices = indices.astype(np.int64).reshape(-1)
+    indices = np.asarray(text) if len(text) else np.empty(0, dtype=np.int64)
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
         raise ValueError(f"{name} has shape {indices.shape} and type {indices.dtype}; expected indices of characters, "
                          "whole numbers in one dimension")  # fmt: skip

@@ -1,29 +1,23 @@
-"""Tables and checked statements of the character language models, from their JSON alone.
-
-The figures are drawn in ``char_lm_figures.py``, the table of samples is made in ``char_lm_samples.py``. Several presets
-on one text are put together by
-
-    python benchmarks/char_lm_report.py benchmarks/results/char_lm/tinyshakespeare-{fast,best}.json
-"""
+"""Tables and checked statements of the character language models, from their JSON alone."""
 
 import math
 import statistics
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import cli as command
-from harness.sweep import read_json
-from studies.char_lm import figures as char_lm_figures
+from harness import report as harness_report
+from harness.files import read_json
+from harness.report import markdown_table, mean_std
+from studies.char_lm.figures import figures
 from studies.char_lm.results import (
     LOGGED,
-    Group,
+    LanguageGroup,
     bits,
     comparable,
     corpus,
@@ -31,18 +25,14 @@ from studies.char_lm.results import (
     groups,
     held_out,
     mean_and_range,
-    mean_and_spread,
     published,
     together,
 )
-from studies.char_lm.sample_pages import blocks, visible, write_samples
+from studies.char_lm.sample_pages import blocks, visible
 
-SHOWN = 50  # characters of the samples that the terminal gets, where there are some of that length
+__all__ = ["TABLES", "checks", "figures", "losses", "print_report", "show_together"]
 
-
-def figures(result: dict[str, Any], stem: Path) -> list[Path]:
-    """Draw both figures, and write the table of samples beside them, as text and as a web page."""
-    return [*char_lm_figures.figures(result, stem), *write_samples(result, stem)]
+SHOWN = 50  # characters of the samples that the terminal gets, if there are some of that length
 
 
 def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
@@ -50,114 +40,90 @@ def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
     statements = []
     for group in groups(result):
         for step, rows in group.logged().items() if comparable(result, group) else ():
-            losses, shares = zip(*rows, strict=True)
-            nats, share = LOGGED[step]
+            nats, shares = zip(*rows, strict=True)
             text = (
-                f"training at step {step:,}: loss {mean_and_range(losses, 3)}, accuracy {mean_and_range(shares, 2)}; "
-                f"in the report's log {nats:.3f} and {share:.2f}"
+                f"training at step {step:,}: loss {mean_and_range(nats, 3)}, accuracy {mean_and_range(shares, 2)}; "
+                "in the report's log {:.3f} and {:.2f}".format(*LOGGED[step])
             )
-            statements.append((text, max(losses) <= nats))
+            statements.append((text, max(nats) <= LOGGED[step][0]))
     return statements
 
 
 def print_report(result: dict[str, Any], console: Console) -> None:
-    for table in (_losses(result), _times(result)):
+    """Losses, times, and samples if there are any."""
+    samples = [_samples(run) for run in result["runs"] if run["samples"]]
+    for table in (_losses(result), _times(result), *samples[:1]):
         console.print()
         console.print(table)
-    for statement, holds in checks(result):
-        console.print(
-            f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}",
-            highlight=False,
-            soft_wrap=True,
-        )
-    if any(run["samples"] for run in result["runs"]):
-        console.print()
-        console.print(_samples(result))
 
 
-def _table(title: str | None, caption: str) -> Table:
-    return Table(
-        title=title, caption=f"\n{caption}", box=box.SIMPLE_HEAD, title_style="bold", caption_justify="left",
-        padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,
-    )  # fmt: skip
+def show_together(sources: Sequence[Path], target: Path) -> int:
+    """Report the results that there are on one text as one; the exit code.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
+    results = [read_json(source) for source in sources if source.exists()]
+    if not results:
+        raise FileNotFoundError(f"none of {', '.join(map(str, sources))} exists; run without --report-only first")
+    return harness_report.present(together(results), target, sys.modules[__name__], harness_report.console())
+
+
+def _table(title: str, caption: str, text: Sequence[str], numbers: Sequence[str]) -> Table:
+    """Narrow enough for 80 columns."""
+    tight: dict[str, Any] = {"padding": (0, 1, 0, 0), "pad_edge": False, "show_edge": False}
+    return harness_report.table(title, f"\n{caption}", text, numbers, **tight)
 
 
 def _losses(result: dict[str, Any]) -> Table:
     text = result["corpus"]
-    train, validation, test = (f"{length:,}" for length in text["split"])
+    parts = "{:,} to train on, then {:,} for validation, then {:,} for the test.".format(*text["split"])
+    ours = [f"{group.label} {_mean(_held_out(result, group), 3)}" for group in groups(result)]
+    there = f" Last rows: as published, on validation and test together, where ours are {', '.join(ours)}."
     table = _table(
         f"Character language models: {corpus(result)}",
         "Nats a character, mean ± standard deviation over seeds: of the last training steps, with dropout; the lowest "
         "on validation; on the test part. Bits, perplexity and accuracy are the test's, a character. "
-        f"{text['characters']:,} characters of {text['vocabulary']} kinds: {train} to train on, then {validation} for "
-        f"validation, then {test} for the test." + _published(result),
+        f"{text['characters']:,} characters of {text['vocabulary']} kinds: {parts}{there if published(result) else ''}",
+        [""],
+        ["train", "validation", "test", "bits", "ppl", "acc %", "min"],
     )
-    table.add_column("")
-    for heading in ("train", "validation", "test", "bits", "ppl", "acc %", "min"):
-        table.add_column(heading, justify="right", no_wrap=True)
     for group in groups(result):
         nats = group.test("loss")
         table.add_row(
             _named(group),
-            _mean(group.last("loss"), 3),
-            mean_and_spread(group.lowest()),
-            mean_and_spread(nats),
+            _mean([run["curves"]["loss"][-1] for run in group.runs], 3),
+            _mean_std(group.lowest()),
+            _mean_std(nats),
             _mean([bits(value) for value in nats], 3),
             _mean([math.exp(value) for value in nats], 2),
             _mean([100 * value for value in group.test("accuracy")], 1),
             _mean(group.minutes(), 0 if min(group.minutes()) >= 10 else 2),
         )
     table.add_section()
-    for name, nats in result["baselines"].items():
-        test = nats["test"]
-        cells = (f"{nats['validation']:.3f}", f"{test:.3f}", f"{bits(test):.3f}", f"{math.exp(test):.2f}")
-        table.add_row(name, "", *cells, style="dim")
-    for name, nats in published(result).items():
-        table.add_row(name, "", f"{nats:.3f}", style="dim")
+    for name, both in result["baselines"].items():
+        test = both["test"]
+        table.add_row(name, "", *_three(both["validation"], test, bits(test)), f"{math.exp(test):.2f}", style="dim")
+    for name, level in published(result).items():
+        table.add_row(name, "", *_three(level), style="dim")
     return table
 
 
-def _published(result: dict[str, Any]) -> str:
-    """What the published numbers are to be compared with."""
-    if not published(result):
-        return ""
-    ours = [f"{group.label} {_mean(_held_out(result, group), 3)}" for group in groups(result)]
-    return f" Last rows: as published, on validation and test together, where ours are {', '.join(ours)}."
-
-
-def _held_out(result: dict[str, Any], group: Group) -> list[float]:
-    return [held_out(result, *both) for both in zip(group.lowest(), group.test("loss"), strict=True)]
-
-
-def _named(group: Group) -> str:
-    return group.label if len(group.runs) == 1 else f"{group.label}, {len(group.runs)} seeds"
-
-
-def _mean(values: list[float], digits: int) -> str:
-    return f"{statistics.fmean(values):.{digits}f}"
-
-
-def _levels(result: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    """What validation is to get below, by name: nats, and the minutes that it may take."""
-    levels = {f"{nats:.2f} in {minutes} min": (nats, minutes) for nats, minutes in goals(result).items()}
-    baselines = {name: nats["validation"] for name, nats in result["baselines"].items()}
-    if baselines:
-        best = min(baselines, key=baselines.__getitem__)
-        levels[f"{baselines[best]:.3f} ({best})"] = (baselines[best], math.inf)
-    return levels
-
-
 def _times(result: dict[str, Any]) -> Table:
-    levels = _levels(result)
+    """Minutes until validation is below what it is to reach in time, and below the best baseline."""
+    levels = [(f"{nats:.2f} in {minutes} min", nats, float(minutes)) for nats, minutes in goals(result).items()]
+    if result["baselines"]:
+        nats, name = min((baseline["validation"], name) for name, baseline in result["baselines"].items())
+        levels.append((f"{nats:.3f} ({name})", nats, math.inf))
     table = _table(
-        None, "Of validation; mean (range) over seeds, late by an interval at most. Green: every seed, in time."
+        "",
+        "Of validation; mean (range) over seeds, late by an interval at most. Green: every seed, in time.",
+        ["minutes until below"],
+        [name for name, _, _ in levels],
     )
-    table.add_column("minutes until below", no_wrap=True)
-    for name in levels:
-        table.add_column(name, justify="right", no_wrap=True)
     for group in groups(result):
         cells = []
-        for nats, limit in levels.values():
+        for _, nats, limit in levels:
             minutes = group.minutes_below(nats)
             in_time = len(minutes) == len(group.runs) and max(minutes) <= limit
             cells.append(Text(reached(group, minutes), "green" if in_time else ""))
@@ -165,20 +131,10 @@ def _times(result: dict[str, Any]) -> Table:
     return table
 
 
-def reached(group: Group, minutes: list[float]) -> str:
-    """Minutes, and how many of the seeds they are about unless it is all."""
-    if not minutes:
-        return "not reached"
-    few = "" if len(minutes) == len(group.runs) else f", {len(minutes)} of {len(group.runs)}"
-    return mean_and_range(minutes) + few
-
-
-def _samples(result: dict[str, Any]) -> Table:
-    """Of the first run that has samples: those of its last step, one for each temperature."""
-    run = next(run for run in result["runs"] if run["samples"])
+def _samples(run: dict[str, Any]) -> Table:
+    """Of a run's last step, one for each temperature."""
     step, rows = blocks(run["samples"])[-1]
-    table = _table(f"Samples at step {step:,}, seed {run['seed']}", "↵ is the end of a line.")
-    table.add_column("T", justify="right")
+    table = _table(f"Samples at step {step:,}, seed {run['seed']}", "↵ is the end of a line.", [], ["T"])
     table.add_column("")
     for temperature, samples in rows:
         _, text = min(samples, key=lambda sample: abs(sample[0] - SHOWN))
@@ -186,42 +142,50 @@ def _samples(result: dict[str, Any]) -> Table:
     return table
 
 
-def markdown(result: dict[str, Any]) -> str:
-    """Losses and times, beside the baselines and what others publish."""
-    levels = {name: level for name, level in _levels(result).items() if level[0] in goals(result)}
+def losses(*results: dict[str, Any]) -> str:
+    """Losses and times of results on one text, against the baselines and what others publish, for a page."""
+    result = together(results)
     headings = [f"{corpus(result)}, nats/character", "validation", "test", "both", "test, bits", "minutes"]
-    headings += [f"below {name}" for name in levels]
+    headings += [f"below {nats:.2f} in {minutes} min" for nats, minutes in goals(result).items()]
     rows = []
     for group in groups(result):
         nats = group.test("loss")
-        times = [reached(group, group.minutes_below(level)) for level, _ in levels.values()]
-        losses = [group.lowest(), nats, _held_out(result, group), [bits(value) for value in nats]]
-        rows.append([_named(group), *map(mean_and_spread, losses), mean_and_range(group.minutes()), *times])
-    for name, nats in result["baselines"].items():
-        three = (nats["validation"], nats["test"], held_out(result, **nats))
-        rows.append([name, *(f"{each:.3f}" for each in three), f"{bits(nats['test']):.3f}"])
-    rows += [[f"{name} (published)", "", "", f"{nats:.3f}"] for name, nats in published(result).items()]
-    lines = [headings, ["---", *["---:"] * (len(headings) - 1)]]
-    lines += [[*row, *[""] * (len(headings) - len(row))] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        columns = [group.lowest(), nats, _held_out(result, group), [bits(value) for value in nats]]
+        times = [reached(group, group.minutes_below(goal)) for goal in goals(result)]
+        rows.append([_named(group), *map(_mean_std, columns), mean_and_range(group.minutes()), *times])
+    for name, both in result["baselines"].items():
+        rows.append([name, *_three(both["validation"], both["test"], held_out(result, **both), bits(both["test"]))])
+    rows += [[f"{name} (published)", "", "", *_three(nats)] for name, nats in published(result).items()]
+    return markdown_table(headings, [[*row, *[""] * (len(headings) - len(row))] for row in rows])
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Tables and figures of several results on one text, together; the figures are called by the text."""
-
-    results: tyro.conf.Positional[tuple[Path, ...]]
-    """JSON files that char_lm.py has written."""
+TABLES = {"losses": losses}
 
 
-def main(settings: Settings) -> int:
-    console = Console()
-    result = together([read_json(path) for path in settings.results])
-    print_report(result, console)
-    for path in figures(result, settings.results[0].with_name(result["corpus"]["name"])):
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
-    return 0
+def reached(group: LanguageGroup, minutes: list[float]) -> str:
+    """Minutes, and how many of the seeds they are about unless it is all."""
+    if not minutes:
+        return "not reached"
+    few = "" if len(minutes) == len(group.runs) else f", {len(minutes)} of {len(group.runs)}"
+    return mean_and_range(minutes) + few
 
 
-if __name__ == "__main__":
-    command.run(main, Settings)
+def _held_out(result: dict[str, Any], group: LanguageGroup) -> list[float]:
+    return [held_out(result, *both) for both in zip(group.lowest(), group.test("loss"), strict=True)]
+
+
+def _named(group: LanguageGroup) -> str:
+    return group.label if len(group.runs) == 1 else f"{group.label}, {len(group.runs)} seeds"
+
+
+def _mean(values: list[float], digits: int) -> str:
+    return f"{statistics.fmean(values):.{digits}f}"
+
+
+def _mean_std(values: list[float]) -> str:
+    return mean_std(values, 3).replace(" 0.", " .")
+
+
+def _three(*values: float) -> list[str]:
+    """With three digits."""
+    return [f"{value:.3f}" for value in values]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 SOUTH_PARK, SHAKESPEARE = "southpark", "tinyshakespeare"
 CORPORA = {SOUTH_PARK: "South Park", SHAKESPEARE: "tinyshakespeare", "pydoc": "Python's help topics"}
@@ -25,60 +26,35 @@ GOALS = {1.88: 3, 1.60: 15}  # minutes within which this study wants to be below
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One number of several runs, where all of them have it: steps and minutes [T], values [runs, T]."""
-
-    steps: np.ndarray
-    minutes: np.ndarray
-    values: np.ndarray
-
-
-@dataclass(frozen=True)
-class Group:
+class LanguageGroup:
     """Runs that differ in nothing but the seed."""
 
     settings: dict[str, Any]
     runs: list[dict[str, Any]]
     label: str
 
-    def curve(self, part: str, name: str) -> Curve:
-        """A curve of ``part``, "curves" or "validation", at the steps that all runs have; minutes are their mean."""
-        steps = sorted(set.intersection(*(set(run[part]["step"]) for run in self.runs)))
-
-        def values(name: str) -> np.ndarray:
-            places = [{step: place for place, step in enumerate(run[part]["step"])} for run in self.runs]
-            return np.array([
-                [run[part][name][at[step]] for step in steps] for run, at in zip(self.runs, places, strict=True)
-            ])  # fmt: skip
-
-        return Curve(np.array(steps), values("seconds").mean(0) / 60, values(name))
+    def curve(self, part: str, name: str) -> pd.DataFrame:
+        """A curve of ``part``, "curves" or "validation": a row for each step that all runs have, a column a run."""
+        curves = [pd.Series(run[part][name], run[part]["step"]) for run in self.runs]
+        return pd.concat(curves, axis=1, join="inner").sort_index()
 
     def minutes(self) -> list[float]:
         """How long each run took."""
-        return [
-            max([0.0, *run["curves"]["seconds"][-1:], *run["validation"]["seconds"][-1:]]) / 60 for run in self.runs
-        ]
+        return [max([0.0, *run["curves"]["seconds"], *run["validation"]["seconds"]]) / 60 for run in self.runs]
 
     def lowest(self) -> list[float]:
         """Each run's lowest validation loss."""
         return [min(run["validation"]["loss"]) for run in self.runs]
 
-    def last(self, name: str) -> list[float]:
-        """The last number of each run's training curve."""
-        return [run["curves"][name][-1] for run in self.runs]
-
     def test(self, name: str) -> list[float]:
+        """Of each run, a number of the test part."""
         return [run["test"][name] for run in self.runs]
 
     def minutes_below(self, threshold: float) -> list[float]:
         """Minutes until validation was first seen below the threshold, for the runs that get there."""
-        found = []
-        for run in self.runs:
-            curve = run["validation"]
-            times = zip(curve["seconds"], curve["loss"], strict=True)
-            first = next((seconds for seconds, loss in times if loss < threshold), None)
-            found += [] if first is None else [first / 60]
-        return found
+        curves = (zip(run["validation"]["seconds"], run["validation"]["loss"], strict=True) for run in self.runs)
+        firsts = (next((seconds for seconds, loss in curve if loss < threshold), None) for curve in curves)
+        return [first / 60 for first in firsts if first is not None]
 
     def logged(self) -> dict[int, list[tuple[float, float]]]:
         """Training loss and accuracy of each run at the steps of the report's log that all runs have reached.
@@ -88,27 +64,30 @@ class Group:
         """
         found = {}
         for step in LOGGED:
-            rows = []
-            for run in self.runs:
-                curves = run["curves"]
-                reached = [place for place, at in enumerate(curves["step"]) if 0 < at <= step]
-                if reached and curves["step"][-1] >= step:
-                    rows.append((curves["loss"][reached[-1]], curves["accuracy"][reached[-1]]))
-            if len(rows) == len(self.runs):
-                found[step] = rows
+            curves = [pd.DataFrame(run["curves"]).set_index("step") for run in self.runs]
+            if all(curve.index[0] <= step <= curve.index[-1] for curve in curves):
+                rows = [curve.loc[:step].iloc[-1] for curve in curves]
+                found[step] = [(float(row["loss"]), float(row["accuracy"])) for row in rows]
         return found
 
 
-def groups(result: dict[str, Any]) -> list[Group]:
-    """The runs by their settings, in the order in which these first occur."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def groups(result: dict[str, Any]) -> list[LanguageGroup]:
+    """The runs by their settings, in the order in which these first occur.
+
+    A group is called by its preset; if several have the same one, also by what they differ in.
+    """
+    found: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
     for run in result["runs"]:
-        found.setdefault(json.dumps(_common(run["settings"]), sort_keys=True), []).append(run)
-    all_settings = [_common(runs[0]["settings"]) for runs in found.values()]
-    return [
-        Group(settings, runs, _label(settings, all_settings))
-        for settings, runs in zip(all_settings, found.values(), strict=True)
-    ]
+        settings = {"preset": "custom", **run["settings"]}
+        settings.pop("seed", None)
+        found.setdefault(json.dumps(settings, sort_keys=True), (settings, []))[1].append(run)
+    made = []
+    for settings, runs in found.values():
+        alike = [other for other, _ in found.values() if other["preset"] == settings["preset"]]
+        names = [name for name in settings if any(other.get(name) != settings[name] for other in alike)]
+        label = ", ".join([settings["preset"], *(f"{name.replace('_', ' ')} {settings[name]}" for name in names)])
+        made.append(LanguageGroup(settings, runs, label))
+    return made
 
 
 def together(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -131,34 +110,25 @@ def together(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {**first, "provenance": made, "runs": [run for result in results for run in result["runs"]]}
 
 
-def _common(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name != "seed"}
-
-
-def _label(settings: dict[str, Any], others: Sequence[dict[str, Any]]) -> str:
-    """The preset; where several settings have the same one, also what they differ in."""
-    preset = str(settings.get("preset", "custom"))
-    alike = [other for other in others if other.get("preset", "custom") == preset]
-    names = [name for name in settings if any(other.get(name) != settings[name] for other in alike)]
-    return ", ".join([preset, *(f"{name.replace('_', ' ')} {settings[name]}" for name in names)])
-
-
 def corpus(result: dict[str, Any]) -> str:
-    name = result["corpus"]["name"]
+    """What the text is called."""
+    name: str = result["corpus"]["name"]
     return CORPORA.get(name, name)
 
 
 def published(result: dict[str, Any]) -> dict[str, float]:
+    """What others have on this text."""
     return PUBLISHED if result["corpus"]["name"] == SHAKESPEARE else {}
 
 
 def goals(result: dict[str, Any]) -> dict[float, int]:
+    """What validation is to get below on this text, and within how many minutes."""
     return GOALS if result["corpus"]["name"] == SHAKESPEARE else {}
 
 
-def comparable(result: dict[str, Any], group: Group) -> bool:
+def comparable(result: dict[str, Any], group: LanguageGroup) -> bool:
     """Whether the report's log is about this corpus and these settings."""
-    return result["corpus"]["name"] == SOUTH_PARK and group.settings.get("preset") == "report"
+    return (result["corpus"]["name"], group.settings["preset"]) == (SOUTH_PARK, "report")
 
 
 def held_out(result: dict[str, Any], validation: float, test: float) -> float:
@@ -168,15 +138,11 @@ def held_out(result: dict[str, Any], validation: float, test: float) -> float:
 
 
 def bits(nats: float) -> float:
+    """Bits, of nats."""
     return nats / math.log(2)
 
 
-def mean_and_spread(values: Sequence[float], digits: int = 3) -> str:
-    """The mean, and the standard deviation where there are several."""
-    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.{digits}f}{spread.replace(' 0.', ' .')}"
-
-
 def mean_and_range(values: Sequence[float], digits: int = 1) -> str:
+    """The mean, and the lowest and the highest unless they look alike."""
     low, mean, high = (f"{value:.{digits}f}" for value in (min(values), statistics.fmean(values), max(values)))
     return mean if low == high else f"{mean} ({low}-{high})"

@@ -3,10 +3,6 @@
 All that decides what comes next is in the checkpoint: weights, optimizer, learning rate, the number of the step, the
 state carried from window to window, the random state, and what was recorded. On one CPU thread a training that was
 killed and resumed is bit for bit the one that never was.
-
-The module needs the extra packages of the experiments (lightning); nothing that ``import gnnseq`` loads imports it.
-
-Letters: T steps of a window, B windows of a batch, V characters of the vocabulary.
 """
 
 import dataclasses
@@ -14,25 +10,23 @@ import math
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from torch import Tensor
 
 from gnnseq.checks import check_whole
 from gnnseq.data.text import Corpus, Vocabulary
 from gnnseq.models.language_model import LanguageModel, score
-from harness.lightning_fit import quiet
+from harness.lightning_fit import bare_trainer, quiet_and_seeded, run_trainer
 from studies.char_lm.checkpoint_file import CheckpointFiles, read_checkpoint
-from studies.char_lm.interruption import Signals, Stopped
-from studies.char_lm.learner import FORMAT, Bar, Learner, Recorder
-from studies.char_lm.settings import Training
+from studies.char_lm.interruption import Signals
+from studies.char_lm.learner import FORMAT, LanguageLearner, make_model
+from studies.char_lm.runs import LanguageTraining
 
-__all__ = ["Stopped", "Training", "load_model", "train"]
+__all__ = ["load_model", "train"]
 
 
 def train(
-    training: Training,
+    training: LanguageTraining,
     corpus: Corpus,
     folder: str | Path,
     *,
@@ -42,7 +36,7 @@ def train(
     nodes: int = 1,
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Trains a model, and scores the best of validation on the test part.
+    """Train a model, and score the best of validation on the test part.
 
     Writes ``last.ckpt`` and ``best.ckpt`` into the folder, and logs for TensorBoard and as CSV into its ``logs/``.
     Ctrl-C and SIGTERM end it after the step that is being done; a second Ctrl-C at once. Random state and signal
@@ -52,18 +46,16 @@ def train(
         training: What to train.
         corpus: What to train on.
         folder: Where checkpoints and logs go.
-        resume: Whether to go on from the folder's ``last.ckpt``; where there is none it begins at the beginning.
+        resume: Whether to go on from the folder's ``last.ckpt``, if there is one.
         save_every: Steps between checkpoints, the most that a kill can cost.
         devices: Processes a node, each with its own device and windows, whose gradients are averaged.
         nodes: Machines.
-        progress: Whether to show a bar.
+        progress: Whether to print a line for each validation, to stderr.
 
     Returns:
-        JSON values: ``seed``, ``parameters``, ``curves`` (means since the last entry: ``step``, ``seconds``,
-        ``cpu_seconds``, ``loss``, ``accuracy``, ``learning_rate``), ``validation`` (the same without a rate), ``best``
-        (its step and loss), ``test`` (``loss``, ``accuracy``, ``bits_per_character`` of the best) and ``samples``.
-        Seconds count everything since training began, validation, samples and checkpoints included; cpu_seconds are
-        what the processor spent on it.
+        JSON values: ``seed``, ``parameters``, ``curves`` (means since the last entry), ``validation``, ``best`` (its
+        step and loss), ``test`` (scores of the best) and ``samples``. Seconds count everything since training began,
+        validation, samples and checkpoints included; cpu_seconds are what the processor spent on it.
 
     Raises:
         Stopped: A signal asked for it.
@@ -73,47 +65,40 @@ def train(
     Example:
         >>> import tempfile
         >>> corpus = Corpus.of("To be, or not to be, that is the question. " * 40)
-        >>> small = Training(hidden=8, layers=1, window=10, batch=4, steps=20, record_every=10, validate_every=10)
+        >>> small = LanguageTraining(hidden=8, layers=1, window=10, batch=4, steps=20, record_every=10,
+        ...                          validate_every=10, sample_at=(20,))
         >>> result = train(small, corpus, tempfile.mkdtemp())
         >>> result["curves"]["step"], result["validation"]["step"], len(result["samples"])
-        ([10, 20], [10, 20], 32)
+        ([10, 20], [10, 20], 16)
     """
     check_whole(1, save_every=save_every, devices=devices, nodes=nodes)
     folder = Path(folder)
     last = folder / "last.ckpt"
-    with torch.random.fork_rng(devices=[]), quiet(), Signals() as signals:
-        torch.manual_seed(training.seed)
-        learner = Learner(training, corpus)
+    with quiet_and_seeded(training.seed), Signals() as signals:
+        learner = LanguageLearner(training, corpus, folder, signals, save_every, progress)
         found = _goes_on(last, learner) if resume and last.exists() else None
         if found is None or found["global_step"] < training.steps:
-            trainer = pl.Trainer(
+            trainer = bare_trainer(
                 accelerator="auto" if torch.cuda.is_available() else "cpu",
                 devices=devices,
                 num_nodes=nodes,
                 precision=training.precision,
                 max_epochs=1,  # of as many batches as there are steps
                 gradient_clip_val=training.clip,
-                callbacks=[Recorder(folder, save_every, signals), *([Bar(refresh_rate=10)] if progress else [])],
                 logger=[TensorBoardLogger(folder / "logs", "tensorboard"), CSVLogger(folder / "logs", "csv")],
                 plugins=[CheckpointFiles()],
                 log_every_n_steps=min(training.record_every, training.steps),
-                enable_checkpointing=False,
-                enable_progress_bar=progress,
-                enable_model_summary=False,
-                inference_mode=False,
             )
-            trainer.fit(learner, ckpt_path=None if found is None else str(last), weights_only=True)
-            learner.trainer = None
+            run_trainer(trainer, learner, ckpt_path=None if found is None else str(last), weights_only=True)
         else:
             learner.on_load_checkpoint(found)
     model, _ = load_model(folder / "best.ckpt")
-    test = score(model, corpus.test)
-    bits = test.loss / math.log(2)
+    loss, accuracy = score(model, corpus.test)
     return {
         "seed": training.seed,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         **learner.record,
-        "test": {"loss": test.loss, "accuracy": test.accuracy, "bits_per_character": bits},
+        "test": {"loss": loss, "accuracy": accuracy, "bits_per_character": loss / math.log(2)},
     }
 
 
@@ -121,30 +106,33 @@ def load_model(path: str | Path) -> tuple[LanguageModel, Vocabulary]:
     """The model that a checkpoint of :func:`train` holds, in evaluation mode, and its vocabulary.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is no whole checkpoint of a language model.
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no whole checkpoint of a language model.
     """
-    kept, weights = _kept(read_checkpoint(path), path)
+    checkpoint, kept = _read(path)
     vocabulary = Vocabulary(kept["vocabulary"])
-    model = Training(**kept["training"]).model(len(vocabulary))
-    model.load_state_dict({name.removeprefix("model."): weight for name, weight in weights.items()})
+    model = make_model(LanguageTraining(**kept["training"]), len(vocabulary))
+    model.load_state_dict({name.removeprefix("model."): weight for name, weight in checkpoint["state_dict"].items()})
     return model.eval(), vocabulary
 
 
-def _kept(checkpoint: dict[str, Any], path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What training keeps in a checkpoint beside what Lightning does, and the weights."""
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A checkpoint, and in it what training adds to Lightning's own."""
+    checkpoint = read_checkpoint(path)
     kept = checkpoint.get("language_model")
     if not isinstance(kept, dict) or kept.get("format") != FORMAT:
         raise ValueError(f"{path}: a checkpoint, but of no language model that this version reads; expected one that "
                          "studies.char_lm.training.train has written")  # fmt: skip
-    return kept, checkpoint["state_dict"]
+    return checkpoint, kept
 
 
-def _goes_on(path: Path, learner: "Learner") -> dict[str, Any]:
+def _goes_on(path: Path, learner: LanguageLearner) -> dict[str, Any]:
     """The checkpoint, after making sure that it is of this training."""
-    checkpoint = read_checkpoint(path)
-    kept, _ = _kept(checkpoint, path)
-    before, now = (_plain(each) for each in (kept["training"], dataclasses.asdict(learner.settings)))
+    checkpoint, kept = _read(path)
+    before, now = (
+        {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+        for settings in (kept["training"], dataclasses.asdict(learner.settings))
+    )
     if now["schedule"] == "decay":  # does not know when it ends, so that a training can be made longer
         before["steps"] = now["steps"]
     changed = [f"{name}={before.get(name)!r} (now {now[name]!r})" for name in now if before.get(name) != now[name]]
@@ -154,7 +142,3 @@ def _goes_on(path: Path, learner: "Learner") -> dict[str, Any]:
         raise ValueError(f"{path} is of a training with {', '.join(changed)}; resume with its settings, or train anew "
                          "in another folder")  # fmt: skip
     return checkpoint
-
-
-def _plain(training: dict[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in training.items()}

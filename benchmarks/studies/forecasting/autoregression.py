@@ -1,6 +1,6 @@
 """What every network has to beat: forecasts from least squares, or from nothing at all.
 
-All take the steps before the test part and give forecasts of the test part, each from the steps up to its origin.
+All take the steps before the test part and return forecasts of the test part, each from the steps up to its origin.
 
 Letters: N nodes, L lags, B windows, K horizons, W steps of the test part.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gnnseq.data.epidemics import Epidemic, Values, Windows
+from gnnseq.data.epidemics import Epidemic, ForecastWindows, Values
 
 __all__ = ["autoregression", "least_squares", "mean", "persistence"]
 
@@ -17,9 +17,7 @@ __all__ = ["autoregression", "least_squares", "mean", "persistence"]
 def least_squares(x: Values, y: Values) -> Values:
     """Coefficients [L + 1, K] of the lags, oldest first, and the constant, for each horizon apart.
 
-    Args:
-        x: Histories. [S, L]
-        y: Targets, NaN where there is none. [S, K]
+    From histories x [S, L] and targets y [S, K], NaN where there is none.
 
     Example:
         >>> least_squares(np.array([[1.0], [2.0], [3.0]]), np.array([[3.0], [5.0], [np.nan]])).round(6).tolist()
@@ -37,20 +35,15 @@ def autoregression(
 ) -> Values:
     """Forecasts [W, K, N] of AR(L): y_{i,t+h} = a + sum_l w_l x_{i,t-l}, one fit a horizon.
 
-    Args:
-        epidemic: A panel, standardised or not.
-        lags: L.
-        horizons: K numbers of steps.
-        pooled: Whether all nodes share a and w, or each has its own.
-        neighbours: Whether the L last means over each node's neighbourhood are features too: what a graph tells without
-            a network.
+    All nodes share a and w if ``pooled``, else each has its own. With ``neighbours`` the L last means over each node's
+    neighbourhood are features too: what a graph tells without a network.
     """
     _, start, stop = epidemic.starts
     panels = [epidemic.values, epidemic.neighbours()] if neighbours else [epidemic.values]
 
-    def sides(first: int, last: int) -> tuple[Windows, Values, Values]:
+    def sides(first: int, last: int) -> tuple[ForecastWindows, Values, Values]:
         """Features [B, N, L or 2 L] and targets [B, N, K] of a part."""
-        parts = [Windows.of(panel, lags, horizons, first, last) for panel in panels]
+        parts = [ForecastWindows.of(panel, lags, horizons, first, last) for panel in panels]
         return parts[0], np.concatenate([part.x for part in parts], 1).swapaxes(1, 2), parts[0].y.swapaxes(1, 2)
 
     _, x, y = sides(0, start)
@@ -73,5 +66,5 @@ def mean(epidemic: Epidemic, horizons: Sequence[int]) -> Values:
 def persistence(epidemic: Epidemic, horizons: Sequence[int]) -> Values:
     """Forecasts [W, K, N]: what was seen last."""
     _, start, stop = epidemic.starts
-    windows = Windows.of(epidemic.values, 1, horizons, start, stop)
+    windows = ForecastWindows.of(epidemic.values, 1, horizons, start, stop)
     return windows.by_step(np.repeat(windows.x, len(horizons), 1), horizons, start, stop)

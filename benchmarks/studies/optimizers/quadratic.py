@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from studies.optimizers.surfaces import run
+from studies.optimizers.surfaces import paths
 
 KEPT = 300  # steps of the first learning rate's errors that a result keeps, to be drawn
 
@@ -91,8 +91,9 @@ def errors_on_quadratic(
     points = [torch.ones(len(eigenvalues), dtype=torch.float64, requires_grad=True) for _ in learning_rates]
     groups = [{"params": [point], "lr": rate} for point, rate in zip(points, learning_rates, strict=True)]
     optimizer = torch.optim.SGD(groups, lr=1.0, momentum=momentum)
-    path = run(optimizer, points, lambda theta: (curvatures * theta**2).sum(-1) / 2, steps)
-    return np.abs(path).max(-1)
+    path = paths(optimizer, points, lambda theta: (curvatures * theta**2).sum(-1) / 2, steps)
+    errors: np.ndarray = np.abs(path).max(-1)
+    return errors
 
 
 def measured_rates(errors: np.ndarray) -> np.ndarray:
@@ -103,5 +104,5 @@ def measured_rates(errors: np.ndarray) -> np.ndarray:
     steps = len(errors)
     tenth = steps // 10
     middle, last = errors[steps // 2 - tenth : steps // 2], errors[-tenth:]
-    between = steps - steps // 2
-    return (last.max(0) / middle.max(0)) ** (1 / between)
+    factors: np.ndarray = (last.max(0) / middle.max(0)) ** (1 / (steps - steps // 2))
+    return factors

@@ -11,28 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from studies.palindrome.fit import OPTIMIZERS, Optimizer
+from studies.palindrome.fit import OPTIMIZERS
+from studies.palindrome.runs import Optimizer
 
 SPREAD = 0.2  # of starts around a surface's own
 
 
 @dataclass(frozen=True)
 class Surface:
-    """A function of a point (x, y).
-
-    Attributes:
-        name: In a title.
-        f: From points [..., 2] to heights [...]; 0 at the minimum and above 0 elsewhere.
-        start: Where descents begin.
-        minimum: Where f is 0.
-        window: What is drawn of it: x from, to, y from, to.
-    """
+    """A function of a point (x, y)."""
 
     name: str
-    f: Callable[[Tensor], Tensor]
-    start: tuple[float, float]
+    f: Callable[[Tensor], Tensor]  # from points [..., 2] to heights [...]; 0 at the minimum and above 0 elsewhere
+    start: tuple[float, float]  # where descents begin
     minimum: tuple[float, float]
-    window: tuple[float, float, float, float]
+    window: tuple[float, float, float, float]  # what is drawn of it: x from, to, y from, to
 
 
 def valley(points: Tensor) -> Tensor:
@@ -72,7 +65,7 @@ SURFACES = {
 
 
 def heights(surface: Surface, path: np.ndarray) -> np.ndarray:
-    """f along a path [..., 2], infinite where that is no number."""
+    """Heights along a path [..., 2], infinite where that is no number."""
     found = surface.f(torch.from_numpy(path)).numpy()
     return np.where(np.isfinite(found), found, np.inf)
 
@@ -93,21 +86,17 @@ def descend(
     """
     points = [begin.clone().requires_grad_() for _ in learning_rates]
     groups = [{"params": [point], "lr": rate} for point, rate in zip(points, learning_rates, strict=True)]
-    return run(OPTIMIZERS[optimizer](groups, lr=1.0), points, surface.f, steps)
+    return paths(OPTIMIZERS[optimizer](groups, lr=1.0), points, surface.f, steps)
 
 
-def slipped_adam(surface: Surface, learning_rate: float, steps: int, both: bool = False) -> np.ndarray:
+def sign_error_adam(surface: Surface, learning_rate: float, steps: int, both: bool = False) -> np.ndarray:
     r"""The path of Adam with the report's minus in equation 21, where a plus belongs. [steps + 1, 2]
 
     .. math::
         v_t = \beta_1 v_{t-1} - (1 - \beta_1) g_t, \quad s_t = \beta_2 s_{t-1} + (1 - \beta_2) g_t^2, \quad
         \theta_{t+1} = \theta_t - \eta v_t / \sqrt{s_t + \epsilon}
 
-    Args:
-        surface: Where.
-        learning_rate: eta.
-        steps: How far.
-        both: Equation 22 as printed too, with its minus: s becomes negative and its root NaN.
+    With ``both``, equation 22 as printed too, with its minus: s becomes negative and its root NaN.
     """
     beta, beta_of_squares, epsilon = 0.9, 0.999, 1e-8
     sign = -1 if both else 1
@@ -123,7 +112,7 @@ def slipped_adam(surface: Surface, learning_rate: float, steps: int, both: bool 
     return np.array(path)
 
 
-def run(
+def paths(
     optimizer: torch.optim.Optimizer, points: Sequence[Tensor], f: Callable[[Tensor], Tensor], steps: int
 ) -> np.ndarray:
     """All points side by side: the gradient of a sum is each one's own. [steps + 1, R, *shape of points]"""

@@ -3,23 +3,23 @@
 A plain loop on purpose: what is compared here is layers, so everything around them is in sight.
 """
 
+import dataclasses
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from functools import lru_cache, partial
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from gnnseq.data.palindromes import DIGITS, Encoding, Palindromes
+from gnnseq.data.palindromes import DIGITS, Palindromes
 from gnnseq.models import GraphClassifier, SequenceClassifier
+from harness.sweep import one_thread
+from studies.palindrome.runs import Optimizer, PalindromeRun
 
-__all__ = ["OPTIMIZERS", "Optimizer", "Run", "accuracy", "fit", "make_model"]
-
-Model = Literal["RNN", "LSTM", "GRU", "GCN"]
-Optimizer = Literal["sgd", "momentum", "rmsprop", "adam"]
+__all__ = ["OPTIMIZERS", "accuracy", "fit", "make_model", "seconds_at_most"]
 
 # torch's own, called with parameters and lr; what else they take is torch's default, but for the momentum.
 OPTIMIZERS: dict[Optimizer, Callable[..., torch.optim.Optimizer]] = {
@@ -32,63 +32,8 @@ OPTIMIZERS: dict[Optimizer, Callable[..., torch.optim.Optimizer]] = {
 EVALUATION_BATCH = 500  # sequences in one forward pass: bounds memory, changes no number
 
 
-@dataclass(frozen=True)
-class Run:
-    """The settings of one training run; equal settings give equal results.
-
-    Attributes:
-        model: Which layer reads the palindrome.
-        length: L, digits of a palindrome.
-        seed: Of the weights and of both data streams, see :class:`~gnnseq.data.palindromes.Palindromes`.
-        encoding: How a digit is given.
-        hops_short: A GCN has k = L - 1 - hops_short layers: with 0 it reaches the first digit, with 1 it cannot.
-        hidden: Hidden channels.
-        init: Initialisation of the recurrent layer.
-        time_scale: For ``init="chrono"``: the longest dependency, as a multiple of L.
-        input_gain: Factor on the initial input kernel of a recurrent layer. Small inputs keep tanh nearly linear, so
-            that an RNN with orthogonal recurrent kernels passes them on almost unchanged.
-        optimizer: One of ``OPTIMIZERS``.
-        learning_rate: Its step size.
-        clip: Largest norm of the gradient of all weights together; a longer one is scaled down.
-        batch: Palindromes a step.
-        steps: Most steps.
-        record_every: The curves are means over blocks of this many steps.
-        evaluate_every: Steps between two measurements on the test stream.
-        evaluate_on: Test palindromes of such a measurement.
-        goal: Training ends early when ``patience`` measurements in a row reach this accuracy.
-        patience: See ``goal``.
-        test_on: Test palindromes, all fresh, that give the final accuracy.
-    """
-
-    model: Model
-    length: int
-    seed: int
-    encoding: Encoding = "one-hot"
-    hops_short: int = 0
-    hidden: int = 128
-    init: str = "he"
-    time_scale: float = 1.0
-    input_gain: float = 1.0
-    optimizer: Optimizer = "rmsprop"
-    learning_rate: float = 1e-3
-    clip: float = 10.0
-    batch: int = 128
-    steps: int = 3000
-    record_every: int = 10
-    evaluate_every: int = 100
-    evaluate_on: int = 500
-    goal: float = 1.0
-    patience: int = 3
-    test_on: int = 10_000
-
-
-def make_model(run: Run) -> nn.Module:
-    """The untrained model of a run; its weights are drawn with the seed ``3 * run.seed``.
-
-    Example:
-        >>> type(make_model(Run("GCN", length=5, seed=0))).__name__
-        'GraphClassifier'
-    """
+def make_model(run: PalindromeRun) -> nn.Module:
+    """The untrained model of a run; its weights are drawn with the seed ``3 * run.seed``."""
     features = Palindromes(run.length, run.encoding).num_features
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3 * run.seed)
@@ -111,21 +56,16 @@ def accuracy(model: nn.Module, stream: Palindromes, size: int) -> float:
     return correct / size
 
 
-def fit(run: Run, model: nn.Module | None = None) -> dict[str, Any]:
-    """Train a model and say how it went.
-
-    Args:
-        run: The settings.
-        model: What to train, in place; ``make_model(run)`` by default.
+def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
+    """Train a model, in place, ``make_model(run)`` by default, and say how it went.
 
     Returns:
         JSON values: ``loss`` and ``accuracy``, means over each ``record_every`` training batches; ``tests``, pairs of
-        step and accuracy on the test stream; ``test_accuracy`` of the trained model; ``steps`` taken; ``converged``
-        (the goal was reached), ``diverged`` (the loss became infinite or NaN, which ends the run) and ``milliseconds``,
-        what a step of training took.
+        step and accuracy on the test stream; ``test_accuracy`` at the end; ``steps`` taken; ``converged``, the goal was
+        reached; ``diverged``, the loss became infinite or NaN, which ends the run; ``milliseconds`` of a step.
 
     Example:
-        >>> result = fit(Run("RNN", length=3, seed=0, hidden=16, steps=20, evaluate_every=20))
+        >>> result = fit(PalindromeRun("RNN", length=3, seed=0, hidden=16, steps=20, evaluate_every=20))
         >>> len(result["loss"]), result["steps"]
         (2, 20)
     """
@@ -142,8 +82,8 @@ def fit(run: Run, model: nn.Module | None = None) -> dict[str, Any]:
     converged = diverged = False
     while step < run.steps and not converged and not diverged:
         start = time.perf_counter()
-        loss_sum = correct = 0.0
         block = min(run.record_every, run.steps - step)
+        loss_sum = correct = 0.0
         for _ in range(block):
             x, target = train.sample(run.batch)
             logits = model(x)
@@ -156,7 +96,7 @@ def fit(run: Run, model: nn.Module | None = None) -> dict[str, Any]:
             correct += float((logits.argmax(1) == target).sum())
         seconds += time.perf_counter() - start
         step += block
-        diverged = not torch.isfinite(torch.tensor(loss_sum)).item()
+        diverged = not math.isfinite(loss_sum)
         if not diverged:
             losses.append(round(loss_sum / block, 5))
             accuracies.append(round(correct / block / run.batch, 5))
@@ -174,3 +114,15 @@ def fit(run: Run, model: nn.Module | None = None) -> dict[str, Any]:
         "diverged": diverged,
         "milliseconds": round(1e3 * seconds / max(step, 1), 3),
     }
+
+
+def seconds_at_most(run: PalindromeRun) -> float:
+    """Time of the run if it takes all its steps, from ten steps of it done now; seeds and rates change nothing."""
+    ten = dataclasses.replace(run, seed=0, learning_rate=1e-3, steps=10, evaluate_every=10**9, test_on=1)
+    return 1e-3 * _milliseconds(ten) * run.steps
+
+
+@lru_cache
+def _milliseconds(run: PalindromeRun) -> float:
+    with one_thread():
+        return float(fit(run)["milliseconds"])

@@ -3,11 +3,11 @@
 Letters: N nodes, E directed edges.
 """
 
-import copy
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from gnnseq.layers import GCN
 from harness.sweep import run_sweep
 from studies.speed.cases import OURS
 from studies.speed.graphs import random_graph
-from studies.speed.measure import Results, allocations, once, parameters, training_step
+from studies.speed.measure import Step, allocations, layer_step, once, prepare
+
+__all__ = ["WIDTH", "Point", "measure_growth", "measure_point", "points"]
 
 WIDTH = 32
 DEGREE = 20
@@ -66,9 +68,9 @@ def measure_apart(point: Point) -> dict[str, Any]:
 
 def measure_point(point: Point) -> dict[str, Any]:
     """Seconds of building the schedule or adjacency, of a step, of one on few nodes or edges, and of memory alone."""
-    torch.set_num_threads(point.threads)
-    torch.manual_seed(0)
     device = torch.device(point.device)
+    prepare(point.threads, device)
+    torch.manual_seed(0)
     parts = (_convolution if point.layer == "GCN" else _sweep)(point.layer, point.size, device)
     seconds = {name: repeat(run, device) for name, run in parts.items()}
     return {"layer": point.layer, "size": point.size, "few_size": FEW[point.layer], **seconds}
@@ -88,10 +90,9 @@ def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Callable[[
     edge_index = path_graph(nodes).edge_index.to(device)
     module = OURS[layer](WIDTH, WIDTH).to(device)
 
-    def step(length: int) -> Callable[[], Results]:
+    def step(length: int) -> Step:
         schedule = topological(path_graph(length).edge_index.to(device), length)
-        x = torch.randn(length, WIDTH, device=device)
-        return training_step(lambda: module(x, schedule)[0], parameters(module))
+        return layer_step(module, torch.randn(length, WIDTH, device=device), schedule)
 
     taken = allocations(step(nodes)) if device.type == "cpu" else []
 
@@ -103,12 +104,8 @@ def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Callable[[
             else:
                 held.pop(address, None)
 
-    return {
-        "building": lambda: topological(edge_index, nodes),
-        "steps": step(nodes),
-        "few": step(FEW[layer]),
-        "memory": fill,
-    }
+    building = partial(topological, edge_index, nodes)
+    return {"building": building, "steps": step(nodes), "few": step(FEW[layer]), "memory": fill}
 
 
 def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Callable[[], object]]:
@@ -117,21 +114,20 @@ def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Call
     Memory alone: a sum over runs of edges of their sources' rows, unweighted, and a comparison of all edges with last
     time's, as a layer makes it.
     """
-    module = GCN(WIDTH, WIDTH).to(device)
 
     def graph(edges: int) -> tuple[Tensor, Tensor]:
         nodes = edges // DEGREE
-        return random_graph(nodes, edges).to(device), torch.randn(nodes, WIDTH, device=device)
+        return torch.randn(nodes, WIDTH, device=device), random_graph(nodes, edges).to(device)
 
-    def step(edge_index: Tensor, x: Tensor) -> Callable[[], Results]:
-        own = copy.deepcopy(module)  # which remembers one graph
-        return training_step(lambda: own(x, edge_index), parameters(own))
+    def step(x: Tensor, edge_index: Tensor) -> Step:
+        return layer_step(GCN(WIDTH, WIDTH).to(device), x, edge_index)  # a layer remembers one graph
 
-    edge_index, x = graph(edges)
+    x, edge_index = graph(edges)
 
     @torch.no_grad()
     def build() -> Tensor:
-        return GCN(1, 1).to(device)(x[:, :1], edge_index)
+        y: Tensor = GCN(1, 1).to(device)(x[:, :1], edge_index)
+        return y
 
     source, runs = edge_index[0].int(), torch.arange(0, edges, DEGREE, dtype=torch.int32, device=device)
     known = edge_index.clone()
@@ -139,9 +135,4 @@ def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Call
     def read() -> tuple[Tensor, bool]:
         return functional.embedding_bag(source, x, runs, mode="sum"), torch.equal(edge_index, known)
 
-    return {
-        "building": build,
-        "steps": step(edge_index, x),
-        "few": step(*graph(FEW[layer])),
-        "memory": read,
-    }
+    return {"building": build, "steps": step(x, edge_index), "few": step(*graph(FEW[layer])), "memory": read}

@@ -1,6 +1,6 @@
 """What the package sets itself in speed, memory and growth, and how far a result is from it.
 
-The goals are for a CPU and the sizes of the full benchmark: results of a GPU or of --quick have none.
+The targets are for a CPU and the sizes of the full benchmark: results of a GPU or of --quick have none.
 """
 
 from collections.abc import Sequence
@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 MEMORY = 1.2  # a step's peak, as a multiple of the peer's
 GROWTH = 1.5  # the time per node or edge, memory and a call's own left out, as a multiple of that at smaller sizes
 PRODUCTS = {"LSTM, binary trees": 1.3}  # the time, as a multiple of the bare products'
+NO_SLOWER = (0.98, 0.93)  # another build's time, as a multiple of this one's: the mean of all cases, and each case
 
 Row = dict[str, Any]
 Statement = tuple[str, bool]  # with whether it holds
 
 
-class Goal(NamedTuple):
+class Target(NamedTuple):
     """How many times as fast as a peer."""
 
     at_least: float
@@ -24,78 +25,86 @@ class Goal(NamedTuple):
         return f"{self.at_least:g} / {self.aim:g}"
 
 
-# By the work's title and the peer's name.
-GOALS = {
-    ("RNN, equal-length paths", "torch.nn.RNN"): Goal(1.4, 2),
-    ("GRU, equal-length paths", "torch.nn.GRU"): Goal(1.1, 2),
-    ("LSTM, equal-length paths", "torch.nn.LSTM"): Goal(0.97, 1.2),
-    ("RNN, ragged paths", "torch.nn.RNN, packed"): Goal(1.3, 2),
-    ("GRU, ragged paths", "torch.nn.GRU, packed"): Goal(1.3, 2),
-    ("LSTM, ragged paths", "torch.nn.LSTM, packed"): Goal(2, 3),
-    ("LSTM, binary trees", "DGL prop_nodes_topo"): Goal(1.5, 2),
-    ("LSTM, binary trees", "pytorch-tree-lstm"): Goal(2.2, 3),
-    ("GCN", "GCNConv(cached=True), edge_index"): Goal(10, 20),
-    ("GCN", "GCNConv(cached=True), CSR"): Goal(2, 3),
-    ("GCN, dense features", "GCNConv(cached=True)"): Goal(1.5, 3),
-    ("GCN, sparse features", "GCNConv(cached=True), dense"): Goal(5, 20),
-    ("LSTM, sampling of characters", "torch.nn.LSTMCell, two a step"): Goal(1.5, 3),
-    ("receptive field, 3 GCN layers", "total_influence"): Goal(20, 100),
+# By the case's title and the peer's name.
+TARGETS = {
+    ("RNN, equal-length paths", "torch.nn.RNN"): Target(1.4, 2),
+    ("GRU, equal-length paths", "torch.nn.GRU"): Target(1.1, 2),
+    ("LSTM, equal-length paths", "torch.nn.LSTM"): Target(0.97, 1.2),
+    ("RNN, ragged paths", "torch.nn.RNN, packed"): Target(1.3, 2),
+    ("GRU, ragged paths", "torch.nn.GRU, packed"): Target(1.3, 2),
+    ("LSTM, ragged paths", "torch.nn.LSTM, packed"): Target(2, 3),
+    ("LSTM, binary trees", "DGL prop_nodes_topo"): Target(1.5, 2),
+    ("LSTM, binary trees", "pytorch-tree-lstm"): Target(2.2, 3),
+    ("GCN", "GCNConv(cached=True), edge_index"): Target(10, 20),
+    ("GCN", "GCNConv(cached=True), CSR"): Target(2, 3),
+    ("GCN, dense features", "GCNConv(cached=True)"): Target(1.5, 3),
+    ("GCN, sparse features", "GCNConv(cached=True), dense"): Target(5, 20),
+    ("LSTM, sampling of characters", "torch.nn.LSTMCell, two a step"): Target(1.5, 3),
+    ("receptive field, 3 GCN layers", "total_influence"): Target(20, 100),
 }
 
 
-def has_goals(result: Row) -> bool:
-    """Whether the result is of what the goals are for."""
+def has_targets(result: Row) -> bool:
+    """Whether the result is of what the targets are for."""
     return result["device"] == "cpu" and not result.get("quick")
 
 
 def must_hold(found: Sequence[Row]) -> list[Statement]:
-    """Of the lines of a result: every ratio at its goal, and every peak of memory."""
+    """Of the lines of a result: every ratio at its target, and every peak of memory."""
     held = [line for line in found if line.get("peer_peak") and not line["peer"].startswith("our ")]
-    shares = [(_where(line), line["ours_peak"] / line["peer_peak"]) for line in held]
+    shares = [(_place(line), line["ours_peak"] / line["peer_peak"]) for line in held]
+    memory = [(f"{place}: {share:.2f}", share <= MEMORY) for place, share in shares]
     return [
         *_all_of("every ratio is at least its goal", _ratios(found, "at_least")),
-        *_all_of(f"every peak of memory is within {MEMORY:g} times the peer's",
-                 [(f"{where}: {share:.2f}", share <= MEMORY) for where, share in shares]),
-    ]  # fmt: skip
+        *_all_of(f"every peak of memory is within {MEMORY:g} times the peer's", memory),
+    ]
 
 
 def aimed_at(found: Sequence[Row]) -> list[Statement]:
     """Of the lines of a result: what is wished for beyond that."""
     times = {line["work"]: 1 / line["near"] for line in found if line["work"] in PRODUCTS}
-    return [
-        *_all_of("every ratio reaches its aim", _ratios(found, "aim")),
-        *((f"{work}: {time:.2f} times the bare products' time, aim {PRODUCTS[work]:g}", time <= PRODUCTS[work])
-          for work, time in times.items()),
-    ]  # fmt: skip
+    products = [
+        (f"{case}: {time:.2f} times the bare products' time, aim {PRODUCTS[case]:g}", time <= PRODUCTS[case])
+        for case, time in times.items()
+    ]
+    return [*_all_of("every ratio reaches its aim", _ratios(found, "aim")), *products]
 
 
 def even_growth(curves: dict[str, list[Row]]) -> list[Statement]:
     """Of each layer's sizes: at none does a node or edge take far longer than at a smaller one."""
-    items = []
-    for layer, rows in curves.items():
-        worst = max(rows, key=lambda row: row["grown"])
-        items.append((f"{layer}: {worst['grown']:.2f} at {worst['size']:,}", worst["grown"] <= GROWTH))
+    worst = {layer: max(rows, key=lambda row: row["grown"]) for layer, rows in curves.items()}
     text = f"beside memory alone and a step's calls, time per node or edge grows by at most {GROWTH:g} times"
-    return _all_of(text, items)
+    return _all_of(
+        text,
+        [(f"{layer}: {row['grown']:.2f} at {row['size']:,}", row["grown"] <= GROWTH) for layer, row in worst.items()],
+    )
+
+
+def no_slower(result: Row) -> list[Statement]:
+    """Of a comparison with another build: this one is hardly slower in the mean, and nowhere much."""
+    (mean, least), found = NO_SLOWER, result["geometric_mean"]
+    items = [(f"{row['case']}: {row['ratio'][1]:.3f}", row["ratio"][1] >= least) for row in result["against"]]
+    return [
+        (f"geometric mean of all ratios to the other build: {found:.3f}, at least {mean:g}", found >= mean),
+        *_all_of(f"every ratio to the other build is at least {least:g}", items),
+    ]
 
 
 def _ratios(found: Sequence[Row], which: str) -> list[Statement]:
-    items = []
-    for line in found:
-        if line.get("goal") and "ratio" in line:
-            ratio, wanted = line["ratio"][1], getattr(line["goal"], which)
-            items.append((f"{_where(line)}: {ratio:.3g}, not {wanted:g}", ratio >= wanted))
-    return items
+    aimed = [
+        (_place(line), line["ratio"][1], getattr(line["goal"], which))
+        for line in found
+        if line.get("goal") and "ratio" in line
+    ]
+    return [(f"{place}: {ratio:.3g}, not {wanted:g}", ratio >= wanted) for place, ratio, wanted in aimed]
 
 
-def _where(line: Row) -> str:
+def _place(line: Row) -> str:
     return f"{line['work']} ({line['shape'].split(',')[0]}) beside {line['peer']}"
 
 
 def _all_of(text: str, items: Sequence[Statement]) -> list[Statement]:
-    """One statement of all items that names those which do not hold; none where there are no items."""
-    if not items:
-        return []
+    """One statement of all items that names those which do not hold; none if there are no items."""
     short = [what for what, holds in items if not holds]
     names = f"; short: {'; '.join(short)}" if short else ""
-    return [(f"{text}: {len(items) - len(short)} of {len(items)}{names}", not short)]
+    return [(f"{text}: {len(items) - len(short)} of {len(items)}{names}", not short)] if items else []

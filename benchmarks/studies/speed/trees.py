@@ -5,9 +5,8 @@ Letters: N nodes, F input channels, H hidden channels.
 
 import os
 import sys
-import types
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,19 +16,10 @@ from torch import Tensor, nn
 from gnnseq import topological
 from gnnseq.graphs import tree_graph
 from gnnseq.layers import LSTM
-from gnnseq.schedule import Schedule
-from studies.speed.measure import (
-    BareProducts,
-    MissingError,
-    Product,
-    Results,
-    Runner,
-    Work,
-    linear_products,
-    parameters,
-    peer,
-    training_step,
-)
+from studies.speed.measure import Case, Peer, Results, Step, layer_step
+from studies.speed.roofline import Roofline, tree_products
+
+__all__ = ["random_forest", "trees"]
 
 
 def random_forest(trees: int, most_leaves: int, seed: int = 0) -> np.ndarray:
@@ -47,39 +37,18 @@ def random_forest(trees: int, most_leaves: int, seed: int = 0) -> np.ndarray:
     return np.array(parents)
 
 
-def tree_products(schedule: Schedule, features: int, hidden: int) -> list[Product]:
-    """Those of a child-sum LSTM: i, g and o read where there are children, f is read where there is a parent."""
-    sizes = schedule.step_sizes
-    has_parent = torch.zeros(schedule.num_nodes, dtype=torch.bool)
-    has_parent[schedule.edge_index[0].cpu()] = True
-    children = [int(has_parent[step.nodes.cpu()].sum()) for step in schedule]
-    products = linear_products(schedule.num_nodes, features, 4 * hidden)
-    for size in sizes[1:]:
-        products += [Product(size, hidden, 3 * hidden), Product(size, 3 * hidden, hidden)]
-    for size in filter(None, children):
-        products += [Product(size, hidden, hidden), Product(size, hidden, hidden)]
-    return [
-        *products,
-        Product(3 * hidden, sum(sizes[1:]), hidden, over_nodes=True),
-        Product(hidden, sum(children), hidden, over_nodes=True),
-    ]
-
-
 def import_dgl() -> Any:
     """DGL, without its graphbolt, whose compiled part exists only for older versions of torch and is not used here."""
 
-    class Empty(types.ModuleType):
+    class Empty(ModuleType):
         def __getattr__(self, name: str) -> type:
             if name.startswith("__"):
                 raise AttributeError(name)
             return type(name, (), {})
 
-    if "dgl" not in sys.modules:
-        stand_in = Empty("dgl.graphbolt")
-        stand_in.__spec__, stand_in.__path__ = ModuleSpec("dgl.graphbolt", None), []  # type: ignore[attr-defined]
-        sys.modules.setdefault("dgl.graphbolt", stand_in)
-        os.environ.setdefault("DGLBACKEND", "pytorch")  # otherwise it says what it assumes, and writes a file at home
-    import dgl
+    sys.modules.setdefault("dgl.graphbolt", Empty("dgl.graphbolt"))
+    os.environ.setdefault("DGLBACKEND", "pytorch")  # otherwise it says what it assumes, and writes a file at home
+    import dgl  # type: ignore[import-not-found]
 
     return dgl
 
@@ -99,10 +68,12 @@ class DGLChildSum(nn.Module):
             self.register_parameter(name, nn.Parameter(value.clone()))
 
     def forward(self, x: Tensor, graph: Any, frontiers: Sequence[Tensor] | None = None) -> Tensor:
-        _, self.forget_weight, *_ = self.weight_hh_l0.chunk(4)
-        weight_i, _, weight_g, weight_o = self.weight_hh_l0.chunk(4)
+        """All nodes' h."""
+        own: dict[str, Tensor] = dict(self.named_parameters())
+        weight_i, self.forget_weight, weight_g, weight_o = own["weight_hh_l0"].chunk(4)
         self.other_weight = torch.cat([weight_i, weight_g, weight_o])
-        i, f, g, o = nn.functional.linear(x, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0).chunk(4, dim=1)
+        gates = nn.functional.linear(x, own["weight_ih_l0"], own["bias_ih_l0"] + own["bias_hh_l0"])
+        i, f, g, o = gates.chunk(4, dim=1)
         with graph.local_scope():
             graph.ndata["igo_x"] = torch.cat([i, g, o], dim=1)
             graph.ndata["f_x"] = f
@@ -113,78 +84,72 @@ class DGLChildSum(nn.Module):
                 self.dgl.prop_nodes_topo(graph, **functions)
             else:
                 self.dgl.prop_nodes(graph, frontiers, **functions)
-            return graph.ndata["h"]
+            h: Tensor = graph.ndata["h"]
+            return h
 
     def message(self, edges: Any) -> dict[str, Tensor]:
+        """Children's states."""
         return {"h": edges.src["h"], "c": edges.src["c"]}
 
     def reduce(self, nodes: Any) -> dict[str, Tensor]:
+        """Sums over children."""
         h, c = nodes.mailbox["h"], nodes.mailbox["c"]  # [n, children, H]
         forget_gate = torch.sigmoid(nodes.data["f_x"].unsqueeze(1) + h @ self.forget_weight.t())
         return {"igo_h": h.sum(1) @ self.other_weight.t(), "c": (forget_gate * c).sum(1)}
 
     def apply_node(self, nodes: Any) -> dict[str, Tensor]:
+        """The node's own state."""
         i, g, o = (nodes.data["igo_x"] + nodes.data["igo_h"]).chunk(3, dim=1)
         c = torch.sigmoid(i) * torch.tanh(g) + nodes.data["c"]
         return {"h": torch.sigmoid(o) * torch.tanh(c), "c": c}
 
 
-def dgl_runner(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) -> Runner:
+def dgl_step(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) -> Step:
     """prop_nodes_topo, which finds the frontiers anew in every call, or prop_nodes on frontiers that are kept."""
     dgl = import_dgl()
     if x.device.type != "cpu":
-        raise MissingError("its wheel on PyPI is built for the CPU alone")
+        raise OSError("its wheel on PyPI is built for the CPU alone")
     graph = dgl.graph((edge_index[0], edge_index[1]), num_nodes=len(x))
-    cell = DGLChildSum(ours, dgl)
-    x = x.detach().clone().requires_grad_()
     frontiers = list(dgl.topological_nodes_generator(graph)) if keep_frontiers else None
-    return Runner(training_step(lambda: cell(x, graph, frontiers), [*parameters(cell), x]))
+    return layer_step(DGLChildSum(ours, dgl), x, graph, frontiers)
 
 
-def treelstm_runner(ours: LSTM, x: Tensor, edge_index: Tensor) -> Runner:
+def treelstm_step(ours: LSTM, x: Tensor, edge_index: Tensor) -> Step:
     """pytorch-tree-lstm: gates in the order i, o, g, the forget gate apart, biases on the input side alone.
 
     Its forget gate is ours, one an edge from the parent's input and the child's state. It sums over runs of equal
     parents, so the edges have to be sorted by parent.
     """
-    import treelstm
+    import treelstm  # type: ignore[import-not-found]
 
-    hidden = ours.hidden_channels
-    cell = treelstm.TreeLSTM(ours.in_channels, hidden).to(x.device)
-    i, f, g, o = ours.weight_ih_l0.detach().chunk(4)
-    u_i, u_f, u_g, u_o = ours.weight_hh_l0.detach().chunk(4)
-    b_i, b_f, b_g, b_o = (ours.bias_ih_l0 + ours.bias_hh_l0).detach().chunk(4)
-    cell.load_state_dict(
-        {
-            "W_iou.weight": torch.cat([i, o, g]),
-            "W_iou.bias": torch.cat([b_i, b_o, b_g]),
-            "U_iou.weight": torch.cat([u_i, u_o, u_g]),
-            "W_f.weight": f,
-            "W_f.bias": b_f,
-            "U_f.weight": u_f,
-        }
-    )
+    def apart(weight: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, g, o = weight.detach().chunk(4)
+        return torch.cat([i, o, g]), f
+
+    (w_iog, w_f), (u_iog, u_f) = apart(ours.weight_ih_l0), apart(ours.weight_hh_l0)
+    b_iog, b_f = apart(ours.bias_ih_l0 + ours.bias_hh_l0)
+    cell = treelstm.TreeLSTM(ours.in_channels, ours.hidden_channels).to(x.device)
+    weights = {"W_iou.weight": w_iog, "W_iou.bias": b_iog, "U_iou.weight": u_iog}
+    cell.load_state_dict(weights | {"W_f.weight": w_f, "W_f.bias": b_f, "U_f.weight": u_f})
     edges = edge_index[:, edge_index[1].argsort(stable=True)].flip(0).t().contiguous()  # [parent, child]
     node_order, edge_order = treelstm.calculate_evaluation_orders(edges.cpu().numpy(), len(x))
     orders = [torch.from_numpy(order).to(x.device) for order in (node_order, edge_order)]
-    x = x.detach().clone().requires_grad_()
-    wanted = [cell.W_iou.weight, cell.W_iou.bias, cell.U_iou.weight, cell.W_f.weight, cell.W_f.bias, cell.U_f.weight, x]
-
-    def as_ours(results: Results) -> Results:
-        h, w_iog, b_iog, u_iog, w_f, b_f, u_f, d_x = results
-
-        def join(iog: Tensor, f: Tensor) -> Tensor:
-            i, o, g = iog.chunk(3)
-            return torch.cat([i, f, g, o])
-
-        bias = join(b_iog, b_f)
-        return [h, bias, bias, join(u_iog, u_f), join(w_iog, w_f), d_x]  # parameters by name, as ours
-
-    step = training_step(lambda: cell(x, orders[0], edges, orders[1])[0], wanted)
-    return Runner(step, as_ours)
+    return layer_step(cell, x, orders[0], edges, orders[1])
 
 
-def trees(quick: bool, device: torch.device) -> Work:
+def treelstm_as_ours(results: Results) -> Results:
+    """Its gradients by name as ours by name."""
+    h, u_f, u_iog, b_f, w_f, b_iog, w_iog, d_x = results
+
+    def join(iog: Tensor, f: Tensor) -> Tensor:
+        i, o, g = iog.chunk(3)
+        return torch.cat([i, f, g, o])
+
+    bias = join(b_iog, b_f)
+    return [h, bias, bias, join(u_iog, u_f), join(w_iog, w_f), d_x]
+
+
+def trees(quick: bool, device: torch.device) -> Case:
     """Random binary trees of 20 leaves on average, about as a treebank's sentences have, every node with an input."""
     number, leaves, features, hidden = (3, 5, 4, 6) if quick else (256, 38, 300, 150)
     torch.manual_seed(0)
@@ -193,17 +158,16 @@ def trees(quick: bool, device: torch.device) -> Work:
     ours = LSTM(features, hidden).to(device)
     x = torch.randn(len(parents), features, device=device).requires_grad_()
     schedule = topological(edge_index, len(parents))
-    return Work(
+    return Case(
         title="LSTM, binary trees",
         shape=f"{number} trees, N={len(parents)} F={features} H={hidden}, {len(schedule)} levels",
-        ours=Runner(training_step(lambda: ours(x, schedule)[0], [*parameters(ours), x])),
+        ours=layer_step(ours, x, schedule),
         peers={
-            "DGL prop_nodes_topo": peer("dgl", lambda: dgl_runner(ours, x, edge_index, keep_frontiers=False)),
-            "DGL prop_nodes, frontiers kept": peer("dgl", lambda: dgl_runner(ours, x, edge_index, keep_frontiers=True)),
-            "pytorch-tree-lstm": peer("pytorch-tree-lstm", lambda: treelstm_runner(ours, x, edge_index)),
+            "DGL prop_nodes_topo": Peer("dgl", lambda: dgl_step(ours, x, edge_index, keep_frontiers=False)),
+            "DGL prop_nodes, frontiers kept": Peer("dgl", lambda: dgl_step(ours, x, edge_index, keep_frontiers=True)),
+            "pytorch-tree-lstm": Peer(
+                "pytorch-tree-lstm", lambda: treelstm_step(ours, x, edge_index), treelstm_as_ours
+            ),
         },
-        limit=BareProducts(tree_products(schedule, features, hidden), device),
+        roofline=lambda: Roofline(tree_products(schedule, features, hidden), device),
     )
-
-
-TREE_WORKS: dict[str, Callable[[bool, torch.device], Work]] = {"trees": trees}

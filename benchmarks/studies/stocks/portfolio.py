@@ -1,8 +1,8 @@
 """How good predictions of tomorrow's returns are: each measure defined once, with its formula.
 
-Every function takes predictions p [T, N], returns y [T, N] and ``valid`` [T, N], which stocks take part on which day,
-and gives one value a day [T] where its name begins with "daily", else one number. Measures that need an order use a
-stable sort, so that ties go to the stock that is listed first.
+Functions take predictions p [T, N], returns y [T, N] and ``valid`` [T, N], which stocks take part on which day, and
+return one value a day [T] where their name begins with "daily", else one number. Sorting is stable, so that ties go to
+the stock that is listed first.
 
 Letters: T days, N stocks, k stocks held.
 """
@@ -12,22 +12,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
-
-__all__ = [
-    "PERIODS",
-    "daily_ic",
-    "daily_precision",
-    "daily_rank_ic",
-    "daily_reciprocal_rank",
-    "daily_return",
-    "icir",
-    "maximum_drawdown",
-    "mse",
-    "sharpe",
-    "total_return",
-    "turnover",
-    "weights_of_top",
-]
 
 PERIODS = 252  # trading days of a year
 
@@ -46,11 +30,7 @@ def mse(p: Values, y: Values, valid: Mask) -> float:
 
 
 def daily_ic(p: Values, y: Values, valid: Mask) -> Values:
-    r"""Information coefficient of each day: Pearson's correlation across stocks.
-
-    .. math::
-        IC_t = \frac{\sum_i (p_{ti} - \bar p_t)(y_{ti} - \bar y_t)}
-                    {\sqrt{\sum_i (p_{ti} - \bar p_t)^2 \sum_i (y_{ti} - \bar y_t)^2}}
+    """Information coefficient of each day: Pearson's correlation of p and y across the valid stocks.
 
     0 on a day when either is the same for all stocks: who predicts nothing is right by nothing. "The IC" is its mean.
 
@@ -59,7 +39,17 @@ def daily_ic(p: Values, y: Values, valid: Mask) -> Values:
         >>> daily_ic(p, y, np.ones((2, 3), dtype=bool)).round(9).tolist()
         [1.0, 0.0]
     """
-    return _correlation(p, y, valid)
+    count = np.maximum(valid.sum(1, keepdims=True), 1)
+    product, scale, constant = np.ones_like(p), np.ones(len(p)), np.zeros(len(p), dtype=bool)
+    for values in (p, y):
+        known = np.where(valid, values, 0.0)
+        centred = np.where(valid, known - known.sum(1, keepdims=True) / count, 0.0)
+        squares = np.square(centred).sum(1)
+        # Equal numbers differ from their mean by rounding, so that "constant" means next to nothing of their own size.
+        constant |= squares <= 1e-24 * np.square(known).sum(1)
+        product *= centred
+        scale *= np.sqrt(squares)
+    return np.where(constant, 0.0, product.sum(1) / np.where(constant, 1.0, scale))
 
 
 def daily_rank_ic(p: Values, y: Values, valid: Mask) -> Values:
@@ -70,58 +60,45 @@ def daily_rank_ic(p: Values, y: Values, valid: Mask) -> Values:
         >>> daily_rank_ic(p, y, np.ones((1, 3), dtype=bool)).round(9).tolist()
         [1.0]
     """
-    ranks = [np.zeros_like(p), np.zeros_like(y)]
-    for rank, values in zip(ranks, (p, y), strict=True):
-        for t, mask in enumerate(valid):
-            rank[t, mask] = rankdata(values[t, mask])
-    return _correlation(ranks[0], ranks[1], valid)
+    ranks = np.zeros((2, *p.shape))
+    for t, mask in enumerate(valid):
+        ranks[:, t, mask] = rankdata([p[t, mask], y[t, mask]], axis=1)
+    return daily_ic(ranks[0], ranks[1], valid)
 
 
 def icir(ic: Values) -> float:
-    r"""Information ratio of the daily ICs, :math:`\overline{IC} / \sigma_{IC}` with :math:`\sigma` over T, not T - 1.
-
-    0 where they do not vary.
+    r"""Mean of the daily ICs over their deviation :math:`\sigma`, which is over T, not T - 1; 0 if they do not vary.
 
     Example:
         >>> icir(np.array([0.0, 0.2]))
         1.0
     """
-    return _ratio(ic)
+    deviation = float(ic.std())
+    # Equal numbers differ from their mean by rounding.
+    return float(ic.mean()) / deviation if deviation > 1e-12 * float(np.abs(ic).max()) else 0.0
 
 
 def daily_reciprocal_rank(p: Values, y: Values, valid: Mask) -> Values:
-    r"""1 / the rank, by true return, of the stock ranked first by prediction; its mean is the MRR of the top pick.
-
-    .. math::
-        RR_t = \frac{1}{1 + |\{i: y_{ti} > y_{tj}\}|}, \qquad j = \arg\max_i p_{ti}
+    r""":math:`1 / (1 + |\{i: y_{ti} > y_{tj}\}|)` for the stock j of the highest prediction; its mean is the MRR.
 
     Example:
         >>> p, y = np.array([[3.0, 2.0, 1.0]]), np.array([[0.2, 0.3, 0.1]])
         >>> daily_reciprocal_rank(p, y, np.ones((1, 3), dtype=bool)).tolist()
         [0.5]
     """
-    result = np.zeros(len(p))
-    for t, mask in enumerate(valid):
-        if mask.any():
-            pick = np.argmax(np.where(mask, p[t], -np.inf))
-            result[t] = 1 / (1 + (y[t, mask] > y[t, pick]).sum())
-    return result
+    picked = np.take_along_axis(y, np.where(valid, p, -np.inf).argmax(1, keepdims=True), axis=1)
+    return np.where(valid.any(1), 1 / (1 + ((y > picked) & valid).sum(1)), 0.0)
 
 
 def daily_precision(p: Values, y: Values, valid: Mask, k: int = 10) -> Values:
-    r"""Share of the k stocks with the highest predictions that do not fall.
-
-    .. math:: P_t = |\{i \in top_k: y_{ti} \ge 0\}| \,/\, |top_k|
-
-    Where fewer than k stocks are valid, :math:`top_k` are those.
+    """Share of the k stocks with the highest predictions, or of all valid ones if they are fewer, that do not fall.
 
     Example:
         >>> p, y = np.array([[3.0, 2.0, 1.0]]), np.array([[0.2, -0.3, 0.1]])
         >>> daily_precision(p, y, np.ones((1, 3), dtype=bool), k=2).tolist()
         [0.5]
     """
-    held = weights_of_top(p, valid, k)
-    return np.asarray((held * (y >= 0)).sum(1))
+    return np.asarray((weights_of_top(p, valid, k) * (y >= 0)).sum(1))
 
 
 def weights_of_top(p: Values, valid: Mask, k: int | None) -> Values:
@@ -133,29 +110,18 @@ def weights_of_top(p: Values, valid: Mask, k: int | None) -> Values:
         >>> weights_of_top(np.array([[1.0, 3.0, 2.0]]), np.ones((1, 3), dtype=bool), k=2).tolist()
         [[0.0, 0.5, 0.5]]
     """
-    if k is None:
-        held = valid.astype(np.float64)
-    else:
-        order = np.argsort(np.where(valid, -p, np.inf), axis=1, kind="stable")[:, :k]
-        held = np.zeros(p.shape)
-        np.put_along_axis(held, order, 1.0, axis=1)
-        held *= valid
-    weights: Values = held / np.maximum(held.sum(1, keepdims=True), 1)
-    return weights
+    held = np.zeros(p.shape)
+    order = np.argsort(np.where(valid, -p, np.inf), axis=1, kind="stable")[:, :k]
+    np.put_along_axis(held, order, 1.0, axis=1)
+    held *= valid
+    return np.asarray(held / np.maximum(held.sum(1, keepdims=True), 1))
 
 
 def daily_return(weights: Values, y: Values, cost: float = 0.0) -> Values:
-    r"""Daily buy-hold-sell: buy at the close of day t, sell at the next one, and pay for what changes hands.
-
-    .. math::
-        r_t = \sum_i w_{ti} y_{ti} - c \sum_i |w_{ti} - w_{t-1,i}|, \qquad w_{-1} = 0
+    r"""Buy at the close of day t, sell at the next: :math:`\sum_i w_{ti} y_{ti} - c \sum_i |w_{ti} - w_{t-1,i}|`.
 
     A stock that stays among the picks is not sold and bought again, so that holding everything costs next to nothing.
-
-    Args:
-        weights: w, from :func:`weights_of_top`. [T, N]
-        y: Returns. [T, N]
-        cost: c, the share of a trade's value that is lost, 0.001 for ten basis points.
+    ``cost`` is c, the share of a trade's value that is lost: 0.001 for ten basis points. :math:`w_{-1} = 0`.
 
     Example:
         >>> weights, y = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[0.1, 0.0], [0.2, 0.0]])
@@ -186,22 +152,17 @@ def total_return(daily: Values, compound: bool = True) -> float:
 
 
 def sharpe(daily: Values) -> float:
-    r"""Sharpe ratio of a year of 252 days, :math:`\sqrt{252}\, \bar r / \sigma_r`; 0 where r is constant.
-
-    Cash earns nothing, and :math:`\sigma` is over T.
+    r"""Sharpe ratio of a year of 252 days, :math:`\sqrt{252}\, \bar r / \sigma_r`, of money that else earns nothing.
 
     Example:
         >>> round(sharpe(np.array([0.0, 0.02])), 3)
         15.875
     """
-    return math.sqrt(PERIODS) * _ratio(daily)
+    return math.sqrt(PERIODS) * icir(daily)
 
 
 def maximum_drawdown(daily: Values) -> float:
-    r"""Greatest loss of wealth from a peak, as a share of the peak.
-
-    .. math::
-        \max_t \left(1 - W_t / \max_{s \le t} W_s\right), \qquad W_t = \prod_{s \le t} (1 + r_s), \quad W_{-1} = 1
+    r"""Greatest loss of wealth :math:`\prod_{s \le t} (1 + r_s)` from a peak, as a share of the peak; 1 to begin with.
 
     Example:
         >>> round(maximum_drawdown(np.array([0.5, -0.2, -0.5, 1.0])), 9)
@@ -209,24 +170,3 @@ def maximum_drawdown(daily: Values) -> float:
     """
     wealth = np.concatenate([[1.0], np.cumprod(1 + daily)])
     return float((1 - wealth / np.maximum.accumulate(wealth)).max())
-
-
-def _correlation(p: Values, y: Values, valid: Mask) -> Values:
-    """Pearson's correlation over the valid stocks of each day, 0 where there is none."""
-    count = np.maximum(valid.sum(1, keepdims=True), 1)
-    product, scale, constant = np.ones_like(p), np.ones(len(p)), np.zeros(len(p), dtype=bool)
-    for values in (p, y):
-        known = np.where(valid, values, 0.0)
-        centred = np.where(valid, known - known.sum(1, keepdims=True) / count, 0.0)
-        squares = np.square(centred).sum(1)
-        # Equal numbers differ from their mean by rounding, so that "constant" means next to nothing beside themselves.
-        constant |= squares <= 1e-24 * np.square(known).sum(1)
-        product *= centred
-        scale *= np.sqrt(squares)
-    return np.where(constant, 0.0, product.sum(1) / np.where(constant, 1.0, scale))
-
-
-def _ratio(values: Values) -> float:
-    deviation = float(values.std())
-    # Equal numbers differ from their mean by rounding.
-    return float(values.mean()) / deviation if deviation > 1e-12 * float(np.abs(values).max()) else 0.0

@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from studies.stocks.runs import LSTM_RSR
+
 ENOUGH = 20  # edges from which a type is one that a market has, and not a curiosity
 DRAWN = 8  # types that are drawn
 
 
 def models(result: dict[str, Any]) -> list[str]:
+    """All forecasters, in order."""
     return list(dict.fromkeys(run["settings"]["model"] for run in result["runs"]))
 
 
@@ -19,37 +22,29 @@ def runs_of(result: dict[str, Any], model: str) -> list[dict[str, Any]]:
 
 
 def values(result: dict[str, Any], model: str, metric: str) -> list[float]:
+    """A metric of a model, by seed."""
     return [run["metrics"][metric] for run in runs_of(result, model)]
 
 
 def daily(result: dict[str, Any], model: str, series: str) -> np.ndarray:
-    """[seeds, days of the test part]"""
+    """A series of a model. [seeds, days of the test part]"""
     return np.array([run["daily"][series] for run in runs_of(result, model)])
 
 
-def strengths_of(result: dict[str, Any], key: str = "strengths") -> tuple[str, np.ndarray] | None:
-    """The network that learns them and how strong each type is in it [seeds, R], None where no network does.
+def strengths(result: dict[str, Any], key: str = "strengths") -> np.ndarray:
+    """How strong each type of relation is in the network that learns it; "loudness" of each stock. [seeds, R or N]
 
-    "loudness" is that of each stock [seeds, N].
+    Without such a network there are no seeds.
     """
-    for model in reversed(models(result)):
-        strengths = [run["about"][key] for run in runs_of(result, model) if key in run["about"]]
-        if strengths:
-            return model, np.array(strengths)
-    return None
+    return np.array([run["about"][key] for run in runs_of(result, LSTM_RSR)])
 
 
-def ordered_types(result: dict[str, Any], most: int) -> list[int]:
+def ordered_types(result: dict[str, Any], most: int = DRAWN) -> list[int]:
     """Types by mean strength, the strongest first; of too many the strongest and weakest with 20 edges or more."""
-    found = strengths_of(result)
-    if found is None:
+    found = strengths(result)
+    if not len(found):
         return []
-    order = [int(kind) for kind in np.argsort(-found[1].mean(0), kind="stable")]
+    order = [int(kind) for kind in np.argsort(-found.mean(0), kind="stable")]
     if len(order) > most:
         order = [kind for kind in order if result["data"]["types"][kind][1] >= ENOUGH] or order
     return order if len(order) <= most else order[: most // 2] + order[-(most // 2) :]
-
-
-def drawn_types(result: dict[str, Any]) -> list[int]:
-    """Types whose edges the figure draws."""
-    return ordered_types(result, DRAWN)

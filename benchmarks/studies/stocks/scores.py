@@ -12,23 +12,13 @@ SHOWN = 5  # of the picks, whose Sharpe ratio, drawdown and curve are shown
 
 
 def score(p: np.ndarray, samples: Samples, cost: float, everything: bool = False) -> dict[str, Any]:
-    """Measures of predictions for the test part.
+    """Measures of predictions p [days, N] for the test part: ``metrics``, and ``daily``, their series for the figures.
 
-    Args:
-        p: Predicted returns. [days of the test part, N]
-        samples: What they were made from.
-        cost: Share of a trade's value that is lost.
-        everything: Whether all stocks are held whatever p says.
-
-    Returns:
-        ``metrics``, one number each, and ``daily``, their series for the figures.
+    ``cost`` is the share of a trade's value that is lost; with ``everything`` all stocks are held whatever p says.
     """
-    days = samples.test
-    y, valid = samples.target[days.start : days.stop].numpy(), samples.usable("test").numpy()
-    if samples.leaks:  # the papers correlate all stocks, with 0 for both where one does not take part
-        ic = portfolio.daily_ic(p * valid, y * valid, np.ones_like(valid))
-    else:
-        ic = portfolio.daily_ic(p, y, valid)
+    y, valid = samples.target[samples.test.start : samples.test.stop].numpy(), samples.usable("test").numpy()
+    # The papers correlate all stocks, with 0 for both where one does not take part.
+    ic = portfolio.daily_ic(*((p * valid, y * valid, np.ones_like(valid)) if samples.leaks else (p, y, valid)))
     rank_ic = portfolio.daily_rank_ic(p, y, valid)
     metrics = {
         "mse": portfolio.mse(p, y, valid),
@@ -42,14 +32,13 @@ def score(p: np.ndarray, samples: Samples, cost: float, everything: bool = False
     for k in TOPS:
         weights = portfolio.weights_of_top(p, valid, None if everything else k)
         gross, net = portfolio.daily_return(weights, y), portfolio.daily_return(weights, y, cost)
-        metrics[f"return{k}"] = portfolio.total_return(gross)
-        metrics[f"net{k}"] = portfolio.total_return(net)
+        metrics |= {f"return{k}": portfolio.total_return(gross), f"net{k}": portfolio.total_return(net)}
         metrics[f"irr{k}"] = portfolio.total_return(gross, compound=False)
         if k == SHOWN:
-            metrics["sharpe"], metrics["sharpe_net"] = portfolio.sharpe(gross), portfolio.sharpe(net)
+            metrics |= {"sharpe": portfolio.sharpe(gross), "sharpe_net": portfolio.sharpe(net)}
             metrics["drawdown"] = portfolio.maximum_drawdown(gross)
             metrics["turnover"] = portfolio.turnover(weights).mean()
-            daily["gross"], daily["net"] = gross, net
+            daily |= {"gross": gross, "net": net}
     return {
         "metrics": {name: float(value) for name, value in metrics.items()},
         "daily": {name: [float(f"{value:.4g}") for value in series] for name, series in daily.items()},

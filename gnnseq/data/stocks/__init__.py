@@ -1,4 +1,4 @@
-"""Prices of stocks, the relations between them, and what is learnt from them."""
+"""Prices of stocks, the relations between them, and the samples that models learn from."""
 
 from gnnseq.data.stocks.market import Market, make_market
 from gnnseq.data.stocks.panel import Panel

@@ -1,4 +1,4 @@
-"""A market that is known completely: followers move a few days after their leaders, and nothing else can be foretold.
+"""A market that is known completely: followers move a few days after their leaders, and nothing else can be predicted.
 
 Letters: T days, N stocks, E edges, K leaders of a follower, L lag in days.
 """
@@ -20,7 +20,7 @@ class Market:
     """Prices, relations, and what can be known of the next return.
 
     Attributes:
-        panel: Closes, as a loader gives them.
+        panel: Closes, as a loader returns them.
         relations: Edges of type "supplier", which returns follow, and as many of type "namesake", which mean nothing.
         oracle: The expectation of the return from day t to day t + 1, given everything up to day t. [T, N]
         best_ic: Correlation of that expectation with the return, from the formula: what a perfect model scores.
@@ -53,8 +53,9 @@ def make_market(
     lead nobody: a model without relations is at chance. One with relations must also remember for L days. The
     expectation is the sum's, of variance :math:`s^2 \sigma^2` for half of the stocks and 0 for the others, so that
     across many stocks the best IC is :math:`s / \sqrt 2`. Every leader has K followers too, and every edge of the
-    second type goes from a leader to a follower of others, so that no degree gives the types away. Who weighs both
-    types alike sees the sum of 2 K shocks of which K count, and finds at most :math:`1 / \sqrt 2` of what is possible.
+    second type goes from a leader to a follower of others, so that no degree tells the types apart. A model that weighs
+    both types alike sees the sum of 2 K shocks of which K count, and finds at most :math:`1 / \sqrt 2` of what is
+    possible.
 
     Args:
         stocks: N, even.
@@ -80,7 +81,7 @@ def make_market(
     if not 1 <= lag < days:
         raise ValueError(f"lag={lag}; expected 1 to {days - 1}, fewer than there are days")
     if not 0 <= strength <= 1:
-        raise ValueError(f"strength={strength}; expected 0 to 1, the share of a follower's deviation that is foretold")
+        raise ValueError(f"strength={strength}; expected 0 to 1, the predictable share of a follower's deviation")
     half = stocks // 2
     generator = np.random.default_rng(seed)
     shocks = generator.normal(size=(days + lag, stocks))
@@ -88,12 +89,12 @@ def make_market(
     circle = generator.permutation(half)
     places = (np.arange(half)[:, None] + np.arange(2 * leaders)) % half
     chosen = circle[places]  # [N / 2, 2 K]
-    foretold = np.zeros((days + lag, stocks))
-    foretold[lag:, half:] = strength / math.sqrt(leaders) * shocks[:-lag][:, chosen[:, :leaders]].sum(2)
+    predicted = np.zeros((days + lag, stocks))
+    predicted[lag:, half:] = strength / math.sqrt(leaders) * shocks[:-lag][:, chosen[:, :leaders]].sum(2)
     own = np.concatenate([np.ones(half), np.full(half, math.sqrt(1 - strength**2))])
     market = volatility / 2 * generator.normal(size=(days + lag, 1))
-    returns = (market + volatility * (foretold + own * shocks))[lag:]
-    foretold = volatility * foretold[lag:]
+    returns = (market + volatility * (predicted + own * shocks))[lag:]
+    predicted = volatility * predicted[lag:]
 
     tickers = [f"LEAD{i:02d}" for i in range(half)] + [f"FOLLOW{i:02d}" for i in range(half)]
     relations = from_triples(
@@ -106,6 +107,6 @@ def make_market(
     )
     dates = np.datetime64("2000-01-03") + np.arange(days)
     closes = 100 * np.cumprod(1 + np.maximum(returns, -0.9), axis=0)
-    oracle = np.vstack([foretold[1:], np.full((1, stocks), np.nan)])
+    oracle = np.vstack([predicted[1:], np.full((1, stocks), np.nan)])
     panel = Panel(closes, tuple(str(date) for date in dates), tuple(tickers))
     return Market(panel, relations, oracle, strength / math.sqrt(2))

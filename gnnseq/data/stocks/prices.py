@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gnnseq.data.stocks.panel import DATE, Finding, Panel, examine
 
-__all__ = ["load_prices", "read_text"]
+__all__ = ["load_prices", "read_utf8"]
 
 NOTHING = {"", "null", "nan", "na", "n/a", "none", "-"}  # how tables write that there is no number
 
@@ -63,7 +63,7 @@ def load_prices(path: str | Path, adjusted: bool = False) -> Panel:
     raise ValueError(f"{path}: form {path.suffix!r} is unknown; expected a folder of CSVs, .csv, .parquet or .npz")
 
 
-def read_text(path: Path) -> str:
+def read_utf8(path: Path) -> str:
     """The text of a file, without a byte order mark.
 
     Raises:
@@ -79,7 +79,7 @@ def read_text(path: Path) -> str:
 
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     """The lines of a CSV that are not empty, each with "file:line" to complain about."""
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    reader = csv.reader(io.StringIO(read_utf8(path), newline=""))
     line = 1  # where the row begins: a quotation mark that is never closed makes it end far below
     try:
         for row in reader:

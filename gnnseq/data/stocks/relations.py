@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gnnseq.data.stocks.prices import read_text
+from gnnseq.data.stocks.prices import read_utf8
 
 __all__ = ["Relations", "join", "load_relations", "nearest"]
 
@@ -186,7 +186,7 @@ def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _groups_json(path: Path) -> dict[str, list[str]]:
     try:
-        groups = json.loads(read_text(path), object_pairs_hook=partial(_once, path))
+        groups = json.loads(read_utf8(path), object_pairs_hook=partial(_once, path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
     if not isinstance(groups, dict) or not all(
@@ -197,7 +197,7 @@ def _groups_json(path: Path) -> dict[str, list[str]]:
 
 
 def _table(path: Path, tickers: Sequence[str]) -> Relations:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t" if path.suffix == ".tsv" else ",")
+    reader = csv.reader(io.StringIO(read_utf8(path), newline=""), delimiter="\t" if path.suffix == ".tsv" else ",")
     header = [name.strip().lower() for name in next(reader, [])]
     rows: list[dict[str, str]] = []
     for cells in reader:

@@ -1,4 +1,4 @@
-"""Samples for predicting tomorrow's returns: what may be known on day t beside what happens after it.
+"""Samples for predicting tomorrow's returns: what may be known on day t, and what happens after it.
 
 Two ways to make them. :func:`leak_free` reads the past only: day t's row of ``x`` and ``tradable`` depends on prices up
 to day t and on the scale of the training part, so that no price after day t changes a prediction for day t.

@@ -1,5 +1,7 @@
 """Compiled functions: the folder ``c``, built when it is first wanted."""
 
-from gnnseq.kernels.native.build import bound, call, gemm, is_plain, library, library_for, native
+from gnnseq.kernels.native.blas import gemm
+from gnnseq.kernels.native.build import library
+from gnnseq.kernels.native.functions import compiled, is_plain, runs_compiled
 
-__all__ = ["bound", "call", "gemm", "is_plain", "library", "library_for", "native"]
+__all__ = ["compiled", "gemm", "is_plain", "library", "runs_compiled"]

@@ -1,4 +1,7 @@
-/* Cells of float32 rows, element by element in one pass, where torch would make a dozen.
+/* Cells of float32 rows, element by element in one pass, for which torch would make a dozen.
+ *
+ * The reference of each equation is the message and update of its layer; tests/kernels/test_fused_path.py holds what is
+ * computed here equal to them in float64, rounded.
  *
  * Letters: n rows, H hidden channels. Gates lie side by side in a row. */
 
@@ -100,7 +103,7 @@ static inline void tanh_fire(ptrdiff_t n, ptrdiff_t H, float *sums) {
         sums[k] = tanh_(sums[k]);
 }
 
-/* sent: the gradient that the next step sent, beside the own d_h; d_sums: of the sums inside tanh. [n, H] */
+/* sent: the gradient that the next step sent, which adds to the own d_h; d_sums: of the sums inside tanh. [n, H] */
 static inline void tanh_fire_back(ptrdiff_t n, ptrdiff_t H, const float *h, const float *d_h, const float *sent,
                                   float *d_sums) {
 #pragma omp simd

@@ -30,7 +30,7 @@ static inline void multiply_row(ptrdiff_t k, ptrdiff_t m, const float *restrict 
             c[j] += a[i] * b[m * i + j];
 }
 
-/* The library, where it is worth it for so many rows, else NULL. */
+/* The library if it is worth calling for so many rows, else NULL. */
 static inline Gemm *gemm_for(ptrdiff_t rows, Gemm *gemm) { return rows > FEW ? gemm : NULL; }
 
 /* C = A B + beta C, by rows: A [n, k] and C [n, m], whose rows are so far apart, and B [k, m]; beta is 0 or 1. For the

@@ -1,4 +1,4 @@
-/* Sweeps over paths that nobody interrupts: a thread takes some of the paths from their first step to their last, so
+/* Sweeps over paths without a barrier: a thread takes some of the paths from their first step to their last, so
  * that no step waits for another thread, and what a path carries stays in one core's cache.
  *
  * Nodes are numbered step by step; in each, the paths that live on are the first rows of the step before.
@@ -22,7 +22,7 @@ typedef struct {
     const float *bias;              /* of a GRU's inner product. [H] */
     const float *first;             /* [S, B, H] */
     float *scratch;                 /* a GRU's products with the states that are read. [B, 3H] */
-    float *gates;                   /* forward, sums without what is read, which become the gates. [N, G * H] */
+    float *gates;                   /* forward, input projections, which become the gates. [N, G * H] */
     float *h, *c, *tanh_c, *inner;  /* [N, H] */
     const float *d_h;               /* [N, H] */
     float *flow;                    /* gradients on their way to the step before. [S, B, H] */

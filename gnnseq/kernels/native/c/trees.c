@@ -1,12 +1,14 @@
 /* Sweeps of LSTMs over trees and directed acyclic graphs, with a forget gate for each edge: frontier_lstm.py's
- * equations. Threads share the nodes of a step, and each does all that the step is to its own: only steps wait. Gradients
- * are pulled along out-edges, so that every row is written by one thread, in an order that is always the same.
+ * equations, whose reference is the layer's message and update; tests/kernels/test_fused_tree.py holds what is computed
+ * here equal to them in float64, rounded. Threads share the nodes of a step, and each does all that the step is to its
+ * own: only steps wait. Gradients are pulled along out-edges, so that every row is written by one thread, in an order that
+ * is always the same.
  *
  * Nodes are numbered step by step, and edges by target. Gates lie in the order f, i, o, g; there is an f for each edge,
  * computed when it is used, and in f's place lies what the target contributes to all of its own.
  *
  * Letters: T steps, N nodes, E edges, H hidden channels; B rows of initial state, which are sources N to N + B - 1; P
- * nodes that read nothing, all of the first step or none; L nodes before the last step, of whom alone nodes read; M
+ * nodes that read nothing, all of the first step or none; L nodes before the last step, which alone are read; M
  * nodes of the T steps, which are all, or some that follow one another, as those of the first and last may be. */
 
 #include <string.h>
@@ -24,18 +26,18 @@ typedef struct {
     const int64_t *steps;                       /* the first node of each step, and the one after all. [T + 1] */
     const int64_t *incoming, *source;           /* the first edge into each node, and E [N + 1]; of each edge [E] */
     const int64_t *outgoing, *edge, *target;    /* the same by source, and edges' numbers. [N + B + 1], [E] */
-    const float *weight;                        /* of the edges; NULL where all are 1. [E] */
+    const float *weight;                        /* of the edges; NULL if all are 1. [E] */
     const float *forget_kernel, *other_kernel;  /* forward [H, H], [H, 3H], backward [H, H], [3H, H] */
     const float *first;                         /* initial h and c, and U_f h. [3, B, H] */
-    float *gates;                               /* forward, input terms, whose i, o, g become the gates. [N, 4H] */
+    float *gates;                               /* forward, input projections; i, o, g become the gates. [N, 4H] */
     float *h, *c;                               /* [N, H] */
     float *read;                                /* U_f h. [L, H] */
     float *summed;                              /* of h over in-edges. [N - P, H] */
     float *d_h;                                 /* given that of the node's own h; becomes that of summed. [N, H] */
     float *d_c;                                 /* given that of the node's own c; becomes complete. [N, H] */
-    float *d_read, *d_gates;                    /* of the M nodes, where they are read. [M, H], [M, 4H] */
+    float *d_read, *d_gates;                    /* of the M nodes, d_read of those that are read. [M, H], [M, 4H] */
     float *d_first;                             /* of all but h through U_f. [3, B, H] */
-    float *d_weight;                            /* NULL where none is wanted. [E] */
+    float *d_weight;                            /* NULL if none is needed. [E] */
 } Tree;
 
 /* What n nodes of a step do, from node `row` on. */

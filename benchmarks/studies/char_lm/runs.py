@@ -1,0 +1,101 @@
+"""What is trained: the settings of a training, presets of them, and one run. Data alone; torch is not imported."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["PRESETS", "QUICK", "LanguageRun", "LanguageTraining"]
+
+
+@dataclass(frozen=True)
+class LanguageTraining:
+    """All that a training's numbers depend on, besides the text.
+
+    What is not explained here is an option of ``char_lm.py``, which says what it is.
+
+    Attributes:
+        window: T; the gradient flows from the last of these characters to the first.
+        batch: B, on each device.
+        random_windows: Otherwise the state is carried from window to window: truncated backpropagation.
+        schedule: ``"cosine"`` warms up for a tenth of the steps, at most 100.
+        precision: Lightning's name.
+        record_every: Steps between entries of the curves.
+        validate_every: Steps between scores on the validation part.
+        sample_at: Steps at which samples are drawn.
+    """
+
+    kind: Literal["RNN", "LSTM", "GRU"] = "LSTM"
+    hidden: int = 128
+    layers: int = 2
+    embedding: int = 0
+    dropout: float = 0.05
+    init: Literal["torch", "he", "orthogonal"] = "torch"
+    window: int = 30
+    batch: int = 64
+    random_windows: bool = False
+    steps: int = 100_000
+    learning_rate: float = 2e-3
+    schedule: Literal["decay", "cosine"] = "decay"
+    clip: float | None = None
+    seed: int = 0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    record_every: int = 100
+    validate_every: int = 1000
+    sample_at: tuple[int, ...] = (0, 10_000, 20_000, 30_000, 40_000, 50_000, 100_000)
+
+    def __post_init__(self) -> None:
+        for name in ("seed", "window", "batch", "steps", "record_every", "validate_every"):
+            value, least = getattr(self, name), int(name != "seed")
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name}={value!r}; expected an integer of {least} or more")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate={self.learning_rate}; expected a positive number, 2e-3 say")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip={self.clip}; expected a positive norm, or None to leave gradients as they are")
+
+    def rate(self, step: int) -> float:
+        """What the learning rate is multiplied with at a step, the first of which is 0."""
+        if self.schedule == "decay":
+            return float(0.96 ** (step // 5000))
+        warm = max(1, min(100, self.steps // 10))
+        return min(1.0, (step + 1) / warm) * (0.505 + 0.495 * math.cos(math.pi * step / self.steps))
+
+
+_MODERN: dict[str, Any] = {"layers": 1, "embedding": 64, "init": "orthogonal", "window": 64, "batch": 32,
+                           "schedule": "cosine", "clip": 1.0}  # fmt: skip
+PRESETS = {
+    # The report's section 2.1; it does not say there how weights begin, and names He's way for its other networks.
+    "report": LanguageTraining(init="he", steps=50_000),
+    # Two minutes on one core.
+    "fast": LanguageTraining(
+        hidden=256, dropout=0.1, steps=2400, learning_rate=4e-3, record_every=50, validate_every=200,
+        sample_at=(0, 200, 800, 2400), **_MODERN,
+    ),
+    # Half an hour on one core.
+    "best": LanguageTraining(
+        hidden=512, dropout=0.3, steps=7000, learning_rate=3e-3, validate_every=250, sample_at=(0, 1000, 7000),
+        **_MODERN,
+    ),
+}  # fmt: skip
+QUICK = {"hidden": 32, "embedding": 0, "layers": 1, "window": 20, "batch": 16, "steps": 60, "record_every": 5,
+         "validate_every": 20, "sample_at": (0, 60)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LanguageRun:
+    """What a run's numbers depend on: a training, and the text by its name and the digest of its parts."""
+
+    corpus: str
+    digest: str
+    preset: str
+    training: LanguageTraining
+
+    def folder(self, cache: Path) -> Path:
+        """Where its checkpoints are; training longer is the same run."""
+        settings = {**dataclasses.asdict(self), "training": {**dataclasses.asdict(self.training), "steps": None}}
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        return cache / f"{Path(self.corpus).stem}-{self.preset}-{digest}-seed{self.training.seed}"

@@ -1,0 +1,116 @@
+"""What is run: one training's settings, and the plans that are made of them. Data alone; torch is not imported."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["PLANS", "Encoding", "Model", "Optimizer", "PalindromePlan", "PalindromeRun"]
+
+Model = Literal["RNN", "LSTM", "GRU", "GCN"]
+Encoding = Literal["scalar", "one-hot"]
+Optimizer = Literal["sgd", "momentum", "rmsprop", "adam"]
+
+
+@dataclass(frozen=True)
+class PalindromeRun:
+    """The settings of one training run; equal settings give equal results."""
+
+    model: Model
+    length: int  # L, digits of a palindrome
+    seed: int  # of the weights and of both streams of palindromes
+    encoding: Encoding = "one-hot"
+    hops_short: int = 0  # a GCN has k = L - 1 - hops_short layers: with 0 it reaches the first digit, with 1 it cannot
+    hidden: int = 128
+    init: str = "he"  # of the recurrent layer
+    time_scale: float = 1.0  # for chrono: the longest dependency, as a multiple of L
+    # Factor on the initial input kernel of a recurrent layer. Small inputs keep tanh nearly linear, so that an RNN with
+    # orthogonal recurrent kernels passes them on almost unchanged.
+    input_gain: float = 1.0
+    optimizer: Optimizer = "rmsprop"
+    learning_rate: float = 1e-3
+    clip: float = 10.0  # largest norm of the gradient of all weights together; a longer one is scaled down
+    batch: int = 128  # palindromes a step
+    steps: int = 3000  # at most
+    record_every: int = 10  # the curves are means over blocks of so many steps
+    evaluate_every: int = 100  # steps between two measurements on the test stream
+    evaluate_on: int = 500  # palindromes of such a measurement
+    goal: float = 1.0  # training ends when so many measurements in a row as patience says reach this accuracy
+    patience: int = 3
+    test_on: int = 10_000  # palindromes, all fresh, of the final accuracy
+
+
+@dataclass(frozen=True)
+class PalindromePlan:
+    """The runs behind one figure: every arm at every length, encoding and seed.
+
+    An arm is what it sets of a run, whose defaults are the rest; "lengths" restricts it to some.
+    """
+
+    title: str
+    arms: tuple[dict[str, Any], ...]
+    lengths: tuple[int, ...]
+    encodings: tuple[Encoding, ...]
+    seeds: int
+    models: tuple[str, ...] = ("RNN", "LSTM", "GRU", "GCN")
+
+    def runs(self) -> list[PalindromeRun]:
+        """All of them; a ValueError if there are none."""
+        chosen = [
+            PalindromeRun(length=length, encoding=encoding, seed=seed, **_without_lengths(arm))
+            for encoding in self.encodings
+            for arm in self.arms
+            if arm["model"] in self.models
+            for length in self.lengths
+            if length in arm.get("lengths", self.lengths)
+            for seed in range(self.seeds)
+        ]
+        if not chosen:
+            raise ValueError(f"nothing to run: this study has no {' or '.join(self.models)} with {self.seeds} seeds")
+        return chosen
+
+    def changed(self, given: dict[str, Any]) -> "PalindromePlan":
+        """With these values in place of its own: fields of the plan, and of the runs of all arms."""
+        kept = tuple(_without_lengths(arm) for arm in self.arms) if "lengths" in given else self.arms
+        of_run = {field.name for field in dataclasses.fields(PalindromeRun)} & given.keys()
+        of_plan = {field.name for field in dataclasses.fields(self)} & given.keys()
+        arms = tuple({**arm, **{name: given[name] for name in of_run}} for arm in kept)
+        return dataclasses.replace(self, arms=arms, **{name: given[name] for name in of_plan})
+
+
+def _without_lengths(arm: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arm.items() if name != "lengths"}
+
+
+def _arms(*models: str, **shared: Any) -> tuple[dict[str, Any], ...]:
+    return tuple({"model": model, **shared} for model in models)
+
+
+_LIGHT = {"hidden": 64, "optimizer": "adam", "learning_rate": 5e-3, "steps": 1500}
+_GCN = {**_LIGHT, "hidden": 32, "lengths": (5, 9)}
+_LONG = {"optimizer": "adam", "clip": 1.0, "evaluate_every": 50, "goal": 0.995}
+_TINY = {"hidden": 32, "batch": 64, "optimizer": "adam", "learning_rate": 1e-2, "steps": 150, "test_on": 2000}
+
+PLANS = {
+    "quick": PalindromePlan(
+        "the same code on the shortest palindromes",
+        _arms("RNN", "LSTM", "GRU", **_TINY) + _arms("GCN", hops_short=1, **_TINY) + _arms("GCN", **_TINY),
+        lengths=(3, 5), encodings=("one-hot",), seeds=2,
+    ),
+    "story": PalindromePlan(
+        "who remembers the first digit?",
+        _arms("RNN", "LSTM", "GRU", **_LIGHT) + _arms("GCN", hops_short=1, **_GCN) + _arms("GCN", **_GCN),
+        lengths=(5, 9, 17), encodings=("scalar",), seeds=3,
+    ),
+    "full": PalindromePlan(
+        "RNN against LSTM by length",
+        _arms("RNN", "LSTM", "GRU", steps=3000),
+        lengths=tuple(range(5, 24, 2)), encodings=("scalar", "one-hot"), seeds=10, models=("RNN", "LSTM"),
+    ),
+    "long": PalindromePlan(
+        "past every report",
+        _arms("LSTM", "GRU", hidden=64, init="chrono", time_scale=3.0, learning_rate=1e-2, steps=10_000, **_LONG)
+        + _arms("RNN", init="orthogonal", input_gain=0.2, steps=2000, **_LONG)
+        + _arms("LSTM", hidden=64, init="torch", learning_rate=1e-2, steps=2000, lengths=(50,), **_LONG),
+        lengths=(50, 100, 200), encodings=("one-hot",), seeds=10,
+    ),
+}  # fmt: skip

@@ -1,0 +1,219 @@
+"""Reach and influence of layers, measured by derivatives, and compared with what networkx says of the graph."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import torch
+import torch_geometric.nn as pyg
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+from torch import Tensor, nn
+from torch_geometric.utils import get_num_hops
+
+from gnnseq import receptive_field, synchronous, topological
+from gnnseq.graphs import path_graph
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, TemporalGCN
+from harness.provenance import provenance
+from harness.sweep import now_and_then, one_thread
+from studies.receptive_field.graphs import acyclic_graphs, drawing, five_graphs, focus, read_graph, within
+
+__all__ = ["claims", "convolutions", "influences", "orders", "run", "schedules"]
+
+WIDTH = 4  # channels of the networks whose reach is measured: reach does not depend on it
+CELLS: dict[str, Callable[..., nn.Module]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
+DRAWN = 500  # graphs of more nodes are not
+
+Row = dict[str, Any]
+
+
+class Stack(nn.Module):
+    """Layers one after the other, tanh between them: smooth, so that no unit is off at any input."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor, graph: Any) -> Tensor:
+        """[N, F] to [N, F]."""
+        for number, layer in enumerate(self.layers):
+            x = layer(x if number == 0 else torch.tanh(x), graph)
+        return x
+
+
+def make_gcn(layers: int, width: int = WIDTH) -> nn.Module:
+    """So many graph convolutions."""
+    return Stack([GCN(width, width) for _ in range(layers)])
+
+
+def edges_of(graph: nx.Graph) -> Tensor:
+    """The edges of a graph whose nodes are 0 .. N - 1, both ways where it is undirected. [2, E]"""
+    edges = torch.tensor(list(graph.to_directed().edges()), dtype=torch.int64)
+    return edges.view(-1, 2).t().contiguous()
+
+
+def compare(
+    module: nn.Module, graph: nx.Graph, schedule: Any, expected: np.ndarray, call: Callable[..., Tensor] | None = None
+) -> Row:
+    """Measure a module's reach on a graph and find the first pair at which it is not as expected."""
+    x = torch.randn(len(graph), WIDTH, generator=torch.Generator().manual_seed(0))
+    nodes = min(2, len(graph))  # influence is not asked here
+    field = receptive_field(module, x, schedule, use_structure=False, influence_nodes=nodes, call=call)
+    reach = field.reach.toarray()
+    wrong = np.argwhere(reach != expected)
+    counterexample = None if field.certain else "as networkx has it, but not proven"
+    if len(wrong) > 0:
+        v, u = (int(node) for node in wrong[0])
+        try:
+            away = f"{nx.shortest_path_length(graph, u, v)} hops away"
+        except nx.NetworkXNoPath:
+            away = "no path"
+        output, given = (graph.nodes[node].get("name", node) for node in (v, u))
+        counterexample = (
+            f"output {output} {'misses' if expected[v, u] else 'sees'} input {given}, {away} "
+            f"({len(wrong)} of {expected.size} pairs differ)"
+        )
+    return {
+        "pairs": int(expected.size),
+        "reached": int(field.reach.nnz),
+        "farthest": int(field.hops.max()),
+        "counterexample": counterexample,
+        "seen": np.flatnonzero(reach[focus(graph)]).tolist(),
+    }
+
+
+def convolutions(graphs: dict[str, nx.Graph], hops: int) -> Iterator[Row]:
+    """Part 1: reach of 1 .. hops graph convolutions against networkx's neighbourhoods."""
+    for name, graph in graphs.items():
+        for k in range(1, hops + 1):
+            torch.manual_seed(k)
+            found = compare(make_gcn(k), graph, edges_of(graph), within(graph, k))
+            yield {"graph": name, "nodes": len(graph), "edges": graph.number_of_edges(), "layers": k, **found}
+
+
+def schedules(graphs: dict[str, nx.Graph]) -> Iterator[Row]:
+    """Part 2: reach of sweeps against ancestors, and of synchronous rounds against hops."""
+    for name, graph in graphs.items():
+        edges, ancestors = edges_of(graph), within(graph, None)
+        torch.manual_seed(0)
+        cases: list[tuple[str, str, str, Any, np.ndarray]] = []
+        if nx.is_directed_acyclic_graph(graph):
+            sweep = topological(edges, len(graph))
+            cases.append(("sweep", "all ancestors", "", sweep, ancestors))
+            cases.append(("both directions", "ancestors, descendants", "bidirectional", sweep, ancestors | ancestors.T))
+        for rounds, kind in ((1, "1 round"), (4, "4 rounds")):
+            near = within(graph, rounds - 1)
+            cases.append((kind, f"{rounds - 1} hops", "", synchronous(edges, len(graph), rounds), near))
+        for cell, make in CELLS.items():
+            for kind, reads, option, schedule, expected in cases:
+                found = compare(make(WIDTH, WIDTH, **({option: True} if option else {})), graph, schedule, expected)
+                yield {"layer": cell, "schedule": kind, "expected": reads, "graph": name, **found}
+        found = compare(GatedGraph(WIDTH, num_rounds=4), graph, edges, within(graph, 4))
+        yield {"layer": "GatedGraph", "schedule": "4 rounds", "expected": "4 hops", "graph": name, **found}
+
+
+def claims(graph: nx.Graph) -> Iterator[Row]:
+    """Part 3: what layers reach, against what get_num_hops says of them and what their equations say."""
+    modules = [
+        ("GCNConv", [pyg.GCNConv(WIDTH, WIDTH)], 1),
+        ("GCNConv, 3 layers", [pyg.GCNConv(WIDTH, WIDTH) for _ in range(3)], 3),
+        ("ChebConv(K=4)", [pyg.ChebConv(WIDTH, WIDTH, K=4)], 3),
+        ("APPNP(K=10)", [pyg.APPNP(K=10, alpha=0.1)], 10),
+        ("GatedGraphConv(5)", [pyg.GatedGraphConv(WIDTH, num_layers=5)], 5),
+        ("gnnseq GCN, 3 layers", [GCN(WIDTH, WIDTH) for _ in range(3)], 3),
+        ("gnnseq GatedGraph(5)", [GatedGraph(WIDTH, num_rounds=5)], 5),
+    ]
+    for name, layers, hops in modules:
+        module = Stack(layers)
+        found = compare(module, graph, edges_of(graph), within(graph, hops))
+        yield {"layer": name, "claimed": get_num_hops(module), "equation": hops, **found}
+
+
+def influences(graph: nx.Graph | None, settings: Any) -> Iterator[Row]:
+    """Part 4: influence by hops of networks as they are initialised: on the last node of a path, or over a graph."""
+    if graph is None:
+        length, hidden, last = settings.length, settings.hidden, [settings.length - 1]
+        forward, both = path_graph(length).edge_index, path_graph(length, undirected=True).edge_index
+    else:
+        length, hidden, last = len(graph), 16, None
+        forward = both = edges_of(graph)
+    cases: list[tuple[str, Any, Callable[[], nn.Module]]] = [
+        (f"GCN, {k} layers", both, partial(make_gcn, k, hidden)) for k in settings.depths
+    ]
+    if graph is None or nx.is_directed_acyclic_graph(graph):
+        sweep = topological(forward, length)
+        cases += [
+            ("RNN", sweep, lambda: RNN(hidden, hidden)),
+            ("LSTM", sweep, lambda: LSTM(hidden, hidden)),
+            ("LSTM, chrono", sweep, lambda: LSTM(hidden, hidden, init="chrono", time_scale=max(2.0, len(sweep)))),
+        ]
+    for name, schedule, make in cases:
+        curves = []
+        for seed in range(settings.seeds):
+            torch.manual_seed(seed)
+            field = receptive_field(make(), torch.randn(length, hidden), schedule, influence_nodes=last)
+            curves.append([float(f"{value:.4g}") for value in np.nan_to_num(field.influence)])
+        yield {"network": name, "influence": curves}
+
+
+def orders(nodes: int, steps: int) -> Iterator[Row]:
+    """Part 5: reach of the orders of TemporalGCN on a path's history, node (i, t) being number t * nodes + i."""
+    path = nx.path_graph(nodes)
+    edges = edges_of(path)
+    history = nx.DiGraph()
+    for t in range(steps):
+        history.add_nodes_from((t * nodes + i, {"name": f"({i}, {t})"}) for i in path)
+    history.add_edges_from(((t - 1) * nodes + i, t * nodes + i) for t in range(1, steps) for i in path)
+    cone = nx.DiGraph(history)  # every edge also goes from each step to the next
+    cone.add_edges_from(((t - 1) * nodes + j, t * nodes + i) for t in range(1, steps) for j, i in edges.t().tolist())
+    apart = np.kron(np.tril(np.ones((steps, steps), dtype=bool)), within(path, 1))
+    now = nodes // 2
+
+    def call(module: nn.Module, x: Tensor, edge_index: Tensor) -> Tensor:
+        y: Tensor = module(x.view(steps, nodes, -1), edges)[0]
+        return y.flatten(0, 1)
+
+    for order in ("time_then_space", "space_then_time", "space_time"):
+        expected = within(cone, None) if order == "space_time" else apart
+        torch.manual_seed(0)
+        found = compare(TemporalGCN(WIDTH, 2 * WIDTH, WIDTH, order=order), history, edges_of(history), expected, call)
+        seen = np.flatnonzero(expected[(steps - 1) * nodes + now]) if found["counterexample"] is None else np.array([])
+        about = {"layer": "TemporalGCN", "schedule": order, "graph": "path x path", "nodes": nodes, "steps": steps}
+        yield {**about, **found, "focus": now, "seen": seen.tolist()}
+
+
+def run(settings: Any, console: Console) -> dict[str, Any]:
+    """Measure all that the settings ask for."""
+    if settings.graph is None:
+        own, graphs, acyclic = None, five_graphs(settings.quick), acyclic_graphs(settings.quick)
+        long_path = nx.path_graph(25)
+    else:
+        own = read_graph(settings.graph, settings.directed)
+        graphs = acyclic = {settings.graph.stem: own}
+        long_path = own.to_undirected()  # ChebConv's Laplacian is not defined for edges one way
+    errors = Console(stderr=True)  # stdout has the report alone
+    bar = Progress(*Progress.get_default_columns(), TextColumn("{task.completed}"), console=errors, transient=True)
+    tell = now_and_then(errors)
+
+    def measured(title: str, rows: Iterable[Row]) -> list[Row]:
+        found = []
+        for row in bar.track(rows, description=title, total=None):
+            found.append(row)
+            tell(f"{title}: {len(found)} measured")
+        return found
+
+    sizes = (5, 4) if settings.quick else (9, 6)
+    start = {"experiment": "receptive_field", "provenance": provenance()}
+    with bar, one_thread():  # more threads gain nothing on tensors this small
+        return {
+            **start,
+            "graphs": {name: drawing(graph) for name, graph in graphs.items() if len(graph) <= DRAWN},
+            "gcn": measured("k layers, k hops", convolutions(graphs, 3 if settings.quick else settings.hops)),
+            "schedules": measured("sweeps and rounds", schedules(acyclic)),
+            "claims": measured("torch_geometric's layers", claims(long_path)),
+            "influence_on": f"the last node of a path of {settings.length}" if own is None else settings.graph.name,
+            "influence": measured("influence by hops", influences(own, settings)),
+            "temporal": measured("time and space", orders(*sizes)) if own is None else [],
+        }

@@ -1,0 +1,112 @@
+"""All studies, a row each: what README, docs, the tables and CI's quick forms know of them. Data alone."""
+
+from dataclasses import dataclass, field
+
+__all__ = ["STUDIES", "Study"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study.
+
+    Attributes:
+        name: Of its folder here, its script ``benchmarks/NAME.py`` and its folder of results.
+        question: What it asks.
+        finding: What it found.
+        time: How long the script takes without arguments, on two cores.
+        results: Stem of each committed result, with the arguments that make it; None for one of another place and time.
+    """
+
+    name: str
+    question: str
+    finding: str
+    time: str
+    results: dict[str, str | None] = field(default_factory=dict)
+
+
+_NASDAQ = (
+    "--prices stocks/nasdaq/nasdaq_2013_2017.npz "
+    "--relations stocks/nasdaq/industries.json stocks/nasdaq/nasdaq_2013_2017.npz"
+)
+
+STUDIES = (
+    Study(
+        "palindrome",
+        "how far can memory reach?",
+        "GCNs short of the distance are at chance; RNNs forget; with chrono initialisation LSTMs and GRUs solve 200 "
+        "digits",
+        "3 min",
+        {"story": "", "full": "--full", "long": "--long"},
+    ),
+    Study(
+        "receptive_field",
+        "do k layers reach k hops?",
+        "exactly, every pair of nodes; `--graph FILE` asks your graph",
+        "30 s",
+        {"receptive_field": ""},
+    ),
+    Study(
+        "gradients",
+        "where does the gradient go?",
+        "a vanished gradient is not brought back by training",
+        "3 min",
+        {"gradients": ""},
+    ),
+    Study(
+        "optimizers",
+        "which way down?",
+        "RMSProp and Adam for LSTMs; the rates on a quadratic are those of theory",
+        "4 min, estimated",
+        {"optimizers": ""},
+    ),
+    Study(
+        "char_lm",
+        "how well does an LSTM write?",
+        "on tinyshakespeare nearly as well as nanoGPT on a GPU (1.472 against 1.470 nats a character), in 22 minutes "
+        "of one core",
+        "2 min",
+        {
+            "tinyshakespeare-fast": "--corpus tinyshakespeare --seeds 0 1 2",
+            "tinyshakespeare-best": "--corpus tinyshakespeare --preset best",
+            "southpark-report": "--corpus southpark --preset report",
+        },
+    ),
+    Study(
+        "stocks",
+        "do relations help to predict tomorrow's returns?",
+        "in a market where they do, up to 96 % of what is possible is found; on NASDAQ they add .001 of IC, no more "
+        "than luck over days, and costs eat it",
+        "under 10 min",
+        {
+            "synthetic": "",
+            "nasdaq_leak-free": f"{_NASDAQ} --name nasdaq_leak-free",
+            **{
+                f"nasdaq_{protocol}": f"{_NASDAQ} --name nasdaq_{protocol} --protocol {protocol} --models LSTM LSTM+GCN"
+                for protocol in ("rsr", "stockmixer")
+            },
+            **{
+                f"nasdaq_stockmixer_lstm_{hidden}_{rate}": f"{_NASDAQ} --name nasdaq_stockmixer_lstm_{hidden}_{rate} "
+                f"--protocol stockmixer --models LSTM --hidden {hidden} --learning-rate {rate}"
+                for hidden in (16, 32)
+                for rate in ("1e-3", "3e-3")
+            },
+            "stocknet_leak-free": "--prices stocks/stocknet --relations stocks/stocknet/StockTable.tsv "
+            "--name stocknet_leak-free",
+        },
+    ),
+    Study(
+        "forecasting",
+        "do networks predict epidemics?",
+        "an LSTM added to an autoregression is a little ahead of it (p = .07); graphs do not help on chickenpox",
+        "30 min",
+        {"forecasting": ""},
+    ),
+    Study(
+        "speed",
+        "how fast is it?",
+        "1.1 to 2.3 times as fast as torch.nn on equal lengths, 2.7 to 3.4 times on ragged ones; trees and graphs in "
+        "docs/speed.md",
+        "6 min",
+        {"speed": "", "scaling": "--scaling", "intel": None},
+    ),
+)

@@ -1,0 +1,61 @@
+"""A measurement as one JSON value: of all cases, of growth, or of this build against another one."""
+
+import gc
+from functools import partial
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from harness.provenance import provenance
+from harness.report import PLAIN
+from studies.speed.against import compare_builds
+from studies.speed.autocast import measure_autocast
+from studies.speed.cases import CASES
+from studies.speed.measure import measure, prepare
+from studies.speed.names import NAMES
+from studies.speed.scaling import WIDTH, measure_growth, points
+
+__all__ = ["run"]
+
+
+def run(settings: Any, console: Console) -> dict[str, Any]:
+    """Measure what the settings ask for.
+
+    Raises:
+        ValueError: There is no such device, or numbers differ that should be equal.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch sees no GPU here; leave the option away, or install torch for CUDA")
+    threads, device = settings.threads or torch.get_num_threads(), torch.device(settings.device)
+    prepare(threads, device)
+    console = Console(stderr=True)  # stdout is the report's alone
+    names, rounds = settings.works or NAMES, {"rounds": settings.rounds, "warm_up": settings.warm_up}
+    result: dict[str, Any] = {
+        "experiment": "speed",
+        "provenance": provenance(),
+        "device": settings.device,
+        "gpu": torch.cuda.get_device_name() if settings.device == "cuda" else None,
+        "threads": threads,
+        "quick": settings.quick,
+    }
+    if settings.scaling:
+        wanted = points(settings.quick, settings.device, threads, result["provenance"]["commit"])
+        records = measure_growth(wanted, settings.folder / "cache" / settings.name, console)
+        return {**result, "width": WIDTH, "scaling": records}
+    gc.freeze()  # or a collection passes over the million of objects that torch's import made, for half a second
+    show = partial(console.print, **PLAIN)
+    if settings.against:
+        command = result["provenance"]["command"].replace(str(settings.against), "PYTHON")
+        result["provenance"]["command"] = command  # a result must not carry its maker's folders
+        given = {"quick": settings.quick, "device": settings.device, "threads": threads, **rounds}
+        return result | compare_builds(settings.against, names, show=show, **given)
+    result |= {"rounds": settings.rounds, "works": [], "autocast": []}
+    for number, name in enumerate(names, 1):
+        show(f"{name}, case {number} of {len(names)}")
+        gc.collect()
+        result["works"].append(measure(CASES[name](settings.quick, device), **rounds, device=device))
+    if not settings.works:
+        show("autocast")
+        result["autocast"] = list(measure_autocast(settings.quick, **rounds, device=device))
+    return result

@@ -1,0 +1,74 @@
+"""What a network has to beat: forecasts from nothing, from yesterday, from linear regression.
+
+Letters: T days, N stocks, F features.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnnseq.data.stocks.samples import CLOSE, Samples
+from studies.stocks.portfolio import daily_ic
+from studies.stocks.runs import AUTOREGRESSION, HOLD, LEAK, RANDOM, YESTERDAY
+from studies.stocks.targets import Forecast, standardised_targets
+
+LAGS = 16
+RIDGES = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7)
+
+
+def predict(name: str, samples: Samples, seed: int) -> Forecast:
+    """One of :data:`studies.stocks.runs.BASELINES`."""
+    test = slice(samples.test.start, samples.test.stop)
+    if name == HOLD:
+        return Forecast(np.zeros(samples.target[test].shape))
+    if name == RANDOM:
+        _, _, scale = standardised_targets(samples)
+        return Forecast(scale * np.random.default_rng(seed).normal(size=samples.target[test].shape))
+    if name == YESTERDAY:
+        return Forecast(past_returns(samples)[test].numpy())
+    if name == LEAK:
+        return Forecast(-samples.x[test][..., samples.feature_names.index(CLOSE)].double().numpy())
+    lags = _lags(samples)
+    return _ridge(lags if name == AUTOREGRESSION else torch.cat([lags, samples.x.double()], dim=2), samples)
+
+
+def past_returns(samples: Samples) -> Tensor:
+    """The return of day t, known at its close; 0 where the stock had no price on it or the day before. [T, N]"""
+    returns = torch.zeros_like(samples.target)
+    days = torch.arange(1, len(returns))[:, None]
+    returns[1:] = torch.where(samples.settled[:-1] == days, samples.target[:-1], 0.0)
+    return returns
+
+
+def _lags(samples: Samples) -> Tensor:
+    """The last 16 returns less the day's mean. [T, N, 16]"""
+    returns = past_returns(samples)
+    count = samples.tradable.sum(1, keepdim=True).clamp(min=1)
+    returns = (returns - (returns * samples.tradable).sum(1, keepdim=True) / count) * samples.tradable
+    lagged = torch.zeros(*returns.shape, LAGS, dtype=returns.dtype)
+    for lag in range(LAGS):
+        lagged[lag:, :, lag] = returns[: len(returns) - lag]
+    return lagged
+
+
+def _ridge(features: Tensor, samples: Samples) -> Forecast:
+    """Linear regression on the same targets as the networks', with the penalty that the validation part prefers."""
+    target, counted, scale = standardised_targets(samples)
+    x, y = features[counted], target[counted].double()
+    mean, deviation = x.mean(0), x.std(0)
+    deviation = torch.where(deviation > 0, deviation, 1.0)
+    x = (x - mean) / deviation
+    covariance, moment = x.t() @ x, x.t() @ (y - y.mean())
+
+    def predicted(part: range, weights: Tensor) -> np.ndarray:
+        forecast: np.ndarray = (((features[part.start : part.stop] - mean) / deviation) @ weights).numpy()
+        return forecast
+
+    days = samples.validation
+    truth, usable = samples.target[days.start : days.stop].numpy(), samples.usable("validation").numpy()
+    fits = []
+    for penalty in RIDGES:
+        weights = torch.linalg.solve(covariance + penalty * torch.eye(len(moment), dtype=x.dtype), moment)
+        fits.append((float(daily_ic(predicted(days, weights), truth, usable).mean()), penalty, weights))
+    ic, penalty, weights = max(fits, key=lambda fit: fit[0])
+    return Forecast(scale * predicted(samples.test, weights), ic, {"penalty": penalty})

@@ -1,0 +1,172 @@
+"""An LSTM along each stock's path, alone or with relations, and its training.
+
+Letters: T days, N stocks, F features, H hidden channels, E edges, R types of relation.
+"""
+
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from gnnseq.data.stocks.relations import Relations
+from gnnseq.data.stocks.samples import Samples
+from gnnseq.layers import GCN, LSTM, RelationalGCN
+from gnnseq.schedule import packed_paths
+from harness.lightning_fit import fit
+from studies.stocks import runs
+from studies.stocks.portfolio import daily_ic
+from studies.stocks.targets import Forecast, standardised_targets
+
+
+class ReturnNetwork(nn.Module):
+    r"""Tomorrow's return of every stock, from its own path and from those of the stocks related to it.
+
+    .. math::
+        \hat y_{ti} = u^\top x_{ti} + v^\top h_{ti} + w^\top \tanh z_{ti} + b, \qquad
+        h_{\cdot i} = \mathrm{LSTM}(x_{\cdot i})
+
+    with :math:`z_{t \cdot} = \mathrm{GCN}(h_{t \cdot})` or :math:`z_{t \cdot} = W \, \mathrm{RelationalGCN}(h_{t
+    \cdot}) + c` with implicit strengths. The stock's own state is read too, as in Feng et al. 2019, because a
+    convolution over a whole industry gives all its members the same. The readout begins at zero, and linear regression
+    is within its reach: returns are so noisy that a network which starts elsewhere does not find back.
+
+    ``name`` is one of :data:`studies.stocks.runs.NETWORKS`; features F, hidden H, types R.
+    """
+
+    def __init__(self, name: str, features: int, hidden: int, types: int) -> None:
+        super().__init__()
+        self.lstm = LSTM(features, hidden)
+        self.gcn = GCN(hidden, hidden) if name == runs.LSTM_GCN else None
+        self.ranking = RelationalGCN(hidden, types, strength="implicit") if name == runs.LSTM_RSR else None
+        self.lin = nn.Linear(hidden, hidden) if name == runs.LSTM_RSR else nn.Identity()
+        self.readout = nn.Linear(features + hidden * (1 if name == runs.LSTM else 2), 1)
+        nn.init.zeros_(self.readout.weight)
+        nn.init.zeros_(self.readout.bias)
+
+    def states(self, x: Tensor, lookback: int) -> Tensor:
+        """Of every path, after the first days, which are only to warm up. [T - lookback + 1, N, H]"""
+        days, stocks, features = x.shape
+        h, _ = self.lstm(x.reshape(days * stocks, features), packed_paths([days] * stocks))
+        states: Tensor = h.view(days, stocks, -1)[lookback - 1 :]
+        return states
+
+    def forward(self, x: Tensor, relations: Relations, lookback: int) -> Tensor:
+        """Predictions. [T - lookback + 1, N]"""
+        h = self.states(x, lookback)
+        parts = [x[lookback - 1 :], h]
+        if self.gcn is not None:
+            parts.append(torch.tanh(self.gcn(h, relations.edge_index)))
+        if self.ranking is not None:
+            parts.append(torch.tanh(self.lin(self.ranking(h, relations.edge_index, relations.types))))
+        predictions: Tensor = self.readout(torch.cat(parts, dim=-1)).squeeze(-1)
+        return predictions
+
+    def strengths(self, x: Tensor, relations: Relations, lookback: int) -> tuple[Tensor, Tensor] | None:
+        """How loud an edge is against the mean of all that its stock hears, mean over days; None if nobody learns it.
+
+        The mean over the edges of each type [R], and over those out of each stock [N], 0 where there are none.
+        """
+        if self.ranking is None:
+            return None
+        h = self.states(x, lookback)
+        strength = self.ranking.strengths(h, relations.edge_index, relations.types).mean(0)
+        source, target = relations.edge_index
+        strength = strength * torch.bincount(target, minlength=x.size(1))[target]
+        of_types = (relations.types.t() @ strength) / relations.types.sum(0)
+        of_stocks = torch.bincount(source, strength, minlength=x.size(1))
+        return of_types, of_stocks / torch.bincount(source, minlength=x.size(1)).clamp(min=1)
+
+
+class DayWindows:
+    """The days of a part, a few at a time; in training at random places and in random order."""
+
+    def __init__(self, days: range, size: int, shuffled: bool) -> None:
+        self.days, self.size, self.shuffled = days, size, shuffled
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        shift = int(torch.randint(self.size, ())) if self.shuffled else 0
+        first, end = self.days.start, self.days.stop
+        windows = list(pairwise([first, *range(first - shift + self.size, end, self.size), end]))
+        order = torch.randperm(len(windows)).tolist() if self.shuffled else range(len(windows))
+        return (windows[index] for index in order)
+
+
+class StockLearner(pl.LightningModule):
+    """Regression on the day's standardised returns; chosen by the IC on the validation part."""
+
+    def __init__(
+        self, name: str, samples: Samples, relations: Relations, training: runs.StockTraining, seed: int
+    ) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network = ReturnNetwork(name, samples.x.size(2), training.hidden, relations.types.size(1))
+        self.samples, self.relations, self.settings = samples, relations, training
+        self.target, self.counted, self.scale = standardised_targets(samples)
+        self.outputs: list[Tensor] = []
+
+    def predict(self, window: tuple[int, int]) -> Tensor:
+        """Of the days from the first to before the second. [days, N]"""
+        first, end = window
+        lookback = self.samples.lookback
+        predictions: Tensor = self.network(self.samples.x[first - lookback + 1 : end], self.relations, lookback)
+        return predictions
+
+    def training_step(self, window: tuple[int, int]) -> Tensor:
+        """Mean squared error over the targets that count."""
+        chosen = slice(*window)
+        counted = self.counted[chosen]
+        errors = (self.predict(window) - self.target[chosen]).square()
+        return (errors * counted).sum() / counted.sum().clamp(min=1)
+
+    def validation_step(self, window: tuple[int, int]) -> None:
+        """Keep the predictions."""
+        self.outputs.append(self.predict(window))
+
+    def on_validation_epoch_end(self) -> None:
+        """Score them."""
+        days = self.samples.validation
+        p, y = torch.cat(self.outputs).double().numpy(), self.samples.target[days.start : days.stop].numpy()
+        self.outputs.clear()
+        self.log("validation", float(daily_ic(p, y, self.samples.usable("validation").numpy()).mean()))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW."""
+        rate, decay = self.settings.learning_rate, self.settings.weight_decay
+        return torch.optim.AdamW(self.parameters(), rate, weight_decay=decay)
+
+
+def learn(name: str, samples: Samples, relations: Relations, training: runs.StockTraining, seed: int) -> Forecast:
+    """Train one of :data:`studies.stocks.runs.NETWORKS` and predict the test part, once."""
+    learner = StockLearner(name, samples, relations, training, seed)
+    fitted = fit(
+        learner,
+        DayWindows(samples.train, training.window, shuffled=True),
+        DayWindows(samples.validation, training.window, shuffled=False),
+        max_epochs=training.max_epochs, patience=training.patience, seed=seed, clip=1.0, mode="max",
+    )  # fmt: skip
+    days = samples.test
+    with torch.no_grad():
+        p = torch.cat([learner.predict(window) for window in DayWindows(days, training.window, shuffled=False)])
+        seen = samples.x[days.start - samples.lookback + 1 : days.start + training.window]
+        strengths = learner.network.strengths(seen, relations, samples.lookback)
+    about = {"epochs": fitted["epochs"], "best_epoch": fitted["best_epoch"]}
+    if strengths is not None:
+        for key, of in zip(("strengths", "loudness"), strengths, strict=True):
+            about[key] = [float(f"{strength:.4g}") for strength in of]
+    return Forecast(learner.scale * p.double().numpy(), fitted["best"], about)
+
+
+def seconds_at_most(name: str, samples: Samples, relations: Relations, training: runs.StockTraining) -> float:
+    """Time of a training that takes all its epochs, from one window done now; a prediction takes a third of a step."""
+    learner = StockLearner(name, samples, relations, training, seed=0)
+    window = (samples.train.start, min(samples.train.start + training.window, samples.train.stop))
+    elapsed = 0.0
+    for _ in range(2):  # the first prepares the graph
+        begin = time.perf_counter()
+        learner.training_step(window).backward()
+        elapsed = time.perf_counter() - begin
+    return elapsed * training.max_epochs * (len(samples.train) + len(samples.validation) / 3) / training.window

@@ -1,0 +1,48 @@
+"""What a kernel is told of a recurrent layer: its cell, its parameters, and its step-by-step loop.
+
+Letters: F input channels, H hidden channels, G gates, S state width.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from gnnseq.schedule import Schedule
+
+__all__ = ["GRU_CELL", "LSTM_CELL", "RELU_CELL", "TANH_CELL", "Cell", "CellWeights", "Loop"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The rule by which a recurrent layer makes a state.
+
+    Attributes:
+        name: By which kernels know it.
+        gates: Kernels stacked in each weight, G.
+        states: Tensors [H] in a node's state, side by side: S = states * H.
+    """
+
+    name: str
+    gates: int
+    states: int = 1
+
+
+TANH_CELL = Cell("rnn_tanh", gates=1)
+RELU_CELL = Cell("rnn_relu", gates=1)
+GRU_CELL = Cell("gru", gates=3)
+LSTM_CELL = Cell("lstm", gates=4, states=2)
+
+
+class CellWeights(NamedTuple):
+    """The parameters of one layer in one direction, in torch.nn's layout."""
+
+    weight_ih: Tensor  # [G * H, F]
+    weight_hh: Tensor  # [G * H, H]
+    bias_ih: Tensor | None  # [G * H]
+    bias_hh: Tensor | None  # [G * H]
+
+
+# The states of all nodes [N, S] step by step, from inputs, a schedule, initial states [B, S] and parameters.
+Loop = Callable[[Tensor, Schedule, Tensor | None, CellWeights], Tensor]

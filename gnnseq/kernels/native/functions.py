@@ -1,0 +1,63 @@
+"""How compiled functions are called, and when."""
+
+import ctypes
+from collections.abc import Callable
+from functools import cache, partial
+
+import torch
+from torch import Tensor, nn
+
+from gnnseq.kernels.native import build
+
+__all__ = ["LEAST_SIZE", "Compiled", "compiled", "is_plain", "runs_compiled"]
+
+# Numbers in the largest tensor of some work; less is not worth a compiler's run.
+LEAST_SIZE = 1 << 12
+
+Argument = int | Tensor | ctypes.Structure | None
+
+
+def runs_compiled(like: Tensor, size: int) -> bool:
+    """Whether compiled functions can and should do some work.
+
+    Args:
+        like: One of the tensors that are worked on; only plain ones of float32 on a CPU can be.
+        size: Numbers in the largest of them.
+    """
+    return size >= LEAST_SIZE and is_plain(like) and build.library() is not None
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether it is of the kind that compiled functions take: float32 numbers as they lie in a CPU's memory."""
+    known = type(tensor) in (Tensor, nn.Parameter) and not tensor.is_neg() and not tensor._is_zerotensor()
+    return known and tensor.device.type == "cpu" and tensor.dtype == torch.float32
+
+
+class Compiled:
+    """A function of the folder ``c``, called with whole numbers, contiguous tensors, structures, and None for NULL."""
+
+    def __init__(self, name: str) -> None:
+        self._function = getattr(build.library(), name)
+
+    def __call__(self, *arguments: Argument) -> int:
+        """Calls it; what a function that returns nothing returns means nothing."""
+        result: int = self._function(*map(_in_c, arguments))
+        return result
+
+    def bound(self, *arguments: Argument) -> Callable[[], int]:
+        """The call with arguments that the caller keeps alive, for a call too short to convert them every time."""
+        return partial(self._function, *map(_in_c, arguments))
+
+
+@cache
+def compiled(name: str) -> Compiled:
+    """The compiled function of that name, once the library is known to be there: see :func:`runs_compiled`."""
+    return Compiled(name)
+
+
+def _in_c(argument: Argument) -> object:
+    if isinstance(argument, Tensor):
+        return ctypes.c_void_p(argument.data_ptr())
+    if isinstance(argument, int):
+        return ctypes.c_ssize_t(argument)
+    return ctypes.c_void_p(None) if argument is None else ctypes.byref(argument)

@@ -1,0 +1,77 @@
+"""The fields of a schedule, computed from a graph's edges.
+
+They are apart from the functions that users call, which make schedules of them, so that a schedule can be reversed
+without knowing those functions.
+
+Letters: N nodes, E edges.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnnseq.checks import check_whole
+from gnnseq.graphs import as_edge_index
+from gnnseq.schedule.edge_order import canonical_order
+from gnnseq.schedule.levels import levels, path_heads
+
+__all__ = ["fire_synchronously", "fire_topologically"]
+
+
+def fire_topologically(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None) -> dict[str, Any]:
+    """The fields of :func:`gnnseq.topological`'s schedule."""
+    edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
+    device, edges = edge_index.device, edge_index.cpu().numpy()
+    level = levels(edges, num_nodes)
+    in_degree, out_degree = (np.bincount(edges[end], minlength=num_nodes) for end in (1, 0))
+    starts, ends = (in_degree == 0).nonzero()[0], (out_degree == 0).nonzero()[0]
+    lengths = None
+    if edges.size == 0 or max(in_degree.max(), out_degree.max()) <= 1:
+        # Paths: within a level the longest comes first, so that the living ones are always a prefix.
+        head = path_heads(edges, num_nodes)
+        size = np.bincount(head, minlength=num_nodes)
+        rank = np.empty(num_nodes, dtype=np.int64)
+        rank[starts[np.argsort(-size[starts], kind="stable")]] = np.arange(len(starts))
+        order = np.lexsort((rank[head], level))
+        tail = np.empty(num_nodes, dtype=np.int64)
+        tail[head[ends]] = ends
+        ends, lengths = tail[starts], tuple(size[starts].tolist())
+    else:
+        order = np.argsort(level, kind="stable")
+    place = np.empty(num_nodes, dtype=np.int64)
+    place[order] = np.arange(num_nodes)
+    sorting = canonical_order(place[edges], edge_weight).to(edge_index.device)
+    return {
+        "num_nodes": num_nodes,
+        "edge_index": edge_index[:, sorting],
+        "edge_weight": None if edge_weight is None else edge_weight[sorting],
+        "edge_id": sorting,
+        "order": None if bool((order == np.arange(num_nodes)).all()) else torch.from_numpy(order).to(device),
+        "step_sizes": tuple(np.bincount(level).tolist()) if num_nodes else (),
+        "edge_sizes": tuple(np.bincount(level[edges[1]], minlength=level.max() + 1).tolist()) if num_nodes else (),
+        "starts": torch.from_numpy(starts).to(device),
+        "ends": torch.from_numpy(ends).to(device),
+        "lengths": lengths,
+    }
+
+
+def fire_synchronously(edge_index: Tensor, num_nodes: int, rounds: int, edge_weight: Tensor | None) -> dict[str, Any]:
+    """The fields of :func:`gnnseq.synchronous`'s schedule."""
+    check_whole(0, rounds=rounds)
+    edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
+    sorting = canonical_order(edge_index.cpu().numpy(), edge_weight).to(edge_index.device)
+    nodes = torch.arange(num_nodes, device=edge_index.device)
+    return {
+        "num_nodes": num_nodes,
+        "edge_index": edge_index[:, sorting],
+        "edge_weight": None if edge_weight is None else edge_weight[sorting],
+        "edge_id": sorting,
+        "order": None,
+        "step_sizes": (num_nodes,),
+        "edge_sizes": (edge_index.size(1),),
+        "starts": nodes,
+        "ends": nodes,
+        "rounds": rounds,
+    }

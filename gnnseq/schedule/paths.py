@@ -1,0 +1,126 @@
+"""Sets of sequences as paths whose nodes are stored in firing order, and back.
+
+Letters: N nodes, F channels, B paths, T_b length of path b.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnnseq.schedule.inference import outside_inference
+from gnnseq.schedule.schedule import Schedule
+
+__all__ = ["pack_paths", "packed_paths", "unpack_paths"]
+
+
+@outside_inference()
+def packed_paths(lengths: Sequence[int]) -> Schedule:
+    """Sweeps B paths whose nodes are stored in firing order: all first nodes, then all second ones, and so on.
+
+    Longer paths come first within a step, as in :class:`torch.nn.utils.rnn.PackedSequence`; rows of state are in the
+    order of ``lengths``. For B paths of T nodes each, the nodes are those of a [T, B, F] tensor flattened to
+    [T * B, F].
+
+    Args:
+        lengths: Number of nodes of each path, in any order; 0 is an empty path, whose state passes through. [B]
+
+    Raises:
+        ValueError: If a length is negative or not an integer.
+
+    Example:
+        >>> schedule = packed_paths([1, 3])
+        >>> schedule.step_sizes, schedule.edge_index.tolist()
+        ((2, 1, 1), [[0, 2], [2, 3]])
+    """
+    size = np.asarray(lengths)
+    if size.ndim != 1 or (size.size > 0 and (size.dtype.kind not in "iu" or size.min() < 0)):
+        raise ValueError(f"lengths={lengths} should be one non-negative integer a path")
+    size = size.astype(np.int64)
+    longest = int(size.max(initial=0))
+    row = np.argsort(-size, kind="stable")  # row[r] is the path of rank r
+    rank = np.empty_like(row)
+    rank[row] = np.arange(len(size))
+    alive = len(size) - np.cumsum(np.bincount(size, minlength=longest + 1))[:-1]  # paths longer than t, t = 0..
+    offset = np.concatenate([[0], np.cumsum(alive)])
+    target = np.arange(offset[1] if longest else 0, offset[-1])
+    source = target - np.repeat(alive[:-1], alive[1:])
+    return Schedule(
+        num_nodes=int(offset[-1]),
+        edge_index=torch.from_numpy(np.stack([source, target])),
+        edge_weight=None,
+        edge_id=torch.arange(len(target)),
+        order=None,
+        step_sizes=tuple(alive.tolist()),
+        edge_sizes=(0, *alive[1:].tolist()) if longest else (),
+        starts=torch.from_numpy(np.where(size > 0, rank, -1)),
+        ends=torch.from_numpy(np.where(size > 0, offset[np.maximum(size - 1, 0)] + rank, -1)),
+        lengths=tuple(size.tolist()),
+    )
+
+
+def pack_paths(sequences: Sequence[Tensor]) -> tuple[Tensor, Schedule]:
+    """Sequences of any lengths as one set of nodes in firing order, and the schedule that sweeps them.
+
+    Args:
+        sequences: B tensors [T_b, F], or [T_b] of one-hot indices, lengths in any order, empty ones included.
+
+    Returns:
+        x [N, F] or [N] with N the sum of the lengths, and the schedule of :func:`packed_paths`.
+
+    Raises:
+        ValueError: If there are no sequences, or they differ in width, type or device.
+
+    Example:
+        >>> x, schedule = pack_paths([torch.zeros(2, 5), torch.ones(4, 5)])
+        >>> x.shape, len(schedule)
+        (torch.Size([6, 5]), 4)
+        >>> [h.shape[0] for h in unpack_paths(x, schedule)]
+        [2, 4]
+    """
+    if len(sequences) == 0:
+        raise ValueError("sequences is empty; expected at least one tensor [T, F], whose width tells F")
+    first = sequences[0]
+    for number, sequence in enumerate(sequences):
+        if sequence.dim() not in ((2,) if sequence.is_floating_point() else (1, 2)):
+            raise ValueError(f"sequences[{number}] has shape {list(sequence.shape)}; expected [T, F], or indices [T]")
+        if (sequence.shape[1:], sequence.dtype, sequence.device) != (first.shape[1:], first.dtype, first.device):
+            raise ValueError(
+                f"sequences[{number}] is {list(sequence.shape)} of {sequence.dtype} on {sequence.device}; "
+                f"sequences[0] is {list(first.shape)} of {first.dtype} on {first.device}: make them alike"
+            )
+    schedule = packed_paths([sequence.size(0) for sequence in sequences]).to(first.device)
+    node = _path_by_path(schedule)
+    return torch.cat(list(sequences)).index_select(0, node.argsort()), schedule
+
+
+def unpack_paths(h: Tensor, schedule: Schedule) -> list[Tensor]:
+    """Takes node values apart into one tensor a path, in the order of the schedule's rows.
+
+    Args:
+        h: Values of the nodes. [N, ...]
+        schedule: A schedule of paths, from :func:`pack_paths` or :func:`topological`.
+
+    Returns:
+        B tensors [T_b, ...].
+
+    Raises:
+        ValueError: If the graph is not a set of paths, or h has another number of nodes.
+    """
+    if schedule.lengths is None:
+        raise ValueError("schedule is not one of paths: some node has two predecessors or successors, or fires in "
+                         "rounds; read its nodes from h directly")  # fmt: skip
+    if h.dim() == 0 or h.size(0) != schedule.num_nodes:
+        raise ValueError(f"h has shape {list(h.shape)}; expected {schedule.num_nodes} rows, one a node")
+    return list(h.index_select(0, _path_by_path(schedule).to(h.device)).split(list(schedule.lengths)))
+
+
+def _path_by_path(schedule: Schedule) -> Tensor:
+    """The node of every place in the list of paths laid end to end, in row order. [N]"""
+    device = schedule.device
+    alive = torch.tensor(schedule.step_sizes, dtype=torch.int64, device=device)
+    first = torch.tensor(schedule.node_offsets[:-1], dtype=torch.int64, device=device).repeat_interleave(alive)
+    rank = torch.arange(schedule.num_nodes, device=device) - first  # of the path that each place in firing order is on
+    node = torch.argsort(schedule.rows[rank], stable=True)
+    return node if schedule.order is None else schedule.order[node]

@@ -1,0 +1,72 @@
+"""The tables of README.md and docs/ are those of the committed results."""
+
+from importlib import import_module
+
+import pytest
+import tyro
+
+import tables
+from studies.registry import STUDIES
+
+
+@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.name)
+def test_a_page_says_what_the_results_say(page):
+    text = page.read_text(encoding="utf-8")
+    assert tables.MARKED.findall(text)
+    assert tables.rewritten(text) == text, "python benchmarks/tables.py writes it anew"
+
+
+def test_a_marker_names_a_study_its_result_and_a_table():
+    assert tables.table("palindrome/story accuracies") != tables.table("palindrome/full accuracies")
+    marker = "stocks/a_b-2+c name"
+    assert tables.MARKED.fullmatch(f"<!-- table: {marker} -->\n| old |\n<!-- end -->")[2] == marker
+    with pytest.raises(ValueError, match=r"a table 'sped/speed summary'; expected 'studies', or 'STUDY/STEM NAME'"):
+        tables.table("sped/speed summary")
+    with pytest.raises(ValueError, match=r"expected one of accuracies, solved after the result of palindrome"):
+        tables.table("palindrome/story accuracy")
+
+
+def test_a_number_that_was_edited_is_found(tmp_path, monkeypatch, capsys):
+    page = next(
+        page
+        for page in tables.PAGES
+        if "<!-- table: receptive_field/receptive_field claims -->" in page.read_text(encoding="utf-8")
+    )
+    text = page.read_text(encoding="utf-8")
+    changed = text.replace("| 10 | 1 |", "| 10 | 10 |")
+    assert changed != text
+    copy = tmp_path / page.name
+    copy.write_text(changed, encoding="utf-8")
+    monkeypatch.setattr(tables, "PAGES", (copy,))
+    assert tables.main(tables.Settings(check=True)) == 1
+    assert page.name in capsys.readouterr().err
+    assert tables.main(tables.Settings()) == 0
+    assert copy.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    ("study", "stem", "arguments"),
+    [
+        (row.name, stem, arguments)
+        for row in STUDIES
+        for stem, arguments in row.results.items()
+        if arguments is not None
+    ],
+)
+def test_a_result_is_made_by_the_arguments_of_the_registry(study, stem, arguments):
+    settings = tyro.cli(import_module(study).Settings, args=[*arguments.split(), "--record"])
+    assert settings.path == tables.EVIDENCE / study / f"{stem}.json"
+    assert settings.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "remedy"),
+    [("palindrome/full accuracies", "palindrome/full.json", "python benchmarks/palindrome.py --record --full makes it"),
+     ("speed/speed summary", "speed/speed.json", "python benchmarks/speed.py --record makes it"),
+     ("speed/intel summary", "speed/intel.json", r"git restore .*/speed/intel.json brings a committed one back")],
+)  # fmt: skip
+def test_a_missing_result_is_named_with_its_command(table, path, remedy, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "EVIDENCE", tmp_path)
+    study, _, rest = table.partition("/")
+    with pytest.raises(FileNotFoundError, match=f"{path} does not exist; {remedy}$"):
+        tables.stored(study, rest.partition(" ")[0])
