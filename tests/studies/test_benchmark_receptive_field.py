@@ -51,6 +51,7 @@ def test_a_layer_too_few_is_named_and_fails(settings, capsys, monkeypatch):
     assert "output a misses input c, 2 hops away" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_report_needs_no_measurement(settings, capsys, monkeypatch):
     publish(settings)
     first = capsys.readouterr().out

@@ -34,32 +34,24 @@ def test_a_marker_names_a_study_its_result_and_a_table():
 
 
 def test_a_number_that_was_edited_is_found(tmp_path, monkeypatch, capsys):
-    page = next(
-        page
-        for page in tables.PAGES
-        if "<!-- table: receptive_field/receptive_field claims -->" in page.read_text(encoding="utf-8")
-    )
-    text = page.read_text(encoding="utf-8")
-    changed = text.replace("| 10 | 1 |", "| 10 | 10 |")
-    assert changed != text
+    marker = "receptive_field/receptive_field claims"
+    page = next(page for page in tables.PAGES if f"<!-- table: {marker} -->" in page.read_text(encoding="utf-8"))
+    found = next(found for found in tables.MARKED.finditer(page.read_text(encoding="utf-8")) if found[2] == marker)
+    changed = found[0].replace("| 10 | 1 |", "| 10 | 10 |")
+    assert changed != found[0]
     copy = tmp_path / page.name
     copy.write_text(changed, encoding="utf-8")
     monkeypatch.setattr(tables, "PAGES", (copy,))
     assert tables.main(tables.Settings(check=True)) == 1
     assert page.name in capsys.readouterr().err
     assert tables.main(tables.Settings()) == 0
-    assert copy.read_text(encoding="utf-8") == text
+    assert copy.read_text(encoding="utf-8") == found[0]
 
 
-@pytest.mark.parametrize(
-    ("study", "stem", "arguments"),
-    [
-        (row.name, stem, arguments)
-        for row in STUDIES
-        for stem, arguments in row.results.items()
-        if arguments is not None
-    ],
-)
+MADE = [(row.name, stem, how) for row in STUDIES for stem, how in row.results.items() if how is not None]
+
+
+@pytest.mark.parametrize(("study", "stem", "arguments"), MADE)
 def test_a_result_is_made_by_the_arguments_of_the_registry(study, stem, arguments):
     settings = tyro.cli(import_module(study).Settings, args=[*arguments.split(), "--record"])
     assert settings.path == tables.EVIDENCE / study / f"{stem}.json"
