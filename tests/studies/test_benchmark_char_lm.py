@@ -104,6 +104,7 @@ def test_stopped_it_says_how_to_go_on_and_goes_on(made, undrawn, tmp_path, monke
     assert said.rstrip().endswith("--save-every 1 --resume")
     assert "Traceback" not in said
     assert run([*command, "--resume"]) == 0
+    assert "step 60 of 60: held-out " in capsys.readouterr().err
     again = json.loads((tmp_path / "dog-quick.json").read_text())["runs"][0]
     assert again["samples"] == result["runs"][0]["samples"]
     assert again["curves"]["loss"] == result["runs"][0]["curves"]["loss"]
