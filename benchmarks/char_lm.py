@@ -94,8 +94,6 @@ class Settings(SweepSettings):
             )
         if self.together and not self.report_only:
             raise ValueError("--together: expected it with --report-only, once every preset has been trained")
-        for seed in self.seeds:
-            self.training(seed)
 
     def training(self, seed: int) -> LanguageTraining:
         """The settings of a seed's training."""
@@ -142,6 +140,8 @@ class SampleSettings:
 
 def main(settings: Settings) -> int:
     """Train or report, and say what can be done next; the exit code."""
+    for seed in settings.seeds:
+        settings.training(seed)  # what is out of range is found before torch is imported
     if settings.together:
         each: list[Any] = [{"preset": preset, "together": False} for preset in PRESETS]
         sources = [dataclasses.replace(settings, **changes).source for changes in each]

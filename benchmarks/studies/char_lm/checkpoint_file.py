@@ -37,10 +37,7 @@ class CheckpointFiles(TorchCheckpointIO):
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read what torch.save wrote, tensors and plain values only, onto the CPU.
-
-    Args:
-        path: A file; none of its content is executed, whoever made it.
+    """Read what torch.save wrote, tensors and plain values only, onto the CPU; nothing in the file is executed.
 
     Raises:
         FileNotFoundError: There is no such file.

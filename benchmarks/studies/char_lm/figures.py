@@ -90,7 +90,9 @@ def _minutes(result: dict[str, Any]) -> Figure:
     if published(result):
         levels = " and ".join(f"{goal:.2f}" for goal in goals(result))
         footnote += f"\nDots: minutes until validation is first below {levels}. Dotted: published for validation and "
-        footnote += f"test together.{_there(result)}"
+        footnote += "test together."
+        name, both = min(result["baselines"].items(), key=lambda item: item[1]["validation"])
+        footnote += f" There the {name.split(',')[0]} has {held_out(result, **both):.3f}."
     figure, axes = panels(
         1, 1, f"Held-out loss by minutes of training: {corpus(result)}", footnote, tall=5.5, right=MARGIN
     )
@@ -141,14 +143,6 @@ def _seeds(found: Sequence[LanguageGroup], words: str) -> str:
     """The words with the number of seeds, if there are several."""
     seeds = max(len(group.runs) for group in found)
     return words.format(seeds) if seeds > 1 else ""
-
-
-def _there(result: dict[str, Any]) -> str:
-    """What the best baseline has on the text of the published numbers, to be compared with its validation."""
-    if not result["baselines"]:
-        return ""
-    name, nats = min(result["baselines"].items(), key=lambda item: item[1]["validation"])
-    return f" There the {name.split(',')[0]} has {held_out(result, **nats):.3f}."
 
 
 def _baselines(result: dict[str, Any]) -> list[tuple[str, float, str]]:

@@ -41,8 +41,7 @@ class LanguageLearner(pl.LightningModule):
     """A language model in training.
 
     What happens between two steps is here, always in the same order, the checkpoint last: it has all that came before.
-    Validation is among it and not in Lightning's loop, whose place within an epoch no checkpoint within one tells
-    exactly.
+    So is validation: Lightning's own has a place within an epoch that a checkpoint does not tell exactly.
 
     Args:
         settings: Of the training.
@@ -80,10 +79,11 @@ class LanguageLearner(pl.LightningModule):
 
     def train_dataloader(self) -> "_Steps":
         """All windows that this process reads, from the step on that training has come to."""
-        settings, batch, rank = self.settings, self.settings.batch, self.trainer.global_rank
-        together = batch * self.trainer.world_size
-        windows = TextWindows(self.corpus.training, together, settings.window, settings.random_windows, settings.seed)
-        return _Steps(windows, settings.steps, slice(rank * batch, (rank + 1) * batch))
+        settings, rank, ranks = self.settings, self.trainer.global_rank, self.trainer.world_size
+        columns = slice(rank * settings.batch, (rank + 1) * settings.batch)
+        every = settings.batch * ranks
+        windows = TextWindows(self.corpus.training, every, settings.window, settings.random_windows, settings.seed)
+        return _Steps(windows, settings.steps, columns)
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate changed after every step."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from gnnseq.data.text import Vocabulary
 from harness.sweep import one_thread
 from studies.char_lm.training import load_model
 
@@ -17,16 +16,17 @@ __all__ = ["show"]
 def show(settings: Any) -> None:
     """Print a text, as the command line's settings ask for it."""
     model, vocabulary = load_model(settings.checkpoint)
-    prompt = read_prompt(settings.prompt, vocabulary)
+    unknown = sorted(set(settings.prompt) - set(vocabulary.characters))
+    if unknown:
+        raise ValueError(f"--prompt: the model has not met {' '.join(map(repr, unknown))}; it knows "
+                         f"{''.join(vocabulary.characters[1:])!r}")  # fmt: skip
+    prompt = vocabulary.encode(settings.prompt)
     if settings.beams > 0:
         for beam in model.beam_search(settings.length, prompt, settings.beams):
             print(f"{settings.prompt}{vocabulary.decode(beam.characters)}\n[{beam.log_probability:.2f} nats]\n")
         return
     generator = torch.Generator()
-    if settings.seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(settings.seed)
+    generator.manual_seed(generator.seed() if settings.seed is None else settings.seed)
     characters = model.sample(
         settings.length, prompt=prompt, temperature=settings.temperature, top_k=settings.top_k,
         nucleus=settings.nucleus, generator=generator,
@@ -38,16 +38,3 @@ def show(settings: Any) -> None:
     speed = settings.length / (time.perf_counter() - begin)
     print()
     print(f"{settings.length} characters, {speed:,.0f} a second", file=sys.stderr)
-
-
-def read_prompt(prompt: str, vocabulary: Vocabulary) -> list[int]:
-    """Indices of the prompt's characters.
-
-    Raises:
-        ValueError: The vocabulary has not all of them.
-    """
-    unknown = sorted(set(prompt) - set(vocabulary.characters))
-    if unknown:
-        raise ValueError(f"--prompt: the model has not met {' '.join(map(repr, unknown))}; it knows "
-                         f"{''.join(vocabulary.characters[1:])!r}")  # fmt: skip
-    return vocabulary.encode(prompt).tolist()
