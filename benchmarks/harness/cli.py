@@ -116,7 +116,7 @@ def publish(settings: StudySettings) -> int:
     target = settings.path  # settings that contradict one another are found before torch is imported
     harness_report = import_module("harness.report")
     report = import_module(f"studies.{settings.study}.report")
-    console = harness_report.console()
+    console = harness_report.console(stderr=settings.json)  # stdout is then the JSON's alone
     source = settings.source if settings.report_only else target
     if not settings.report_only:
         study = import_module(f"studies.{settings.study}.study")

@@ -37,9 +37,9 @@ PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}  # numbers in th
 Checks = Iterable[tuple[str, bool]]
 
 
-def console() -> Console:
+def console(stderr: bool = False) -> Console:
     """The terminal, or 120 columns where output is a file or a pipe, as tables need them."""
-    return Console(width=None if sys.stdout.isatty() else 120)
+    return Console(width=None if sys.stdout.isatty() else 120, stderr=stderr)
 
 
 def write(path: Path, result: Any) -> None:
