@@ -32,7 +32,8 @@ def write_json(path: str | Path, value: Any, indent: int | None = 1) -> None:
         >>> read_json(folder / "runs" / "a.json")
         {'loss': 0.5}
     """
-    write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
+    separators = (",", ":") if indent is None else None
+    write_text(path, json.dumps(value, indent=indent, separators=separators, allow_nan=False) + "\n")
 
 
 def write_text(path: str | Path, text: str) -> None:

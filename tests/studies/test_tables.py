@@ -8,7 +8,6 @@ import tyro
 import tables
 from studies.registry import STUDIES
 
-
 WITH_TABLES = [page for page in tables.PAGES if "<!-- table:" in page.read_text(encoding="utf-8")]
 
 
