@@ -6,7 +6,7 @@ from places import ROOT
 
 # Folders whose every module is on the map; of others, the folder is.
 OPEN = ("gnnseq", "gnnseq/schedule", "gnnseq/kernels", "gnnseq/layers", "gnnseq/reach", "benchmarks/harness")
-FOLDERS = ("gnnseq", "gnnseq/data", "benchmarks", "benchmarks/studies", "tests")
+FOLDERS = ("gnnseq", "gnnseq/data", "gnnseq/kernels", "benchmarks", "benchmarks/studies", "tests")
 LEFT_OUT = {"__init__.py", "__pycache__", "py.typed"}
 
 
