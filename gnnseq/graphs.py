@@ -139,7 +139,7 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
             raise ValueError(f"edge_index is a sparse adjacency of shape {list(graph.shape)}; "
                              f"x has {num_nodes} nodes, so expected [{num_nodes}, {num_nodes}]")  # fmt: skip
         if edge_weight is not None:
-            raise ValueError("edge_weight came beside a sparse adjacency, which carries its own; give one of the two")
+            raise ValueError("edge_weight came with a sparse adjacency, which carries its own; give one of the two")
         if graph.layout == torch.sparse_coo:
             graph = graph.coalesce()
             # Not to_edge_index: the indices of a leaf that requires grad can only be had from its detached twin.

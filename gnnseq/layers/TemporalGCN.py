@@ -16,7 +16,7 @@ from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import is_learnt
 from gnnseq.layers.recurrent import check_state
 from gnnseq.schedule import Schedule, packed_paths
-from gnnseq.schedule.space_time import SpaceTimeGraph
+from gnnseq.schedule.space_time import JoinedGraph, SpaceTimeGraph
 
 __all__ = ["TemporalGCN"]
 
@@ -165,8 +165,8 @@ class TemporalGCN(nn.Module):
         steps, nodes, _ = x.shape
         if len(graphs) == 1:  # which nobody has checked yet
             graphs = [as_edge_index(graphs[0][0], nodes, graphs[0][1])]
-        edges, weight, _, _ = _join(x, graphs, mask)
-        convolved = self.gcn(x.flatten(0, 1), edges, weight)
+        joined = JoinedGraph.of(graphs, x, mask)
+        convolved = self.gcn(x.flatten(0, 1), joined.edge_index, joined.edge_weight)
         return convolved.view(steps, nodes, self.gcn.out_channels)
 
     def _along_paths(self, x: Tensor, state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
@@ -187,20 +187,19 @@ class TemporalGCN(nn.Module):
         """The recurrence whose states go over the edges of each step: h [T, N, H], unspecified if masked."""
         steps, nodes, _ = x.shape
         graphs = [as_edge_index(edges, nodes, weight) for edges, weight in graphs]
+        edges, weights = zip(*graphs, strict=True)
+        enters = state is not None
+        graph = self._graph.get(
+            (mask, *edges),
+            (steps, nodes, enters),
+            lambda: SpaceTimeGraph.of(JoinedGraph.of(graphs, x, mask), (steps, nodes), mask, enters),
+        )
         # Degrees are sums of many weights: half precision would lose them.
         dtype = torch.promote_types(x.dtype, torch.float32)
 
-        def unroll() -> SpaceTimeGraph:
-            edges, _, edge_id, known = _join(x, graphs, mask)
-            return SpaceTimeGraph.of(edges, edge_id, known, (steps, nodes), mask, states_enter=state is not None)
-
         def weigh() -> Schedule:
-            edges, weight, edge_id, known = _join(x, graphs, mask)
-            weight = torch.ones_like(edge_id, dtype=dtype) if weight is None else weight.to(dtype)
-            return graph.weighted(edges, weight, known)
+            return graph.weighted(JoinedGraph.of(graphs, x, mask), dtype)
 
-        given, weights = (mask, *(edges for edges, _ in graphs)), tuple(weight for _, weight in graphs)
-        graph = self._graph.get(given, (steps, nodes, state is not None), unroll)
         learnt = any(map(is_learnt, weights))
         schedule = weigh() if learnt else self._weighted.get(weights, (dtype, graph), weigh)
         return self._sweep(x, schedule, graph.order, state)
@@ -258,26 +257,3 @@ def _graphs(
         except ValueError as error:
             raise ValueError(f"step {t}: {error}") from error
     return graphs
-
-
-def _join(x: Tensor, graphs: list[Graph], mask: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor, int]:
-    """The one graph of all steps as it is, or the steps' side by side, without edges of nodes that are not there.
-
-    Returns:
-        Edges [2, E], weights [E], the place of each edge in its own list [E], and the number of nodes: N, or T * N of
-        which t * N + i is node i at step t.
-    """
-    steps, nodes, _ = x.shape
-    if len(graphs) == 1 and mask is None:
-        edges, weight = graphs[0]
-        return edges, weight, torch.arange(edges.size(1), device=x.device), nodes
-    graphs = graphs * steps if len(graphs) < steps else graphs
-    joined = torch.cat([edges + t * nodes for t, (edges, _) in enumerate(graphs)], dim=1)
-    edge_id = torch.cat([torch.arange(edges.size(1), device=x.device) for edges, _ in graphs])
-    weight = None
-    if any(own is not None for _, own in graphs):
-        weight = torch.cat([x.new_ones(edges.size(1)) if own is None else own for edges, own in graphs])
-    if mask is not None:
-        kept = mask.flatten()[joined].all(0)
-        joined, edge_id, weight = joined[:, kept], edge_id[kept], None if weight is None else weight[kept]
-    return joined, weight, edge_id, steps * nodes

@@ -1,10 +1,11 @@
 """The schedule of recurrences whose states go over a graph's edges from every step to the next.
 
-Letters: T time steps, N nodes, E edges, D edges of the schedule; K nodes of the graph that is given: N, or T * N if it
-is the graphs of all steps side by side.
+Letters: T time steps, N nodes, E edges, D edges of the schedule; K nodes of the joined graph: N, or T * N if it is the
+graphs of all steps side by side.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +13,47 @@ from torch import Tensor
 from gnnseq.normalization import append_self_loops, gcn_normalize
 from gnnseq.schedule.schedule import Schedule
 
-__all__ = ["SpaceTimeGraph"]
+__all__ = ["JoinedGraph", "SpaceTimeGraph"]
+
+
+class JoinedGraph(NamedTuple):
+    """The one graph of all steps, or the graphs of the steps side by side: t * N + i is node i at step t.
+
+    Attributes:
+        edge_index: Its edges, none of nodes that are away. [2, E]
+        edge_weight: Their weights, or None if all are 1. [E]
+        edge_id: The place of each in its own graph's list. [E]
+        num_nodes: K.
+    """
+
+    edge_index: Tensor
+    edge_weight: Tensor | None
+    edge_id: Tensor
+    num_nodes: int
+
+    @staticmethod
+    def of(graphs: list[tuple[Tensor, Tensor | None]], x: Tensor, mask: Tensor | None) -> "JoinedGraph":
+        """Joins the graphs of the steps.
+
+        Args:
+            graphs: Edges and weights of each step, or of all of them.
+            x: Features of the nodes. [T, N, F]
+            mask: Which nodes are there, all if None. Boolean [T, N].
+        """
+        steps, nodes, _ = x.shape
+        if len(graphs) == 1 and mask is None:
+            edges, weight = graphs[0]
+            return JoinedGraph(edges, weight, torch.arange(edges.size(1), device=x.device), nodes)
+        graphs = graphs * steps if len(graphs) < steps else graphs
+        joined = torch.cat([edges + t * nodes for t, (edges, _) in enumerate(graphs)], dim=1)
+        edge_id = torch.cat([torch.arange(edges.size(1), device=x.device) for edges, _ in graphs])
+        weight = None
+        if any(own is not None for _, own in graphs):
+            weight = torch.cat([x.new_ones(edges.size(1)) if own is None else own for edges, own in graphs])
+        if mask is not None:
+            kept = mask.flatten()[joined].all(0)
+            joined, edge_id, weight = joined[:, kept], edge_id[kept], None if weight is None else weight[kept]
+        return JoinedGraph(joined, weight, edge_id, steps * nodes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +74,7 @@ class SpaceTimeGraph:
 
     @staticmethod
     def of(
-        edge_index: Tensor,
-        edge_id: Tensor,
-        num_nodes: int,
-        shape: tuple[int, int],
-        mask: Tensor | None = None,
-        states_enter: bool = False,
+        graph: JoinedGraph, shape: tuple[int, int], mask: Tensor | None = None, states_enter: bool = False
     ) -> "SpaceTimeGraph":
         """Each node of a step reads the last states of its sources and its own.
 
@@ -46,18 +82,16 @@ class SpaceTimeGraph:
         :func:`gnnseq.graphs.space_time_graph`.
 
         Args:
-            edge_index: Edges of every step, or from t * N + j to t * N + i of step t, none of nodes that are away.
-                [2, E]
-            edge_id: Their places in the caller's list. [E]
-            num_nodes: K.
+            graph: Of every step, or of all steps side by side.
             shape: T and N.
             mask: Which nodes are there, all if None. Boolean [T, N].
             states_enter: Whether there is an initial state.
         """
-        (steps, nodes), device = shape, edge_index.device
+        (steps, nodes), device = shape, graph.edge_index.device
+        edge_id, num_nodes = graph.edge_id, graph.num_nodes
         order = None if mask is None else mask.flatten().nonzero().view(-1)
         mask = torch.ones(shape, dtype=torch.bool, device=device) if mask is None else mask
-        source, target = append_self_loops(edge_index, num_nodes)
+        source, target = append_self_loops(graph.edge_index, num_nodes)
         edge = (target * num_nodes + source).argsort(stable=True)
         # A self-loop that was listed goes: its weight moved to the end, see gcn_normalize.
         edge = edge[(source != target)[edge] | (edge >= len(edge_id))]
@@ -86,7 +120,9 @@ class SpaceTimeGraph:
         )
         return SpaceTimeGraph(schedule, edge, order)
 
-    def weighted(self, edge_index: Tensor, edge_weight: Tensor, num_nodes: int) -> Schedule:
+    def weighted(self, graph: JoinedGraph, dtype: torch.dtype) -> Schedule:
         """The schedule, each edge weighing its entry of the normalised adjacency of the graph that it was made of."""
-        normalized = gcn_normalize(edge_index, edge_weight, num_nodes)[1]
+        weight = graph.edge_weight
+        weight = torch.ones_like(graph.edge_id, dtype=dtype) if weight is None else weight.to(dtype)
+        normalized = gcn_normalize(graph.edge_index, weight, graph.num_nodes)[1]
         return self.schedule.weighted(normalized.index_select(0, self.edge_id))

@@ -1,11 +1,15 @@
 """GatedGraph is torch_geometric's GatedGraphConv, and the equations of Li et al. 2016."""
 
+import copy
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.nn import GatedGraphConv
 
 import reference
+from gnnseq.graphs import path_graph
 from gnnseq.layers import GatedGraph
 from strategies import graphs
 
@@ -52,3 +56,22 @@ def test_start_and_names_are_gatedgraphconvs():
     mine, theirs = GatedGraph(4, num_rounds=2), GatedGraphConv(4, num_layers=2)
     assert list(mine.state_dict()) == list(theirs.state_dict())
     assert all(value.abs().max() <= 4**-0.5 for value in mine.parameters())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_changed_graph_is_noticed(weighted):
+    """What the layer remembers is never served for another graph, nor for weights that want their gradient."""
+    layer, x, edges = GatedGraph(3, num_rounds=2), torch.randn(5, 3), path_graph(5, undirected=True).edge_index.clone()
+    weight = torch.rand(8) if weighted else None
+    layer(x, edges, weight)
+    changes = [lambda: edges.data[0].fill_(4), lambda: edges.numpy()[1].fill(2)]
+    changes += [lambda: weight.data.mul_(3), lambda: weight.numpy().fill(0.5)] if weighted else []
+    for change in changes:
+        before = layer(x, edges, weight)
+        change()
+        after = layer(x, edges, weight)
+        assert not torch.equal(after, before)
+        assert torch.equal(after, copy.deepcopy(layer)(x, edges, weight))
+    if weighted:
+        for _ in range(2):
+            assert torch.autograd.grad(layer(x, edges, weight.requires_grad_()).sum(), weight)[0].any()
