@@ -20,6 +20,7 @@ from studies.stocks import report as stocks_report
 from studies.stocks import study as stocks_study
 from studies.stocks.baselines import past_returns, predict
 from studies.stocks.networks import DayWindows, ReturnNetwork, learn
+from studies.stocks.portfolio import score
 from studies.stocks.results import models, runs_of
 from studies.stocks.runs import (
     AUTOREGRESSION,
@@ -35,7 +36,6 @@ from studies.stocks.runs import (
     StockRun,
     StockTraining,
 )
-from studies.stocks.scores import score
 from studies.stocks.targets import standardised_targets
 
 TINY = StockTraining(hidden=4, window=16, learning_rate=1e-2, max_epochs=2, patience=2)

@@ -19,11 +19,11 @@ RIDGES = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7)
 def predict(name: str, samples: Samples, seed: int) -> Forecast:
     """One of :data:`studies.stocks.runs.BASELINES`."""
     test = slice(samples.test.start, samples.test.stop)
+    shape = samples.target[test].shape
     if name == HOLD:
-        return Forecast(np.zeros(samples.target[test].shape))
+        return Forecast(np.zeros(shape))
     if name == RANDOM:
-        _, _, scale = standardised_targets(samples)
-        return Forecast(scale * np.random.default_rng(seed).normal(size=samples.target[test].shape))
+        return Forecast(standardised_targets(samples)[2] * np.random.default_rng(seed).normal(size=shape))
     if name == YESTERDAY:
         return Forecast(past_returns(samples)[test].numpy())
     if name == LEAK:
@@ -45,10 +45,8 @@ def _lags(samples: Samples) -> Tensor:
     returns = past_returns(samples)
     count = samples.tradable.sum(1, keepdim=True).clamp(min=1)
     returns = (returns - (returns * samples.tradable).sum(1, keepdim=True) / count) * samples.tradable
-    lagged = torch.zeros(*returns.shape, LAGS, dtype=returns.dtype)
-    for lag in range(LAGS):
-        lagged[lag:, :, lag] = returns[: len(returns) - lag]
-    return lagged
+    padded = torch.cat([torch.zeros_like(returns[: LAGS - 1]), returns])
+    return padded.unfold(0, LAGS, 1).flip(2).contiguous()
 
 
 def _ridge(features: Tensor, samples: Samples) -> Forecast:
@@ -61,8 +59,7 @@ def _ridge(features: Tensor, samples: Samples) -> Forecast:
     covariance, moment = x.t() @ x, x.t() @ (y - y.mean())
 
     def predicted(part: range, weights: Tensor) -> np.ndarray:
-        forecast: np.ndarray = (((features[part.start : part.stop] - mean) / deviation) @ weights).numpy()
-        return forecast
+        return np.asarray(((features[part.start : part.stop] - mean) / deviation) @ weights)
 
     days = samples.validation
     truth, usable = samples.target[days.start : days.stop].numpy(), samples.usable("validation").numpy()

@@ -24,18 +24,15 @@ class Loaded(NamedTuple):
 
 def find(path: str) -> Path:
     """A path that exists, else one in the cache of published files, which are downloaded if need be."""
-    given = Path(path)
+    given, folder = Path(path), cache.folder()
     if given.exists() or given.is_absolute():
         return given
-    cached = cache.folder() / given
     published_files = cache.names(path if given.suffix else f"{path.rstrip('/')}/")
     for name in published_files:
         cache.fetch(name)
-    if not published_files and not cached.exists():
-        raise FileNotFoundError(
-            f"{path}: not here, not in {cache.folder()}, and none of the published files; expected a file or a folder"
-        )
-    return cached
+    if not published_files and not (folder / given).exists():
+        raise FileNotFoundError(f"{path}: not here, not in {folder}, and none of the published files")
+    return folder / given
 
 
 def load(run: StockRun, source: Source | None) -> Loaded:

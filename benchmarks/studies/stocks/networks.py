@@ -5,6 +5,7 @@ Letters: T days, N stocks, F features, H hidden channels, E edges, R types of re
 
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 
 import lightning.pytorch as pl
@@ -32,8 +33,6 @@ class ReturnNetwork(nn.Module):
     \cdot}) + c` with implicit strengths. The stock's own state is read too, as in Feng et al. 2019, because a
     convolution over a whole industry gives all its members the same. The readout begins at zero, and linear regression
     is within its reach: returns are so noisy that a network which starts elsewhere does not find back.
-
-    ``name`` is one of :data:`studies.stocks.runs.NETWORKS`; features F, hidden H, types R.
     """
 
     def __init__(self, name: str, features: int, hidden: int, types: int) -> None:
@@ -49,9 +48,8 @@ class ReturnNetwork(nn.Module):
     def states(self, x: Tensor, lookback: int) -> Tensor:
         """Of every path, after the first days, which are only to warm up. [T - lookback + 1, N, H]"""
         days, stocks, features = x.shape
-        h, _ = self.lstm(x.reshape(days * stocks, features), packed_paths([days] * stocks))
-        states: Tensor = h.view(days, stocks, -1)[lookback - 1 :]
-        return states
+        h: Tensor = self.lstm(x.reshape(days * stocks, features), packed_paths([days] * stocks))[0]
+        return h.view(days, stocks, -1)[lookback - 1 :]
 
     def forward(self, x: Tensor, relations: Relations, lookback: int) -> Tensor:
         """Predictions. [T - lookback + 1, N]"""
@@ -75,9 +73,9 @@ class ReturnNetwork(nn.Module):
         strength = self.ranking.strengths(h, relations.edge_index, relations.types).mean(0)
         source, target = relations.edge_index
         strength = strength * torch.bincount(target, minlength=x.size(1))[target]
-        of_types = (relations.types.t() @ strength) / relations.types.sum(0)
         of_stocks = torch.bincount(source, strength, minlength=x.size(1))
-        return of_types, of_stocks / torch.bincount(source, minlength=x.size(1)).clamp(min=1)
+        edges = torch.bincount(source, minlength=x.size(1)).clamp(min=1)
+        return (relations.types.t() @ strength) / relations.types.sum(0), of_stocks / edges
 
 
 class DayWindows:
@@ -104,15 +102,15 @@ class StockLearner(pl.LightningModule):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = ReturnNetwork(name, samples.x.size(2), training.hidden, relations.types.size(1))
-        self.samples, self.relations, self.settings = samples, relations, training
+        self.samples, self.relations, self.training_settings = samples, relations, training
         self.target, self.counted, self.scale = standardised_targets(samples)
         self.outputs: list[Tensor] = []
 
     def predict(self, window: tuple[int, int]) -> Tensor:
         """Of the days from the first to before the second. [days, N]"""
-        first, end = window
         lookback = self.samples.lookback
-        predictions: Tensor = self.network(self.samples.x[first - lookback + 1 : end], self.relations, lookback)
+        x = self.samples.x[window[0] - lookback + 1 : window[1]]
+        predictions: Tensor = self.network(x, self.relations, lookback)
         return predictions
 
     def training_step(self, window: tuple[int, int]) -> Tensor:
@@ -135,36 +133,32 @@ class StockLearner(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW."""
-        rate, decay = self.settings.learning_rate, self.settings.weight_decay
-        return torch.optim.AdamW(self.parameters(), rate, weight_decay=decay)
+        training = self.training_settings
+        return torch.optim.AdamW(self.parameters(), training.learning_rate, weight_decay=training.weight_decay)
 
 
 def learn(name: str, samples: Samples, relations: Relations, training: runs.StockTraining, seed: int) -> Forecast:
     """Train one of :data:`studies.stocks.runs.NETWORKS` and predict the test part, once."""
     learner = StockLearner(name, samples, relations, training, seed)
-    fitted = fit(
-        learner,
-        DayWindows(samples.train, training.window, shuffled=True),
-        DayWindows(samples.validation, training.window, shuffled=False),
-        max_epochs=training.max_epochs, patience=training.patience, seed=seed, clip=1.0, mode="max",
-    )  # fmt: skip
-    days = samples.test
+    train = DayWindows(samples.train, training.window, shuffled=True)
+    validation = DayWindows(samples.validation, training.window, shuffled=False)
+    limits = {"max_epochs": training.max_epochs, "patience": training.patience}
+    fitted = fit(learner, train, validation, **limits, seed=seed, clip=1.0, mode="max")
+    about = {key: fitted[key] for key in ("epochs", "best_epoch")}
     with torch.no_grad():
-        p = torch.cat([learner.predict(window) for window in DayWindows(days, training.window, shuffled=False)])
-        seen = samples.x[days.start - samples.lookback + 1 : days.start + training.window]
+        p = torch.cat([learner.predict(window) for window in DayWindows(samples.test, training.window, False)])
+        seen = samples.x[samples.test.start - samples.lookback + 1 : samples.test.start + training.window]
         strengths = learner.network.strengths(seen, relations, samples.lookback)
-    about = {"epochs": fitted["epochs"], "best_epoch": fitted["best_epoch"]}
-    if strengths is not None:
-        for key, of in zip(("strengths", "loudness"), strengths, strict=True):
-            about[key] = [float(f"{strength:.4g}") for strength in of]
+    for key, of in zip(("strengths", "loudness"), strengths or (), strict=False):
+        about[key] = [float(f"{strength:.4g}") for strength in of]
     return Forecast(learner.scale * p.double().numpy(), fitted["best"], about)
 
 
+@lru_cache
 def seconds_at_most(name: str, samples: Samples, relations: Relations, training: runs.StockTraining) -> float:
     """Time of a training that takes all its epochs, from one window done now; a prediction takes a third of a step."""
     learner = StockLearner(name, samples, relations, training, seed=0)
     window = (samples.train.start, min(samples.train.start + training.window, samples.train.stop))
-    elapsed = 0.0
     for _ in range(2):  # the first prepares the graph
         begin = time.perf_counter()
         learner.training_step(window).backward()

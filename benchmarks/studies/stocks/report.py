@@ -36,10 +36,8 @@ PICKS = {
 REPORTED = {
     "rsr": {"Rank_LSTM (paper)": {"mse": 3.79e-4, "mrr": 0.0417, "irr1": 0.68}},
     "stockmixer": {
-        "LSTM (paper)": {"ic": 0.032},
-        "RSR-I (paper)": {"ic": 0.038},
-        "STHAN-SR (paper)": {"ic": 0.039},
-        "StockMixer (paper)": {"ic": 0.043},
+        f"{model} (paper)": {"ic": ic}
+        for model, ic in {"LSTM": 0.032, "RSR-I": 0.038, "STHAN-SR": 0.039, "StockMixer": 0.043}.items()
     },
 }
 MOST_ALIKE = 0.5**0.5  # see gnnseq.data.stocks.market.make_market
@@ -60,20 +58,18 @@ def print_report(result: dict[str, Any], console: Console) -> None:
         "",
     ):
         console.print(line, highlight=False)
-    seeds = max(len(runs_of(result, model)) for model in models(result))
+    there = models(result)
+    seeds = max(len(runs_of(result, model)) for model in there)
     cost = 1e4 * result["runs"][0]["settings"]["cost"]
-    picks = (
-        "IRR: sum of daily returns. Top 5: Sharpe ratio of a year, worst loss from a peak, share of the money that "
-        "changes hands a day."
-    )
+    last = [model for model in there if model in BASELINES][-1]
     for columns, title, note in (
         (PREDICTION, f"Predictions, {result['protocol']}", f"Test part; mean ± standard deviation over {seeds} seeds."),
         (RETURNS, "Bought at each close, sold at the next",
          f"Return of the test part; net: less {cost:g} basis points of what is traded."),
-        (PICKS, "The picks", picks),
+        (PICKS, "The picks", "IRR: sum of daily returns. Top 5: Sharpe ratio of a year, worst loss from a peak, share "
+         "of the money that changes hands a day."),
     ):  # fmt: skip
         made = table(title, note, [""], [heading.replace(", ", "\n") for heading in columns.values()])
-        last = [model for model in models(result) if model in BASELINES][-1]
         for name, *cells in _rows(result, columns):
             style = "bold" if name in NETWORKS else "dim" if name.endswith("(paper)") else ""
             made.add_row(name, *cells, end_section=name == last, style=style)
@@ -84,25 +80,21 @@ def print_report(result: dict[str, Any], console: Console) -> None:
 
 def _rows(result: dict[str, Any], columns: dict[str, str]) -> list[list[str]]:
     """A row a forecaster, then what papers report of this set under this protocol, if these columns have any of it."""
-    rows = [[model, *(_cell(result, model, metric) for metric in columns)] for model in models(result)]
+    rows = []
+    for model in models(result):
+        none = NO_SCORE.get(model, ())
+        rows.append([model, *("–" if name in none else _text(name, values(result, model, name)) for name in columns)])
     if (result["data"]["days"], result["data"]["stocks"]) == NASDAQ:
-        for name, reported in REPORTED.get(result["protocol"], {}).items():
-            cells = [_text(metric, [reported[metric]]) if metric in reported else "" for metric in columns]
-            rows += [[name, *cells]] if any(cells) else []
+        for model, reported in REPORTED.get(result["protocol"], {}).items():
+            if reported.keys() & columns:
+                rows.append([model, *(_text(name, [reported[name]]) if name in reported else "" for name in columns)])
     return rows
 
 
-def _cell(result: dict[str, Any], model: str, metric: str) -> str:
-    if metric in NO_SCORE.get(model, ()):
-        return "–"
-    scores = values(result, model, metric)
-    return _text(metric, scores if len(set(scores)) > 1 else scores[:1])
-
-
 def _text(metric: str, scores: list[float]) -> str:
-    """Mean and standard deviation over seeds, as 0.0312±.0020."""
+    """Mean and standard deviation over seeds that differ, as 0.0312±.0020."""
     factor, digits = FORMATS[metric]
-    return mean_std(scores, digits, factor, "±").replace("±0.", "±.")
+    return mean_std(scores if len(set(scores)) > 1 else scores[:1], digits, factor, "±").replace("±0.", "±.")
 
 
 def scores(result: dict[str, Any]) -> str:
@@ -134,9 +126,8 @@ def best_baseline(result: dict[str, Any]) -> str:
 def compared(result: dict[str, Any], model: str, other: str) -> str:
     """Two forecasters in daily IC, in words.
 
-    Two questions. By seed: is the difference of the two test ICs larger than what training's luck makes? A paired
-    t-test. By day: is the daily difference, mean over seeds, larger than what the market's luck makes? Diebold and
-    Mariano's test. Only the second speaks of other days than those of the test part.
+    By seed, a paired t-test: is the difference of the two test ICs larger than what training's luck makes? By day,
+    Diebold and Mariano's: is it larger than the market's luck? Only the second speaks of other days than the test's.
     """
     own, others = daily(result, model, "ic"), daily(result, other, "ic")
     difference, p_day = diebold_mariano(own.mean(0), others.mean(0))
@@ -153,13 +144,14 @@ def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
     there = models(result)
     if not {ORACLE, LSTM} <= set(there):
         return []
-    ics, alone = daily(result, LSTM, "ic").ravel(), values(result, LSTM, "ic")
+    ics = daily(result, LSTM, "ic").ravel()
     error = float(ics.std(ddof=1) / np.sqrt(len(ics)))
     text = f"an LSTM alone finds nothing: IC {ics.mean():+.4f}, within 4 standard errors of {error:.4f}"
     statements = [(text, abs(float(ics.mean())) < 4 * error)]
+    alone, oracle = values(result, LSTM, "ic"), values(result, ORACLE, "ic")
     for model in (model for model in there if model in NETWORKS and model != LSTM):
         own = values(result, model, "ic")
-        found = statistics.fmean(own) / statistics.fmean(values(result, ORACLE, "ic"))
+        found = statistics.fmean(own) / statistics.fmean(oracle)
         text = f"{model} finds {found:.0%} of what is possible, and more than the LSTM in every market"
         if model == LSTM_GCN:
             text += f"; who weighs all relations alike finds at most {MOST_ALIKE:.0%}"

@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,9 @@ from harness.sweep import one_thread, run_sweep
 from studies.stocks.baselines import predict
 from studies.stocks.markets import describe, find, load
 from studies.stocks.networks import learn, seconds_at_most
-from studies.stocks.results import ordered_types
+from studies.stocks.portfolio import score
 from studies.stocks.runs import ENSEMBLE, HOLD, NETWORKS, ORACLE, Source, StockRun
-from studies.stocks.scores import score
 from studies.stocks.targets import Forecast
-
-__all__ = ["measure", "run", "unpacked"]
 
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
@@ -30,17 +27,15 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     data = describe(runs[0], source)  # a wrong file is met here, not in a process of the sweep
     forecast, seconds = partial(measure, source=source), partial(_seconds, source=source)
     records = run_sweep(forecast, runs, settings.folder / "cache", settings.jobs, seconds, console)
-    result = {
+    if source is not None:
+        _add_ensembles(records, settings.models, runs[0], source)
+    return {
         "experiment": "stocks",
         "protocol": settings.protocol,
         "provenance": provenance(),
         "data": data,
-        "runs": records if source is None else _with_ensembles(records, runs[0], source),
+        "runs": records,
     }
-    _, _, relations, _ = load(runs[0], source)
-    pairs = relations.edge_index.t()
-    data["drawn"] = {str(kind): pairs[relations.types[:, kind] > 0].tolist() for kind in ordered_types(result)}
-    return result
 
 
 def measure(run: StockRun, source: Source | None) -> dict[str, Any]:
@@ -65,35 +60,26 @@ def unpacked(text: str, stocks: int) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), dtype=np.float32).reshape(-1, stocks).astype(np.float64)
 
 
-def _with_ensembles(records: list[dict[str, Any]], run: StockRun, source: Source) -> list[dict[str, Any]]:
-    """The same runs without their forecasts, and one more for each network: its seeds' forecasts, averaged."""
+def _add_ensembles(records: list[dict[str, Any]], models: tuple[str, ...], run: StockRun, source: Source) -> None:
+    """Take the forecasts out of the records; add one for each network with several seeds: their mean forecast."""
     samples = load(run, source).samples
-    networks: dict[str, list[dict[str, Any]]] = {}
-    kept = []
-    for record in records:
-        if "forecast" in record["result"]:
-            networks.setdefault(record["settings"]["model"], []).append(record)
-        kept.append({**record, "result": {k: v for k, v in record["result"].items() if k != "forecast"}})
-    for model, several in networks.items():
-        if len(several) > 1:
-            p = np.mean([unpacked(each["result"]["forecast"], samples.target.size(1)) for each in several], axis=0)
-            about = {"validation_ic": None, "about": {"forecasts": len(several)}}
-            kept.append({
-                "settings": {**several[-1]["settings"], "model": f"{model}{ENSEMBLE}", "seed": 0},
-                "result": {**score(p, samples, run.cost), **about},
+    for model in models:
+        own = [record for record in records if record["settings"]["model"] == model]
+        forecasts = [unpacked(record["result"].pop("forecast"), samples.target.size(1)) for record in own]
+        if len(own) > 1:
+            scored = score(np.mean(forecasts, axis=0), samples, run.cost)
+            records.append({
+                "settings": {**own[-1]["settings"], "model": f"{model}{ENSEMBLE}", "seed": 0},
+                "result": {**scored, "validation_ic": None, "about": {"forecasts": len(own)}},
                 "seconds": 0.0,
-                "commit": several[-1]["commit"],
+                "commit": own[-1]["commit"],
             })  # fmt: skip
-    return kept
 
 
 def _seconds(run: StockRun, source: Source | None) -> float:
     """How long a run takes at most; baselines take next to nothing."""
-    return _seconds_of_network(replace(run, seed=0), source) if run.model in NETWORKS else 1.0
-
-
-@lru_cache
-def _seconds_of_network(run: StockRun, source: Source | None) -> float:
-    _, samples, relations, _ = load(run, source)
+    if run.model not in NETWORKS:
+        return 1.0
+    _, samples, relations, _ = load(replace(run, seed=0), source)
     with one_thread():
         return seconds_at_most(run.model, samples, relations, run.training)

@@ -1,7 +1,4 @@
-"""What is learnt and what comes out: standardised returns, and forecasts.
-
-Letters: T days, N stocks.
-"""
+"""What is learnt and what comes out: standardised returns, and forecasts. Letters: T days, N stocks."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,16 +22,16 @@ class Forecast:
 
 
 def standardised_targets(samples: Samples) -> tuple[Tensor, Tensor, float]:
-    """What is learnt: returns less the day's mean, over the day's deviation, clipped.
+    """What is learnt: returns less the day's mean, over the day's deviation, clipped. [T, N]
 
-    Returns:
-        Targets [T, N], those of them that training may read [T, N], and the mean deviation of a training day, which
-        makes a standardised prediction a return.
+    With it, which of them training may read [T, N], and the mean deviation of a training day, which makes a
+    standardised prediction a return.
     """
+    train = slice(samples.train.start, samples.train.stop)
     counted = torch.zeros_like(samples.tradable)
-    counted[samples.train.start : samples.train.stop] = samples.usable("train")
+    counted[train] = samples.usable("train")
     count = counted.sum(1, keepdim=True).clamp(min=1)
     centred = (samples.target - (samples.target * counted).sum(1, keepdim=True) / count) * counted
     deviation = (centred.square().sum(1, keepdim=True) / count).sqrt()
     target = (centred / torch.where(deviation > 0, deviation, 1.0)).clamp(-CLIP, CLIP)
-    return target.float(), counted, float(deviation[samples.train.start : samples.train.stop].mean())
+    return target.float(), counted, float(deviation[train].mean())
