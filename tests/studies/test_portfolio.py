@@ -85,6 +85,11 @@ def test_a_poor_forecast_by_hand():
     assert portfolio.total_return(np.array([0.1, 0.1])) == pytest.approx(0.21, abs=1e-9)
     assert portfolio.total_return(np.array([0.1, 0.1]), compound=False) == pytest.approx(0.2, abs=1e-9)
     assert portfolio.icir(np.array([0.0, 0.2])) == 1
+    once, returns = np.array([[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]]), np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]])
+    assert portfolio.daily_ic(once, returns, np.ones((2, 3), dtype=bool)) == pytest.approx([1, 0], abs=1e-9)
+    kept, rising = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[0.1, 0.0], [0.2, 0.0]])
+    assert portfolio.daily_return(kept, rising, cost=0.01) == pytest.approx([0.09, 0.2], abs=1e-9)
+    assert portfolio.maximum_drawdown(np.array([0.5, -0.2, -0.5, 1.0])) == pytest.approx(0.6, abs=1e-9)
     assert portfolio.sharpe(np.array([0.0, 0.02])) == pytest.approx(15.875, abs=1e-3)
 
 

@@ -16,27 +16,19 @@ from studies.stocks.runs import HOLD, LEAK, LINEAR, LSTM, LSTM_GCN, LSTM_RSR, NE
 
 SMOOTH = 63  # days of the moving mean, a quarter of a year
 LOOKS = {
-    HOLD: (COLORS["ink"], "--"),
-    RANDOM: ("#9a9a9a", "--"),
-    YESTERDAY: (COLORS["purple"], ":"),
-    LINEAR: (COLORS["orange"], "-"),
-    LEAK: (COLORS["vermillion"], ":"),
-    LSTM: (COLORS["sky"], "-"),
-    LSTM_GCN: (COLORS["blue"], "-"),
-    LSTM_RSR: (COLORS["green"], "-"),
-    ORACLE: (COLORS["ink"], ":"),
-}
+    HOLD: (COLORS["ink"], "--"), RANDOM: ("#9a9a9a", "--"), YESTERDAY: (COLORS["purple"], ":"),
+    LINEAR: (COLORS["orange"], "-"), LEAK: (COLORS["vermillion"], ":"), ORACLE: (COLORS["ink"], ":"),
+    LSTM: (COLORS["sky"], "-"), LSTM_GCN: (COLORS["blue"], "-"), LSTM_RSR: (COLORS["green"], "-"),
+}  # fmt: skip
 
 
 def figures(result: dict[str, Any], stem: Path) -> list[Path]:
     """Cumulative return, and IC over time."""
     prices = result["data"]["prices"].split(".")[0].replace("_", " ")
     name = "synthetic market" if prices == "synthetic" else f"{prices}, {result['protocol']}"
-    paths: list[Path] = []
-    for ending, draw in (("returns", _returns), ("ic", _ic)):
-        with style():
-            paths += save_figure(draw(result, name), stem.with_name(f"{stem.name}_{ending}"))
-    return paths
+    with style():
+        drawn = {"returns": _returns(result, name), "ic": _ic(result, name)}
+        return [path for key in drawn for path in save_figure(drawn[key], stem.with_name(f"{stem.name}_{key}"))]
 
 
 def _returns(result: dict[str, Any], name: str) -> Figure:
@@ -65,8 +57,7 @@ def _ic(result: dict[str, Any], name: str) -> Figure:
     """The IC's moving mean over the test part."""
     window = min(SMOOTH, len(result["data"]["test_dates"]) // 3)
     note = f"Information coefficient, mean of the last {window} days; mean and range over seeds. 0 is chance."
-    figure, axes = panels(1, 1, f"How well forecasts order tomorrow's returns: {name}", note)
-    panel = axes[0, 0]
+    figure, [[panel]] = panels(1, 1, f"How well forecasts order tomorrow's returns: {name}", note)
     for model in (model for model in models(result) if model in LOOKS and model not in (HOLD, RANDOM)):
         ic = daily(result, model, "ic")
         smooth = np.lib.stride_tricks.sliding_window_view(ic, window, axis=1).mean(-1)

@@ -15,8 +15,7 @@ from scipy.stats import rankdata
 from gnnseq.data.stocks.samples import Samples
 
 PERIODS = 252  # trading days of a year
-TOPS = (1, 5, 10)  # picks a day
-SHOWN = 5  # of the picks, whose Sharpe ratio, drawdown and curve are shown
+TOPS, SHOWN = (1, 5, 10), 5  # picks a day, and those whose Sharpe ratio, drawdown and curve are shown
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -63,10 +62,6 @@ def daily_ic(p: Values, y: Values, valid: Mask) -> Values:
     """Information coefficient of each day: Pearson's correlation of p and y across the valid stocks.
 
     0 on a day when either is the same for all stocks: who predicts nothing is right by nothing. "The IC" is its mean.
-
-    >>> p, y = np.array([[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]]), np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]])
-    >>> daily_ic(p, y, np.ones((2, 3), dtype=bool)).round(9).tolist()
-    [1.0, 0.0]
     """
     count = np.maximum(valid.sum(1, keepdims=True), 1)
     product, scale, constant = np.ones_like(p), np.ones(len(p)), np.zeros(len(p), dtype=bool)
@@ -91,9 +86,8 @@ def daily_rank_ic(p: Values, y: Values, valid: Mask) -> Values:
 
 def icir(ic: Values) -> float:
     r"""Mean of the daily ICs over their deviation :math:`\sigma`, which is over T, not T - 1; 0 if they do not vary."""
-    deviation = float(ic.std())
-    # Equal numbers differ from their mean by rounding.
-    return float(ic.mean()) / deviation if deviation > 1e-12 * float(np.abs(ic).max()) else 0.0
+    varies = ic.std() > 1e-12 * np.abs(ic).max()  # equal numbers differ from their mean by rounding
+    return float(ic.mean() / ic.std()) if varies else 0.0
 
 
 def daily_reciprocal_rank(p: Values, y: Values, valid: Mask) -> Values:
@@ -108,10 +102,7 @@ def daily_precision(p: Values, y: Values, valid: Mask, k: int = 10) -> Values:
 
 
 def weights_of_top(p: Values, valid: Mask, k: int | None) -> Values:
-    """Equal weights on the k stocks with the highest predictions, on all valid ones where k is None. [T, N]
-
-    With fewer than k valid stocks the money goes to those; with none it stays idle.
-    """
+    """Equal weights on the k valid stocks with the highest predictions, or on all; idle where none is valid. [T, N]"""
     held = np.zeros(p.shape)
     order = np.argsort(np.where(valid, -p, np.inf), axis=1, kind="stable")[:, :k]
     np.put_along_axis(held, order, 1.0, axis=1)
@@ -122,12 +113,8 @@ def weights_of_top(p: Values, valid: Mask, k: int | None) -> Values:
 def daily_return(weights: Values, y: Values, cost: float = 0.0) -> Values:
     r"""Buy at the close of day t, sell at the next: :math:`\sum_i w_{ti} y_{ti} - c \sum_i |w_{ti} - w_{t-1,i}|`.
 
-    A stock that stays among the picks is not sold and bought again, so that holding everything costs next to nothing.
-    ``cost`` is c, the share of a trade's value that is lost: 0.001 for ten basis points. :math:`w_{-1} = 0`.
-
-    >>> weights, y = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[0.1, 0.0], [0.2, 0.0]])
-    >>> daily_return(weights, y, cost=0.01).round(9).tolist()
-    [0.09, 0.2]
+    What stays among the picks is not traded, so that holding everything costs next to nothing. ``cost`` is c, the share
+    of a trade's value that is lost: 0.001 for ten basis points. :math:`w_{-1} = 0`.
     """
     return np.asarray((weights * y).sum(1) - cost * turnover(weights))
 
@@ -148,10 +135,6 @@ def sharpe(daily: Values) -> float:
 
 
 def maximum_drawdown(daily: Values) -> float:
-    r"""Greatest loss of wealth :math:`\prod_{s \le t} (1 + r_s)` from a peak, as a share of the peak; 1 to begin with.
-
-    >>> round(maximum_drawdown(np.array([0.5, -0.2, -0.5, 1.0])), 9)
-    0.6
-    """
+    r"""Greatest loss of wealth :math:`\prod_{s \le t} (1 + r_s)` from a peak, as a share of it; 1 to begin with."""
     wealth = np.concatenate([[1.0], np.cumprod(1 + daily)])
     return float((1 - wealth / np.maximum.accumulate(wealth)).max())
