@@ -15,11 +15,11 @@ from gnnseq.data.stocks.market import make_market
 from gnnseq.data.stocks.panel import Panel
 from gnnseq.data.stocks.samples import leak_free, published
 from harness.cli import publish
-from studies.stocks import markets as stocks_markets
 from studies.stocks import report as stocks_report
 from studies.stocks import study as stocks_study
-from studies.stocks.baselines import past_returns, predict
+from studies.stocks.baselines import past_returns, predict, standardised_targets
 from studies.stocks.networks import DayWindows, ReturnNetwork, learn
+from studies.stocks.portfolio import score
 from studies.stocks.results import models, runs_of
 from studies.stocks.runs import (
     AUTOREGRESSION,
@@ -35,8 +35,6 @@ from studies.stocks.runs import (
     StockRun,
     StockTraining,
 )
-from studies.stocks.scores import score
-from studies.stocks.targets import standardised_targets
 
 TINY = StockTraining(hidden=4, window=16, learning_rate=1e-2, max_epochs=2, patience=2)
 
@@ -93,8 +91,8 @@ def predicted(model, source):
         model=model, seed=0, protocol="leak-free", data=source.digest(), synthetic=None, neighbours=3, cost=0.0,
         training=TINY,
     )  # fmt: skip
-    stocks_markets._load.cache_clear()
-    panel, samples, _, _ = stocks_markets.load(run, source)
+    stocks_study._load.cache_clear()
+    panel, samples, _, _ = stocks_study.load(run, source)
     assert panel.counts()["split"] >= 1
     return stocks_study.unpacked(stocks_study.measure(run, source)["forecast"], panel.num_stocks), samples
 
@@ -219,7 +217,7 @@ def test_seeds_together_are_the_mean_of_their_forecasts(market, tmp_path):
     runs = [json.loads(path.read_text()) for path in (tmp_path / "cache").glob("*.json")]
     own = [run["result"]["forecast"] for run in runs if run["settings"]["model"] == "LSTM"]
     mean = np.mean([stocks_study.unpacked(text, 12) for text in own], axis=0)
-    samples = stocks_markets.load(settings.runs("")[0], source).samples
+    samples = stocks_study.load(settings.runs("")[0], source)[1]
     expected = score(mean, samples, settings.cost)["metrics"]
     assert runs_of(result, f"LSTM{ENSEMBLE}")[0]["metrics"] == pytest.approx(expected, rel=1e-12)
     assert not any("forecast" in run["result"] for run in result["runs"])
@@ -273,9 +271,9 @@ def test_wrong_settings_are_refused(arguments, message):
 def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="none of the published files"):
-        stocks_markets.find("nowhere/prices.csv")
+        stocks_study.find("nowhere/prices.csv")
     (tmp_path / "mine.npz").write_bytes(b"")
-    assert stocks_markets.find("mine.npz") == tmp_path / "mine.npz"
+    assert stocks_study.find("mine.npz") == tmp_path / "mine.npz"
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,25 @@ def test_a_perfect_forecast_by_hand():
     assert portfolio.maximum_drawdown(np.array([-0.1, 0.5])) == pytest.approx(0.1, abs=1e-15)
 
 
+def test_a_poor_forecast_by_hand():
+    p, y, valid = np.array([[3.0, 2.0, 1.0]]), np.array([[0.2, -0.3, 0.1]]), np.ones((1, 3), dtype=bool)
+    assert portfolio.mse(np.array([[0.0, 1.0]]), np.array([[2.0, 9.0]]), np.array([[True, False]])) == 4
+    assert portfolio.daily_rank_ic(np.array([[1.0, 2.0, 30.0]]), np.array([[0.1, 0.2, 0.3]]), valid) == pytest.approx(1)
+    assert portfolio.daily_reciprocal_rank(p, np.array([[0.2, 0.3, 0.1]]), valid).tolist() == [0.5]
+    assert portfolio.daily_precision(p, y, valid, k=2).tolist() == [0.5]
+    assert portfolio.weights_of_top(np.array([[1.0, 3.0, 2.0]]), valid, k=2).tolist() == [[0, 0.5, 0.5]]
+    assert portfolio.turnover(np.eye(2)).tolist() == [1, 2]
+    assert portfolio.total_return(np.array([0.1, 0.1])) == pytest.approx(0.21, abs=1e-9)
+    assert portfolio.total_return(np.array([0.1, 0.1]), compound=False) == pytest.approx(0.2, abs=1e-9)
+    assert portfolio.icir(np.array([0.0, 0.2])) == 1
+    once, returns = np.array([[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]]), np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]])
+    assert portfolio.daily_ic(once, returns, np.ones((2, 3), dtype=bool)) == pytest.approx([1, 0], abs=1e-9)
+    kept, rising = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[0.1, 0.0], [0.2, 0.0]])
+    assert portfolio.daily_return(kept, rising, cost=0.01) == pytest.approx([0.09, 0.2], abs=1e-9)
+    assert portfolio.maximum_drawdown(np.array([0.5, -0.2, -0.5, 1.0])) == pytest.approx(0.6, abs=1e-9)
+    assert portfolio.sharpe(np.array([0.0, 0.02])) == pytest.approx(15.875, abs=1e-3)
+
+
 def test_money_without_stocks_stays_idle_and_few_stocks_share_it():
     valid = np.array([[False, False, False, False], [True, False, True, False]])
     weights = portfolio.weights_of_top(np.zeros((2, 4)), valid, 3)

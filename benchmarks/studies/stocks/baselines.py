@@ -1,7 +1,7 @@
-"""What a network has to beat: forecasts from nothing, from yesterday, from linear regression.
+"""What is learnt, and what a network has to beat, up to linear regression. Letters: T days, N stocks."""
 
-Letters: T days, N stocks, F features.
-"""
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,20 +10,44 @@ from torch import Tensor
 from gnnseq.data.stocks.samples import CLOSE, Samples
 from studies.stocks.portfolio import daily_ic
 from studies.stocks.runs import AUTOREGRESSION, HOLD, LEAK, RANDOM, YESTERDAY
-from studies.stocks.targets import Forecast, standardised_targets
 
+CLIP = 3.0  # of a day's standardised returns: one biotech must not outweigh a thousand other stocks
 LAGS = 16
 RIDGES = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7)
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Predicted returns of the days of the test part, and how they came about."""
+
+    p: np.ndarray  # [days, N]
+    validation_ic: float | None = None  # by which epoch or penalty was chosen, None if nothing was
+    about: dict[str, Any] = field(default_factory=dict)  # JSON values: epochs, penalty, strengths of relations
+
+
+def standardised_targets(samples: Samples) -> tuple[Tensor, Tensor, float]:
+    """What is learnt, returns less the day's mean over its deviation, clipped [T, N]; which training may read [T, N].
+
+    And the mean deviation of a training day, which makes a standardised prediction a return.
+    """
+    train = slice(samples.train.start, samples.train.stop)
+    counted = torch.zeros_like(samples.tradable)
+    counted[train] = samples.usable("train")
+    count = counted.sum(1, keepdim=True).clamp(min=1)
+    centred = (samples.target - (samples.target * counted).sum(1, keepdim=True) / count) * counted
+    deviation = (centred.square().sum(1, keepdim=True) / count).sqrt()
+    target = (centred / torch.where(deviation > 0, deviation, 1.0)).clamp(-CLIP, CLIP)
+    return target.float(), counted, float(deviation[train].mean())
 
 
 def predict(name: str, samples: Samples, seed: int) -> Forecast:
     """One of :data:`studies.stocks.runs.BASELINES`."""
     test = slice(samples.test.start, samples.test.stop)
+    shape = samples.target[test].shape
     if name == HOLD:
-        return Forecast(np.zeros(samples.target[test].shape))
+        return Forecast(np.zeros(shape))
     if name == RANDOM:
-        _, _, scale = standardised_targets(samples)
-        return Forecast(scale * np.random.default_rng(seed).normal(size=samples.target[test].shape))
+        return Forecast(standardised_targets(samples)[2] * np.random.default_rng(seed).normal(size=shape))
     if name == YESTERDAY:
         return Forecast(past_returns(samples)[test].numpy())
     if name == LEAK:
@@ -45,10 +69,8 @@ def _lags(samples: Samples) -> Tensor:
     returns = past_returns(samples)
     count = samples.tradable.sum(1, keepdim=True).clamp(min=1)
     returns = (returns - (returns * samples.tradable).sum(1, keepdim=True) / count) * samples.tradable
-    lagged = torch.zeros(*returns.shape, LAGS, dtype=returns.dtype)
-    for lag in range(LAGS):
-        lagged[lag:, :, lag] = returns[: len(returns) - lag]
-    return lagged
+    padded = torch.cat([torch.zeros_like(returns[: LAGS - 1]), returns])
+    return padded.unfold(0, LAGS, 1).flip(2).contiguous()
 
 
 def _ridge(features: Tensor, samples: Samples) -> Forecast:
@@ -61,8 +83,7 @@ def _ridge(features: Tensor, samples: Samples) -> Forecast:
     covariance, moment = x.t() @ x, x.t() @ (y - y.mean())
 
     def predicted(part: range, weights: Tensor) -> np.ndarray:
-        forecast: np.ndarray = (((features[part.start : part.stop] - mean) / deviation) @ weights).numpy()
-        return forecast
+        return np.asarray(((features[part.start : part.stop] - mean) / deviation) @ weights)
 
     days = samples.validation
     truth, usable = samples.target[days.start : days.stop].numpy(), samples.usable("validation").numpy()

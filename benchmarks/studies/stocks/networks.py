@@ -1,13 +1,12 @@
-"""An LSTM along each stock's path, alone or with relations, and its training.
+"""An LSTM along each stock's path. Letters: T days, N stocks, F features, H hidden channels, R types of relation."""
 
-Letters: T days, N stocks, F features, H hidden channels, E edges, R types of relation.
-"""
-
-import time
-from collections.abc import Iterator
+import timeit
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import pairwise
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,9 +15,11 @@ from gnnseq.data.stocks.samples import Samples
 from gnnseq.layers import GCN, LSTM, RelationalGCN
 from gnnseq.schedule import packed_paths
 from harness.lightning_fit import fit
+from harness.sweep import one_thread
 from studies.stocks import runs
+from studies.stocks.baselines import Forecast, standardised_targets
 from studies.stocks.portfolio import daily_ic
-from studies.stocks.targets import Forecast, standardised_targets
+from studies.stocks.runs import StockTraining
 
 
 class ReturnNetwork(nn.Module):
@@ -28,12 +29,9 @@ class ReturnNetwork(nn.Module):
         \hat y_{ti} = u^\top x_{ti} + v^\top h_{ti} + w^\top \tanh z_{ti} + b, \qquad
         h_{\cdot i} = \mathrm{LSTM}(x_{\cdot i})
 
-    with :math:`z_{t \cdot} = \mathrm{GCN}(h_{t \cdot})` or :math:`z_{t \cdot} = W \, \mathrm{RelationalGCN}(h_{t
-    \cdot}) + c` with implicit strengths. The stock's own state is read too, as in Feng et al. 2019, because a
-    convolution over a whole industry gives all its members the same. The readout begins at zero, and linear regression
-    is within its reach: returns are so noisy that a network which starts elsewhere does not find back.
-
-    ``name`` is one of :data:`studies.stocks.runs.NETWORKS`; features F, hidden H, types R.
+    with :math:`z = \mathrm{GCN}(h)` or :math:`z = W \, \mathrm{RelationalGCN}(h) + c` with implicit strengths. The own
+    state is read too, as in Feng et al. 2019: a convolution over an industry gives all its members the same. The
+    readout begins at zero: returns are so noisy that a network which starts elsewhere does not find back.
     """
 
     def __init__(self, name: str, features: int, hidden: int, types: int) -> None:
@@ -49,9 +47,8 @@ class ReturnNetwork(nn.Module):
     def states(self, x: Tensor, lookback: int) -> Tensor:
         """Of every path, after the first days, which are only to warm up. [T - lookback + 1, N, H]"""
         days, stocks, features = x.shape
-        h, _ = self.lstm(x.reshape(days * stocks, features), packed_paths([days] * stocks))
-        states: Tensor = h.view(days, stocks, -1)[lookback - 1 :]
-        return states
+        h: Tensor = self.lstm(x.reshape(days * stocks, features), packed_paths([days] * stocks))[0]
+        return h.view(days, stocks, -1)[lookback - 1 :]
 
     def forward(self, x: Tensor, relations: Relations, lookback: int) -> Tensor:
         """Predictions. [T - lookback + 1, N]"""
@@ -65,9 +62,9 @@ class ReturnNetwork(nn.Module):
         return predictions
 
     def strengths(self, x: Tensor, relations: Relations, lookback: int) -> tuple[Tensor, Tensor] | None:
-        """How loud an edge is against the mean of all that its stock hears, mean over days; None if nobody learns it.
+        """How loud an edge is, 1 being the mean of all that its stock hears; None if nobody learns it.
 
-        The mean over the edges of each type [R], and over those out of each stock [N], 0 where there are none.
+        The mean over days and the edges of each type [R], or those out of each stock [N], 0 where there are none.
         """
         if self.ranking is None:
             return None
@@ -75,15 +72,15 @@ class ReturnNetwork(nn.Module):
         strength = self.ranking.strengths(h, relations.edge_index, relations.types).mean(0)
         source, target = relations.edge_index
         strength = strength * torch.bincount(target, minlength=x.size(1))[target]
-        of_types = (relations.types.t() @ strength) / relations.types.sum(0)
         of_stocks = torch.bincount(source, strength, minlength=x.size(1))
-        return of_types, of_stocks / torch.bincount(source, minlength=x.size(1)).clamp(min=1)
+        edges = torch.bincount(source, minlength=x.size(1)).clamp(min=1)
+        return (relations.types.t() @ strength) / relations.types.sum(0), of_stocks / edges
 
 
 class DayWindows:
     """The days of a part, a few at a time; in training at random places and in random order."""
 
-    def __init__(self, days: range, size: int, shuffled: bool) -> None:
+    def __init__(self, days: range, size: int, shuffled: bool = False) -> None:
         self.days, self.size, self.shuffled = days, size, shuffled
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -97,76 +94,64 @@ class DayWindows:
 class StockLearner(pl.LightningModule):
     """Regression on the day's standardised returns; chosen by the IC on the validation part."""
 
-    def __init__(
-        self, name: str, samples: Samples, relations: Relations, training: runs.StockTraining, seed: int
-    ) -> None:
+    def __init__(self, name: str, samples: Samples, relations: Relations, training: StockTraining, seed: int) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = ReturnNetwork(name, samples.x.size(2), training.hidden, relations.types.size(1))
-        self.samples, self.relations, self.settings = samples, relations, training
+        self.samples, self.relations, self.options = samples, relations, training
         self.target, self.counted, self.scale = standardised_targets(samples)
-        self.outputs: list[Tensor] = []
 
     def predict(self, window: tuple[int, int]) -> Tensor:
         """Of the days from the first to before the second. [days, N]"""
-        first, end = window
         lookback = self.samples.lookback
-        predictions: Tensor = self.network(self.samples.x[first - lookback + 1 : end], self.relations, lookback)
+        x = self.samples.x[window[0] - lookback + 1 : window[1]]
+        predictions: Tensor = self.network(x, self.relations, lookback)
         return predictions
+
+    def predict_part(self, windows: Iterable[tuple[int, int]]) -> np.ndarray:
+        """Of all days of a part. [days, N]"""
+        return torch.cat([self.predict(window) for window in windows]).double().numpy()
 
     def training_step(self, window: tuple[int, int]) -> Tensor:
         """Mean squared error over the targets that count."""
         chosen = slice(*window)
-        counted = self.counted[chosen]
-        errors = (self.predict(window) - self.target[chosen]).square()
-        return (errors * counted).sum() / counted.sum().clamp(min=1)
+        errors = (self.predict(window) - self.target[chosen]).square() * self.counted[chosen]
+        return errors.sum() / self.counted[chosen].sum().clamp(min=1)
 
-    def validation_step(self, window: tuple[int, int]) -> None:
-        """Keep the predictions."""
-        self.outputs.append(self.predict(window))
-
-    def on_validation_epoch_end(self) -> None:
-        """Score them."""
+    def validation_step(self, windows: list[tuple[int, int]]) -> None:
+        """Score the part, which is one batch."""
         days = self.samples.validation
-        p, y = torch.cat(self.outputs).double().numpy(), self.samples.target[days.start : days.stop].numpy()
-        self.outputs.clear()
-        self.log("validation", float(daily_ic(p, y, self.samples.usable("validation").numpy()).mean()))
+        y, valid = self.samples.target[days.start : days.stop].numpy(), self.samples.usable("validation").numpy()
+        self.log("validation", float(daily_ic(self.predict_part(windows), y, valid).mean()), batch_size=1)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW."""
-        rate, decay = self.settings.learning_rate, self.settings.weight_decay
-        return torch.optim.AdamW(self.parameters(), rate, weight_decay=decay)
+        return torch.optim.AdamW(self.parameters(), self.options.learning_rate, weight_decay=self.options.weight_decay)
 
 
-def learn(name: str, samples: Samples, relations: Relations, training: runs.StockTraining, seed: int) -> Forecast:
+def learn(name: str, samples: Samples, relations: Relations, training: StockTraining, seed: int) -> Forecast:
     """Train one of :data:`studies.stocks.runs.NETWORKS` and predict the test part, once."""
     learner = StockLearner(name, samples, relations, training, seed)
-    fitted = fit(
-        learner,
-        DayWindows(samples.train, training.window, shuffled=True),
-        DayWindows(samples.validation, training.window, shuffled=False),
-        max_epochs=training.max_epochs, patience=training.patience, seed=seed, clip=1.0, mode="max",
-    )  # fmt: skip
-    days = samples.test
+    train = DayWindows(samples.train, training.window, shuffled=True)
+    validation, test = (list(DayWindows(days, training.window)) for days in (samples.validation, samples.test))
+    limits = {"max_epochs": training.max_epochs, "patience": training.patience}
+    fitted = fit(learner, train, [validation], **limits, seed=seed, clip=1.0, mode="max")
     with torch.no_grad():
-        p = torch.cat([learner.predict(window) for window in DayWindows(days, training.window, shuffled=False)])
-        seen = samples.x[days.start - samples.lookback + 1 : days.start + training.window]
+        p = learner.predict_part(test)
+        seen = samples.x[samples.test.start - samples.lookback + 1 : samples.test.start + training.window]
         strengths = learner.network.strengths(seen, relations, samples.lookback)
-    about = {"epochs": fitted["epochs"], "best_epoch": fitted["best_epoch"]}
-    if strengths is not None:
-        for key, of in zip(("strengths", "loudness"), strengths, strict=True):
-            about[key] = [float(f"{strength:.4g}") for strength in of]
-    return Forecast(learner.scale * p.double().numpy(), fitted["best"], about)
+    about = {key: fitted[key] for key in ("epochs", "best_epoch")}
+    for key, of in zip(("strengths", "loudness"), strengths or (), strict=False):
+        about[key] = [float(f"{strength:.4g}") for strength in of]
+    return Forecast(learner.scale * p, fitted["best"], about)
 
 
-def seconds_at_most(name: str, samples: Samples, relations: Relations, training: runs.StockTraining) -> float:
+@lru_cache
+def seconds_at_most(name: str, samples: Samples, relations: Relations, training: StockTraining) -> float:
     """Time of a training that takes all its epochs, from one window done now; a prediction takes a third of a step."""
     learner = StockLearner(name, samples, relations, training, seed=0)
-    window = (samples.train.start, min(samples.train.start + training.window, samples.train.stop))
-    elapsed = 0.0
-    for _ in range(2):  # the first prepares the graph
-        begin = time.perf_counter()
-        learner.training_step(window).backward()
-        elapsed = time.perf_counter() - begin
-    return elapsed * training.max_epochs * (len(samples.train) + len(samples.validation) / 3) / training.window
+    window = next(iter(DayWindows(samples.train, training.window)))
+    with one_thread():  # the first step prepares the graph
+        *_, step = timeit.repeat(lambda: learner.training_step(window).backward(), number=1, repeat=2)
+    return step * training.max_epochs * (len(samples.train) + len(samples.validation) / 3) / training.window

@@ -15,11 +15,9 @@ from studies.stocks.runs import BASELINES, ENSEMBLE, HOLD, LEAK, LSTM, LSTM_GCN,
 __all__ = ["TABLES", "checks", "figures", "print_report"]
 
 NO_SCORE = {HOLD: {"mse", "ic", "rank_ic", "icir", "mrr", "precision10"}, RANDOM: {"mse"}, LEAK: {"mse"}}
-# A metric's factor and digits.
-FORMATS = {
+FORMATS = {  # a metric's factor and digits, where they are not those of percents, (100, 0)
     "mse": (1e4, 3), "ic": (1, 4), "rank_ic": (1, 4), "icir": (1, 3), "mrr": (1, 4), "precision10": (100, 1),
-    "irr1": (1, 2), "sharpe": (1, 1), "sharpe_net": (1, 1), "drawdown": (100, 0), "turnover": (1, 1),
-    **dict.fromkeys((f"{kind}{k}" for kind in ("return", "net") for k in (1, 5, 10)), (100, 0)),
+    "irr1": (1, 2), "sharpe": (1, 1), "sharpe_net": (1, 1), "turnover": (1, 1),
 }  # fmt: skip
 # A table's columns: metric and heading.
 SCORES = {
@@ -33,14 +31,10 @@ PICKS = {
     "sharpe_net": "Sharpe, net", "drawdown": "loss, %", "turnover": "traded, a day",
 }  # fmt: skip
 # What the papers report on the NASDAQ set: Feng et al. 2019, table 4; Fan and Shen 2024, table 2.
+REPORTED_IC = {"LSTM (paper)": 0.032, "RSR-I (paper)": 0.038, "STHAN-SR (paper)": 0.039, "StockMixer (paper)": 0.043}
 REPORTED = {
     "rsr": {"Rank_LSTM (paper)": {"mse": 3.79e-4, "mrr": 0.0417, "irr1": 0.68}},
-    "stockmixer": {
-        "LSTM (paper)": {"ic": 0.032},
-        "RSR-I (paper)": {"ic": 0.038},
-        "STHAN-SR (paper)": {"ic": 0.039},
-        "StockMixer (paper)": {"ic": 0.043},
-    },
+    "stockmixer": {model: {"ic": ic} for model, ic in REPORTED_IC.items()},
 }
 MOST_ALIKE = 0.5**0.5  # see gnnseq.data.stocks.market.make_market
 NASDAQ = (1245, 1026)  # days and stocks of the set that these are about
@@ -51,29 +45,24 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     data = result["data"]
     parts = "; ".join(f"{part} {begin} to {end} ({days} days)" for part, (begin, end, days) in data["parts"].items())
     found = ", ".join(f"{count} × {kind}" for kind, count in data["found"].items())
-    for line in (
-        f"\n{data['stocks']} stocks, {data['days']} days: {parts}",
-        f"found in the prices: {f'{found}; each is in the JSON' if found else 'nothing'}",
+    text = (
+        f"\n{data['stocks']} stocks, {data['days']} days: {parts}\n"
+        f"found in the prices: {f'{found}; each is in the JSON' if found else 'nothing'}\n"
         f"relations: {data['edges']} directed edges of {len(data['types'])} types; {data['without_relations']} stocks "
-        f"have none; {len(data['left_out'])} tickers without prices left out",
-        *(f"[yellow]looks ahead:[/] {leak}" for leak in data["leaks"]),
-        "",
-    ):
-        console.print(line, highlight=False)
+        f"have none; {len(data['left_out'])} tickers without prices left out\n"
+    )
+    console.print(text + "".join(f"[yellow]looks ahead:[/] {leak}\n" for leak in data["leaks"]), highlight=False)
     seeds = max(len(runs_of(result, model)) for model in models(result))
     cost = 1e4 * result["runs"][0]["settings"]["cost"]
-    picks = (
-        "IRR: sum of daily returns. Top 5: Sharpe ratio of a year, worst loss from a peak, share of the money that "
-        "changes hands a day."
-    )
+    last = [model for model in models(result) if model in BASELINES][-1]
     for columns, title, note in (
         (PREDICTION, f"Predictions, {result['protocol']}", f"Test part; mean ± standard deviation over {seeds} seeds."),
         (RETURNS, "Bought at each close, sold at the next",
          f"Return of the test part; net: less {cost:g} basis points of what is traded."),
-        (PICKS, "The picks", picks),
+        (PICKS, "The picks", "IRR: sum of daily returns. Top 5: Sharpe ratio of a year, worst loss from a peak, share "
+         "of the money that changes hands a day."),
     ):  # fmt: skip
         made = table(title, note, [""], [heading.replace(", ", "\n") for heading in columns.values()])
-        last = [model for model in models(result) if model in BASELINES][-1]
         for name, *cells in _rows(result, columns):
             style = "bold" if name in NETWORKS else "dim" if name.endswith("(paper)") else ""
             made.add_row(name, *cells, end_section=name == last, style=style)
@@ -84,25 +73,21 @@ def print_report(result: dict[str, Any], console: Console) -> None:
 
 def _rows(result: dict[str, Any], columns: dict[str, str]) -> list[list[str]]:
     """A row a forecaster, then what papers report of this set under this protocol, if these columns have any of it."""
-    rows = [[model, *(_cell(result, model, metric) for metric in columns)] for model in models(result)]
+    rows = []
+    for model in models(result):
+        none = NO_SCORE.get(model, ())
+        rows.append([model, *("–" if name in none else _text(name, values(result, model, name)) for name in columns)])
     if (result["data"]["days"], result["data"]["stocks"]) == NASDAQ:
-        for name, reported in REPORTED.get(result["protocol"], {}).items():
-            cells = [_text(metric, [reported[metric]]) if metric in reported else "" for metric in columns]
-            rows += [[name, *cells]] if any(cells) else []
+        for model, reported in REPORTED.get(result["protocol"], {}).items():
+            if reported.keys() & columns:
+                rows.append([model, *(_text(name, [reported[name]]) if name in reported else "" for name in columns)])
     return rows
 
 
-def _cell(result: dict[str, Any], model: str, metric: str) -> str:
-    if metric in NO_SCORE.get(model, ()):
-        return "–"
-    scores = values(result, model, metric)
-    return _text(metric, scores if len(set(scores)) > 1 else scores[:1])
-
-
 def _text(metric: str, scores: list[float]) -> str:
-    """Mean and standard deviation over seeds, as 0.0312±.0020."""
-    factor, digits = FORMATS[metric]
-    return mean_std(scores, digits, factor, "±").replace("±0.", "±.")
+    """Mean and standard deviation over seeds that differ, as 0.0312±.0020."""
+    factor, digits = FORMATS.get(metric, (100, 0))
+    return mean_std(scores if len(set(scores)) > 1 else scores[:1], digits, factor, "±").replace("±0.", "±.")
 
 
 def scores(result: dict[str, Any]) -> str:
@@ -120,8 +105,7 @@ def pairs(result: dict[str, Any]) -> list[tuple[str, str]]:
     of_kinds = [(f"{model}{kind}", f"{LSTM}{kind}") for kind in ("", ENSEMBLE) for model in NETWORKS if model != LSTM]
     found = [pair for pair in of_kinds if set(pair) <= set(there)]
     if ORACLE not in there:
-        best = best_baseline(result)
-        found += [(model, best) for model in there if model.removesuffix(ENSEMBLE) in NETWORKS]
+        found += [(model, best_baseline(result)) for model in there if model.removesuffix(ENSEMBLE) in NETWORKS]
     return found
 
 
@@ -134,9 +118,8 @@ def best_baseline(result: dict[str, Any]) -> str:
 def compared(result: dict[str, Any], model: str, other: str) -> str:
     """Two forecasters in daily IC, in words.
 
-    Two questions. By seed: is the difference of the two test ICs larger than what training's luck makes? A paired
-    t-test. By day: is the daily difference, mean over seeds, larger than what the market's luck makes? Diebold and
-    Mariano's test. Only the second speaks of other days than those of the test part.
+    By seed, a paired t-test: is the difference of the two test ICs larger than what training's luck makes? By day,
+    Diebold and Mariano's: is it larger than the market's luck? Only the second speaks of other days than the test's.
     """
     own, others = daily(result, model, "ic"), daily(result, other, "ic")
     difference, p_day = diebold_mariano(own.mean(0), others.mean(0))
@@ -153,14 +136,14 @@ def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
     there = models(result)
     if not {ORACLE, LSTM} <= set(there):
         return []
-    ics, alone = daily(result, LSTM, "ic").ravel(), values(result, LSTM, "ic")
-    error = float(ics.std(ddof=1) / np.sqrt(len(ics)))
+    ics, alone, oracle = daily(result, LSTM, "ic"), values(result, LSTM, "ic"), values(result, ORACLE, "ic")
+    error = float(ics.std(ddof=1) / np.sqrt(ics.size))
     text = f"an LSTM alone finds nothing: IC {ics.mean():+.4f}, within 4 standard errors of {error:.4f}"
     statements = [(text, abs(float(ics.mean())) < 4 * error)]
     for model in (model for model in there if model in NETWORKS and model != LSTM):
         own = values(result, model, "ic")
-        found = statistics.fmean(own) / statistics.fmean(values(result, ORACLE, "ic"))
-        text = f"{model} finds {found:.0%} of what is possible, and more than the LSTM in every market"
+        share = statistics.fmean(own) / statistics.fmean(oracle)
+        text = f"{model} finds {share:.0%} of what is possible, and more than the LSTM in every market"
         if model == LSTM_GCN:
             text += f"; who weighs all relations alike finds at most {MOST_ALIKE:.0%}"
         statements.append((text, all(one > other for one, other in zip(own, alone, strict=True))))

@@ -1,24 +1,28 @@
-"""The runs of the stock study, each a forecast that is scored, as one JSON value."""
+"""The stock study's runs, each a forecast of a market from files, or drawn, that is scored: one JSON value."""
 
 import base64
 from dataclasses import replace
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from gnnseq.data import cache
+from gnnseq.data.stocks.market import Market, make_market
+from gnnseq.data.stocks.panel import Panel
+from gnnseq.data.stocks.prices import load_prices
+from gnnseq.data.stocks.relations import Relations, join, load_relations, nearest
+from gnnseq.data.stocks.samples import Samples, leak_free, published, training_returns
 from harness.provenance import provenance
-from harness.sweep import one_thread, run_sweep
-from studies.stocks.baselines import predict
-from studies.stocks.markets import describe, find, load
+from harness.sweep import run_sweep
+from studies.stocks.baselines import Forecast, predict
 from studies.stocks.networks import learn, seconds_at_most
-from studies.stocks.results import ordered_types
-from studies.stocks.runs import ENSEMBLE, HOLD, NETWORKS, ORACLE, Source, StockRun
-from studies.stocks.scores import score
-from studies.stocks.targets import Forecast
+from studies.stocks.portfolio import score
+from studies.stocks.runs import ENSEMBLE, HOLD, NETWORKS, ORACLE, Source, StockRun, Synthetic
 
-__all__ = ["measure", "run", "unpacked"]
+Loaded = tuple[Panel, Samples, Relations, Market | None]  # a drawn market knows the best forecast
 
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
@@ -30,17 +34,10 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     data = describe(runs[0], source)  # a wrong file is met here, not in a process of the sweep
     forecast, seconds = partial(measure, source=source), partial(_seconds, source=source)
     records = run_sweep(forecast, runs, settings.folder / "cache", settings.jobs, seconds, console)
-    result = {
-        "experiment": "stocks",
-        "protocol": settings.protocol,
-        "provenance": provenance(),
-        "data": data,
-        "runs": records if source is None else _with_ensembles(records, runs[0], source),
-    }
-    _, _, relations, _ = load(runs[0], source)
-    pairs = relations.edge_index.t()
-    data["drawn"] = {str(kind): pairs[relations.types[:, kind] > 0].tolist() for kind in ordered_types(result)}
-    return result
+    if source is not None:
+        _add_ensembles(records, settings.models, runs[0], source)
+    about = {"experiment": "stocks", "protocol": settings.protocol, "provenance": provenance()}
+    return {**about, "data": data, "runs": records}
 
 
 def measure(run: StockRun, source: Source | None) -> dict[str, Any]:
@@ -65,35 +62,83 @@ def unpacked(text: str, stocks: int) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), dtype=np.float32).reshape(-1, stocks).astype(np.float64)
 
 
-def _with_ensembles(records: list[dict[str, Any]], run: StockRun, source: Source) -> list[dict[str, Any]]:
-    """The same runs without their forecasts, and one more for each network: its seeds' forecasts, averaged."""
-    samples = load(run, source).samples
-    networks: dict[str, list[dict[str, Any]]] = {}
-    kept = []
-    for record in records:
-        if "forecast" in record["result"]:
-            networks.setdefault(record["settings"]["model"], []).append(record)
-        kept.append({**record, "result": {k: v for k, v in record["result"].items() if k != "forecast"}})
-    for model, several in networks.items():
-        if len(several) > 1:
-            p = np.mean([unpacked(each["result"]["forecast"], samples.target.size(1)) for each in several], axis=0)
-            about = {"validation_ic": None, "about": {"forecasts": len(several)}}
-            kept.append({
-                "settings": {**several[-1]["settings"], "model": f"{model}{ENSEMBLE}", "seed": 0},
-                "result": {**score(p, samples, run.cost), **about},
-                "seconds": 0.0,
-                "commit": several[-1]["commit"],
+def _add_ensembles(records: list[dict[str, Any]], models: tuple[str, ...], run: StockRun, source: Source) -> None:
+    """Take the forecasts out of the records; add one for each network with several seeds: their mean forecast."""
+    _, samples, _, _ = load(run, source)
+    for model in models:
+        own = [record for record in records if record["settings"]["model"] == model]
+        forecasts = [unpacked(record["result"].pop("forecast"), samples.target.size(1)) for record in own]
+        if len(own) > 1:
+            scored = score(np.mean(forecasts, axis=0), samples, run.cost)
+            records.append({
+                "settings": {**own[-1]["settings"], "model": f"{model}{ENSEMBLE}", "seed": 0},
+                "result": {**scored, "validation_ic": None, "about": {"forecasts": len(own)}},
+                "seconds": 0.0, "commit": own[-1]["commit"],
             })  # fmt: skip
-    return kept
 
 
 def _seconds(run: StockRun, source: Source | None) -> float:
     """How long a run takes at most; baselines take next to nothing."""
-    return _seconds_of_network(replace(run, seed=0), source) if run.model in NETWORKS else 1.0
+    if run.model not in NETWORKS:
+        return 1.0
+    _, samples, relations, _ = load(replace(run, seed=0), source)
+    return seconds_at_most(run.model, samples, relations, run.training)
 
 
-@lru_cache
-def _seconds_of_network(run: StockRun, source: Source | None) -> float:
-    _, samples, relations, _ = load(run, source)
-    with one_thread():
-        return seconds_at_most(run.model, samples, relations, run.training)
+def find(path: str) -> Path:
+    """A path that exists, else one in the cache of published files, which are downloaded if need be."""
+    given = Path(path)
+    if given.exists() or given.is_absolute():
+        return given
+    folder, published_files = cache.folder(), cache.names(path if given.suffix else f"{path.rstrip('/')}/")
+    for name in published_files:
+        cache.fetch(name)
+    if not published_files and not (folder / given).exists():
+        raise FileNotFoundError(f"{path}: not here, not in {folder}, and none of the published files")
+    return folder / given
+
+
+def load(run: StockRun, source: Source | None) -> Loaded:
+    """The market of a run, once a process."""
+    return _load(source, run.synthetic, run.seed if source is None else 0, run.protocol, run.neighbours)
+
+
+@lru_cache(maxsize=2)
+def _load(source: Source | None, synthetic: Synthetic | None, seed: int, protocol: str, neighbours: int) -> Loaded:
+    drawn = None
+    if source is None:
+        assert synthetic is not None
+        drawn = make_market(stocks=synthetic.stocks, days=synthetic.days, seed=seed)
+        panel, several = drawn.panel, [drawn.relations]
+    else:
+        panel = load_prices(source.prices, source.adjusted)
+        several = [load_relations(path, panel.tickers) for path in source.relations]
+    samples = leak_free(panel) if protocol == "leak-free" else published(panel)
+    if neighbours:
+        several.append(nearest(training_returns(panel, samples), neighbours))
+    return panel, samples, join(several), drawn
+
+
+def describe(run: StockRun, source: Source | None) -> dict[str, Any]:
+    """What was found in the data, as JSON values."""
+    panel, samples, relations, drawn = load(run, source)
+    parts = {"train": samples.train, "validation": samples.validation, "test": samples.test}
+    return {
+        "prices": "synthetic" if source is None else source.prices.name,
+        "relations": [] if source is None else [path.name for path in source.relations],
+        "days": panel.num_days,
+        "stocks": panel.num_stocks,
+        "tickers": list(panel.tickers),
+        "parts": {part: [panel.dates[days[0]], panel.dates[days[-1]], len(days)] for part, days in parts.items()},
+        "test_dates": [panel.dates[day] for day in samples.test],
+        "tradable": round(float(samples.tradable.double().mean()), 4),
+        "found": panel.counts(),
+        "findings": [str(finding) for finding in panel.findings],
+        "edges": relations.num_edges,
+        "types": [list(named) for named in zip(relations.names, relations.types.sum(0).int().tolist(), strict=True)],
+        "without_relations": panel.num_stocks - int(relations.edge_index.unique().numel()),
+        "left_out": list(relations.left_out),
+        "features": list(samples.feature_names),
+        "leaks": list(samples.leaks),
+        "best_ic": None if drawn is None else drawn.best_ic,
+    }
