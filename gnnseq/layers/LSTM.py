@@ -28,7 +28,7 @@ class LSTM(Recurrent):
     torch's second bias b_hh, which only ever adds to the first, makes it 4 (F H + H^2 + 2 H) parameters.
 
     ``message`` and ``update`` below are the reference of this equation. What is faster is held equal to them: kernels
-    by tests/kernels/test_kernels.py, their compiled code by test_fused_path.py and test_fused_tree.py, and
+    by tests/kernels/test_kernels.py, their compiled code by test_native.py and test_fused_tree.py, and
     :class:`gnnseq.stream.Stream` by tests/layers/test_stream.py.
 
     Args:

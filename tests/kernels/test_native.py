@@ -1,17 +1,26 @@
-"""What is compiled, called and kept; without a compiler the same layers run."""
+"""Compiled sweeps over paths, and compiled cells, are torch's operations, to float32's rounding.
 
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
+N nodes, F inputs, H hidden channels.
+"""
+
+import contextlib
+from functools import partial
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gnnseq.kernels.native import build, compiled, runs_compiled
-from gnnseq.layers import LSTM
+from gnnseq import topological
+from gnnseq.kernels.dense_path import dense_path_sweep
+from gnnseq.kernels.fused_path import fused_path_sweep
+from gnnseq.kernels.native import functions
+from gnnseq.layers import GRU, LSTM, RNN
 from gnnseq.schedule import packed_paths
+from strategies import dags
+
+F, H = 3, 5
+CLOSE = {"rtol": 1e-5, "atol": 2e-6}  # float32 carries 6e-8; sums along 40 steps
 
 
 @pytest.fixture(autouse=True)
@@ -20,123 +29,216 @@ def _allowed(monkeypatch):
     monkeypatch.delenv("GNNSEQ_NATIVE", raising=False)
 
 
-@pytest.fixture
-def _hastily(monkeypatch):
-    """Compiled without optimisation, where only what becomes of the file matters."""
-    monkeypatch.setattr(build, "FLAGS", ["-O0", "-fPIC"])
+def results(layer, x, schedule, state):
+    layer, x = layer.to(x.dtype), x.detach().clone().requires_grad_()
+    state = tuple(part.detach().to(x.dtype).requires_grad_() for part in state[: layer.cell.states])
+    h, final = layer(x, schedule, state if layer.cell.states > 1 else state[0])
+    final = final if isinstance(final, tuple) else (final,)
+    torch.manual_seed(1)
+    loss = sum((part * torch.randn(part.shape).to(x.dtype)).sum() for part in (h, *final))
+    return [part.detach() for part in (h, *final, *torch.autograd.grad(loss, [x, *state, *layer.parameters()]))]
 
 
 @pytest.mark.usefixtures("compiled")
-def test_activations_at_their_ends():
-    """Saturated, tiny, infinite, and not a number."""
-    sums = torch.tensor([0.0, 1e-7, -1e-3, 0.4, -5.0, 20.0, -80.0, 200.0, float("inf"), -float("inf"), float("nan")])
-    sums = torch.cat([sums, torch.linspace(-12, 12, 3001)]).unsqueeze(0)
-    width = sums.size(1)
-    gates, c_before = sums.repeat(1, 4), torch.ones(1, width)
-    c, tanh_c, h = torch.empty(3, 1, width).unbind()
-    compiled("lstm_forward")(torch.get_num_threads(), 1, width, gates, c_before, c, tanh_c, h)
-    i, f, g, o = gates.chunk(4, dim=1)
-    exact = sums.double()
-    for gate in (f, i, o):
-        torch.testing.assert_close(gate.double(), exact.sigmoid(), rtol=1e-6, atol=1e-37, equal_nan=True)
-    torch.testing.assert_close(g.double(), exact.tanh(), rtol=1e-6, atol=0, equal_nan=True)
-    assert torch.cat([g, tanh_c], dim=1).nan_to_num().abs().max() <= 1.0
-    torch.testing.assert_close(c, f + i * g, equal_nan=True)
-    torch.testing.assert_close(tanh_c, c.tanh(), equal_nan=True)
-    torch.testing.assert_close(h, o * tanh_c, equal_nan=True)
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+@settings(max_examples=8)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=12).filter(any), st.booleans(), st.booleans())
+def test_second_derivatives_of_paths(layer_type, lengths, bias, given_state):
+    """Values, states, first derivatives, and second ones, beside torch's in float64."""
+    torch.manual_seed(sum(lengths))
+    layer, schedule = layer_type(F, H, bias=bias), packed_paths(lengths)
+    x, state = torch.randn(schedule.num_nodes, F), torch.randn(len(lengths), layer.state_channels)
+    found = []
+    for kernel, dtype in ((fused_path_sweep, torch.float32), (dense_path_sweep, torch.float64)):
+        inputs = [x.to(dtype).requires_grad_(), *layer.to(dtype).parameters()]
+        entering = state.to(dtype).requires_grad_() if given_state else None
+        inputs += [entering] * given_state
+        h, final = kernel(layer.cell, inputs[0], schedule, entering, layer.weights("l0"), layer.step_by_step)
+        loss = h.sin().sum() + final.square().sum()
+        once = torch.autograd.grad(loss, inputs, retain_graph=True)
+        again = torch.autograd.grad(loss, inputs, create_graph=True)
+        twice = torch.autograd.grad(sum(part.square().sum() for part in again), inputs)
+        found.append([h, final, *once, *again, *twice])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-5 * (1 + float(b.detach().abs().max())))
 
 
-@pytest.mark.parametrize("environment", [{"GNNSEQ_NATIVE": "0"}, {"CC": "false"}, {"CC": "no-such-compiler"}])
-def test_without_a_compiler(environment, monkeypatch):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(build, "library", build.library.__wrapped__)
-    assert not runs_compiled(torch.zeros(1), 1 << 30)
-    LSTM(4, 64)(torch.randn(1000, 4), packed_paths([100] * 10))[0].sum().backward()
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("size", [1.0, 30.0])  # gates that move, and gates that are shut
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+@settings(max_examples=8)
+@given(lengths=st.lists(st.integers(0, 40), min_size=1, max_size=5).filter(any))
+def test_float32_is_float64_rounded(lengths, layer_type, size, bias):
+    """Float64 has no compiled cells. Ragged, equal, and empty paths, a single node, states in and out."""
+    torch.manual_seed(sum(lengths))
+    assert_rounded(layer_type(F, H, bias=bias), packed_paths(lengths), size)
 
 
-@pytest.mark.usefixtures("_hastily")
-def test_a_compiler_may_have_arguments(monkeypatch):
-    if shutil.which("cc") is None:
-        pytest.skip("no C compiler")
-    monkeypatch.setenv("CC", "cc -O1")
-    assert build.library.__wrapped__() is not None
-    monkeypatch.setenv("CC", "'cc")
-    assert build.library.__wrapped__() is None
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+@settings(max_examples=8)
+@given(graph=dags())
+def test_float32_is_float64_rounded_on_dags(graph, layer_type):
+    schedule = topological(graph.edge_index, graph.num_nodes, graph.edge_weight)
+    assert_rounded(layer_type(F, H), schedule, 1.0)
+    assert_rounded(layer_type(F, H), topological(graph.edge_index, graph.num_nodes), 1.0)
 
 
-@pytest.mark.usefixtures("_hastily")
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
-def test_what_was_compiled_is_kept_for_the_next_process(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert build.library.__wrapped__() is not None
-    (kept,) = (tmp_path / "gnnseq").iterdir()
-    inode = kept.stat().st_ino
-    assert build.library.__wrapped__() is not None
-    assert kept.stat().st_ino == inode
-    monkeypatch.setenv("CC", "cc -DOTHER")
-    assert build.library.__wrapped__() is not None
-    assert len(list((tmp_path / "gnnseq").iterdir())) == 2
+def assert_rounded(layer, schedule, size):
+    x, state = size * torch.randn(schedule.num_nodes, F), torch.randn(2, 1, len(schedule.starts), H)
+    for mine, exact in zip(
+        results(layer, x, schedule, state), results(layer, x.double(), schedule, state), strict=True
+    ):
+        scale = float(exact.abs().max()) + 1.0
+        torch.testing.assert_close(mine.double() / scale, exact / scale, **CLOSE)
 
 
-@pytest.mark.usefixtures("_hastily")
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
-def test_a_library_that_is_cut_off_is_compiled_anew(share, monkeypatch, tmp_path):
-    """Loading one that was cut off would end the process; what is loaded already is left as it is."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert build.library.__wrapped__() is not None
-    (kept,) = (tmp_path / "gnnseq").iterdir()
-    whole = kept.read_bytes()
-    kept.unlink()
-    kept.write_bytes(whole[: int(share * len(whole))])
-    assert build.library.__wrapped__() is not None
-    (again,) = (tmp_path / "gnnseq").iterdir()
-    assert again.stat().st_size >= len(whole)
+@pytest.mark.parametrize("least_size", [0, 1 << 60])
+@pytest.mark.parametrize("edge_index", [[[0, 1, 2], [1, 2, 3]], [[0, 1, 2], [2, 2, 3]]], ids=["path", "tree"])
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+def test_no_two_gradients_share_memory(layer_type, edge_index, least_size, monkeypatch):
+    """In place, as clipping works, one would change the other."""
+    monkeypatch.setattr(functions, "LEAST_SIZE", least_size)
+    layer = layer_type(F, H, num_layers=2, bidirectional=True)
+    layer(torch.randn(4, F), torch.tensor(edge_index))[0].sum().backward()
+    places = [parameter.grad.untyped_storage().data_ptr() for parameter in layer.parameters()]
+    assert len(set(places)) == len(places)
 
 
-@pytest.mark.usefixtures("_hastily")
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
-def test_a_folder_that_others_can_write_to_is_not_trusted(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    (tmp_path / "gnnseq").mkdir()
-    (tmp_path / "gnnseq").chmod(0o777)
-    assert build.library.__wrapped__() is not None
-    assert not any((tmp_path / "gnnseq").iterdir())
+@pytest.mark.usefixtures("compiled")
+def test_what_is_not_a_number_passes_through_relu():
+    layer, x = RNN(F, H, nonlinearity="relu", bias=False), torch.randn(4, F)
+    x[1, 0] = float("nan")
+    schedule, found = packed_paths([4]), []
+    for sweep in (fused_path_sweep, dense_path_sweep):
+        leaf = x.clone().requires_grad_()
+        h, _ = sweep(layer.cell, leaf, schedule, None, layer.weights("l0"), layer.step_by_step)
+        found.append((h, *torch.autograd.grad(h.sum(), [leaf, *layer.parameters()])))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, equal_nan=True)
 
 
-@pytest.mark.usefixtures("_hastily")
-def test_no_home(monkeypatch):
-    """As in a container whose user has no name."""
-
-    def fail(path):
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "expanduser", fail)
-    assert (build.library.__wrapped__() is None) == (shutil.which("cc") is None)
-
-
-def test_nowhere_to_write(monkeypatch, tmp_path):
-    (tmp_path / "a file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    assert build.library.__wrapped__() is None
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_parameters_of_several_types(layer_type, dtype):
+    """Torch promotes the bias and refuses the kernel; compiled code would take both for float32."""
+    layer, x, schedule = layer_type(F, H), torch.randn(8, F), packed_paths([5, 3])
+    expected = layer(x, schedule)[0]
+    layer.bias_ih_l0 = torch.nn.Parameter(layer.bias_ih_l0.to(dtype))
+    with contextlib.suppress(RuntimeError):
+        torch.testing.assert_close(layer(x, schedule)[0].float(), expected, rtol=0, atol=0.01)
+    layer.weight_hh_l0 = torch.nn.Parameter(layer.weight_hh_l0.to(dtype))
+    with pytest.raises(RuntimeError, match=r"type|primitive"):
+        layer(x, schedule)
 
 
-def test_a_compiler_that_hangs_is_waited_for_once(monkeypatch):
-    tries = []
-
-    def hang(command, **options):
-        tries.append(command)
-        raise subprocess.TimeoutExpired(command, options["timeout"])
-
-    monkeypatch.setattr(subprocess, "run", hang)
-    monkeypatch.setenv("CC", sys.executable)
-    assert build.library.__wrapped__() is None
-    assert len(tries) == 1
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+def test_torch_may_make_new_tensors_elsewhere(layer_type):
+    layer, x, schedule = layer_type(F, H), torch.randn(8, F), packed_paths([5, 3])
+    expected = layer(x, schedule)[0]
+    with torch.device("meta"):
+        found = layer(x, schedule)[0]
+        found.sum().backward()
+    assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize("like", [torch.zeros(1).double(), torch.zeros(1, device="meta")])
-def test_other_types_and_devices_have_none(like):
-    assert not runs_compiled(like, 1 << 30)
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+def test_what_is_saved_may_come_back_in_another_layout(layer_type):
+    layer, x, schedule = layer_type(F, H), torch.randn(8, F), packed_paths([5, 3])
+    expected = torch.autograd.grad(layer(x, schedule)[0].sin().sum(), list(layer.parameters()))
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t.t().contiguous(), torch.Tensor.t):
+        loss = layer(x, schedule)[0].sin().sum()
+    found = torch.autograd.grad(loss, list(layer.parameters()))
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+def test_a_gradient_that_is_a_negative_view(layer_type):
+    layer, x, schedule = layer_type(F, H), torch.randn(8, F, requires_grad=True), packed_paths([5, 3])
+    h = layer(x, schedule)[0]
+    negative = torch.randn(8, H, dtype=torch.complex64).conj().imag
+    assert negative.is_neg()
+    (found,) = torch.autograd.grad(h, x, negative, retain_graph=True)
+    torch.testing.assert_close(found, torch.autograd.grad(h, x, negative.resolve_neg())[0])
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("make", [lambda h: h.sum(), lambda h: h[:2].square().sum()])
+def test_gradients_of_any_layout(make):
+    """One that was expanded from a single number, and one that is zero almost everywhere."""
+    layer, x, schedule = LSTM(F, H), torch.randn(9, F), packed_paths([5, 4])
+    parameters = list(layer.parameters())
+    found = torch.autograd.grad(make(layer(x, schedule)[0]), parameters)
+    layer.double()
+    for a, b in zip(found, torch.autograd.grad(make(layer(x.double(), schedule)[0]), parameters), strict=True):
+        torch.testing.assert_close(a.double(), b, **CLOSE)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+def test_parameters_of_any_layout(layer_type):
+    """Kernels stored by columns, and biases that are every second number of another tensor."""
+    layer, x = layer_type(F, H), torch.randn(9, F)
+    expected = layer(x, packed_paths([5, 4]))[0]
+    for parameter in layer.parameters():
+        if parameter.dim() == 2:
+            parameter.data = parameter.data.t().contiguous().t()
+        else:
+            parameter.data = torch.stack([parameter.data, torch.zeros_like(parameter)], dim=1)[:, 0]
+    torch.testing.assert_close(layer(x, packed_paths([5, 4]))[0], expected)
+
+
+@pytest.mark.parametrize("least_size", [0, 1 << 30])
+@pytest.mark.parametrize("graph", [packed_paths([5, 4]), topological(torch.tensor([[0, 1, 3], [2, 2, 4]]), 9)])
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+def test_a_backward_pass_inside_autocast_is_the_one_outside(layer_type, graph, least_size, monkeypatch):
+    monkeypatch.setattr(functions, "LEAST_SIZE", least_size)
+    layer, x = layer_type(F, H), torch.randn(9, F, requires_grad=True)
+    inputs = [x, *layer.parameters()]
+    expected = torch.autograd.grad(layer(x, graph)[0].square().sum(), inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = torch.autograd.grad(layer(x, graph)[0].square().sum(), inputs)
+        first = torch.autograd.grad(layer(x, graph)[0].square().sum(), inputs, create_graph=True)
+        torch.autograd.grad(first[0].sum(), inputs, allow_unused=True)
+    exact = not (layer_type is LSTM and graph.lengths is not None and least_size > 0)  # else torch's own rounds
+    for a, b in zip([*found, *first], [*expected, *expected], strict=True):
+        torch.testing.assert_close(a, b, **(CLOSE if exact else {"rtol": 0.05, "atol": 0.05}))
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+def test_many_runs_of_steps_add_up_to_one(layer_type, monkeypatch):
+    """Gradients are gathered from runs of steps that fit a cache."""
+    layer, x, schedule = layer_type(F, H), torch.randn(50, F), packed_paths([20, 16, 0, 9, 5])
+    parameters = list(layer.parameters())
+    whole = torch.autograd.grad(layer(x, schedule)[0].square().sum(), parameters)
+    for numbers in (1, 4 * H * 7):
+        monkeypatch.setattr("gnnseq.kernels.fused_path.CHUNK", numbers)
+        parts = torch.autograd.grad(layer(x, schedule)[0].square().sum(), parameters)
+        for a, b in zip(parts, whole, strict=True):
+            torch.testing.assert_close(a, b, **CLOSE)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("make", [RNN, partial(RNN, nonlinearity="relu"), LSTM, GRU])
+@pytest.mark.parametrize("lengths", [[9] * 40, [*range(40)], [40] + [1] * 50, [3, 2, 2, 1]])
+def test_however_many_threads_share_the_paths(make, lengths):
+    schedule = packed_paths(lengths)
+    layer, x, state = make(F, H), torch.randn(schedule.num_nodes, F), torch.randn(2, 1, len(lengths), H)
+    found, threads = [], torch.get_num_threads()
+    for number in (1, 2, 5):
+        torch.set_num_threads(number)
+        try:
+            found.append(results(layer, x, schedule, state))
+        finally:
+            torch.set_num_threads(threads)
+    exact = results(layer, x.double(), schedule, state)
+    for parts in found:
+        for a, b in zip(parts, exact, strict=True):
+            torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-5 * (1 + float(b.detach().abs().max())))

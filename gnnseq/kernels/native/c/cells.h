@@ -1,6 +1,6 @@
 /* Cells of float32 rows, element by element in one pass, for which torch would make a dozen.
  *
- * The reference of each equation is the message and update of its layer; tests/kernels/test_fused_path.py holds what is
+ * The reference of each equation is the message and update of its layer; tests/kernels/test_native.py holds what is
  * computed here equal to them in float64, rounded.
  *
  * Letters: n rows, H hidden channels. Gates lie side by side in a row. */
