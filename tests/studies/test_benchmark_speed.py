@@ -17,7 +17,6 @@ from harness.cli import publish
 from harness.files import write_json
 from harness.report import print_checks
 from studies.speed import against as speed_against
-from studies.speed import autocast as speed_autocast
 from studies.speed import graphs as speed_graphs
 from studies.speed import measure as speed_measure
 from studies.speed import names as speed_names
@@ -199,7 +198,7 @@ def test_growth_is_measured_in_fresh_processes(monkeypatch):
 
 
 def test_autocast_shows_the_error_of_every_layer():
-    rows = list(speed_autocast.measure_autocast(True, rounds=1, warm_up=1, device=CPU))
+    rows = list(speed_study.measure_autocast(True, rounds=1, warm_up=1, device=CPU))
     assert {row["layer"].split(",")[0] for row in rows} == set(layers.__all__)
     assert all(row["output_error"] < 0.05 for row in rows)  # bfloat16 keeps 8 bits: 0.4 % a product
 
@@ -218,16 +217,6 @@ def test_autocast_shows_the_error_of_every_layer():
 def test_arguments_that_cannot_be(tmp_path, options, words):
     with pytest.raises(ValueError, match=words):
         publish(script.Settings(results=tmp_path, **options))
-
-
-def test_the_summary_names_the_fastest_peer():
-    times = {"slow": 9.0, "fast": 3.0, "our other layer": 1.0}
-    peers = {name: {"milliseconds": [ms] * 3, "share": 1, "peak_bytes": None} for name, ms in times.items()}
-    ours = {"milliseconds": [2.0] * 3, "peak_bytes": None}
-    work = {"title": "W", "shape": "N=1", "ours": ours, "peers": peers, "limit": None}
-    provenance = {"cpu": "a processor", "versions": {"torch": "2"}}
-    result = {"works": [work], "provenance": provenance, "threads": 1, "device": "cpu", "rounds": 3}
-    assert "| W: N=1 | fast | 1.50 (1.50-1.50) |" in speed_report.summary(result)
 
 
 def result(ratio=1.0, memory=1.0, **other):

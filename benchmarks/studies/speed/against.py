@@ -15,8 +15,6 @@ from harness.provenance import ROOT, commit
 from studies.speed.measure import TOLERANCE, rounded
 from studies.speed.results import quartiles
 
-__all__ = ["check_builds", "compare", "compare_builds"]
-
 TURN = 0.05  # seconds that a turn takes at least
 SIDES = ("this", "other")
 
@@ -34,11 +32,7 @@ class Worker:
         self.build = self.ask(**given)
 
     def ask(self, **request: Any) -> Any:
-        """The worker's answer.
-
-        Raises:
-            ValueError: It has ended; why stands on stderr, which is this process's.
-        """
+        """The worker's answer; ValueError if it has ended, and why stands on stderr, which is this process's."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
@@ -51,17 +45,9 @@ class Worker:
 def compare_builds(
     python: Path, names: Sequence[str], rounds: int, show: Callable[[str], object], **given: Any
 ) -> dict[str, Any]:
-    """Both builds, and a record of each case.
+    """Both builds, and a record of each case; ``python`` has the other build, ``given`` is what a worker is told.
 
-    Args:
-        python: The interpreter in whose environment the other build is installed.
-        names: The cases.
-        rounds: In which both sides have a turn, in an order drawn anew.
-        show: Is told what is measured.
-        given: What a worker is told: quick, device, threads, warm_up.
-
-    Raises:
-        ValueError: Both builds are the same, one fails, or their numbers differ.
+    ValueError if both builds are the same, one fails, or their numbers differ.
     """
     benchmarks = ROOT / "benchmarks"
     workers: list[Worker] = []
@@ -87,11 +73,7 @@ def compare_builds(
 
 
 def check_builds(this: dict[str, Any], other: dict[str, Any]) -> None:
-    """Refuse to compare a build with itself.
-
-    Raises:
-        ValueError: The other one is this checkout, or has equal sources.
-    """
+    """Refuse to compare a build with itself: one in this checkout, or of equal sources."""
     if Path(other["folder"]).is_relative_to(ROOT):
         raise ValueError(f"--against: both builds are in {other['folder']}; install the other one, not editable")
     if other["sources"] == this["sources"]:
@@ -99,11 +81,7 @@ def check_builds(this: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 def compare(name: str, this: Any, other: Any, rounds: int) -> dict[str, Any]:
-    """A case's record: times of both sides, and quartiles of the rounds' ratios, other / this.
-
-    Raises:
-        ValueError: The two builds' numbers differ.
-    """
+    """A case's record: times of both sides, and quartiles of the rounds' ratios, other / this."""
     sides = dict(zip(SIDES, (this, other), strict=True))
     made, before = (side.ask(case=name) for side in sides.values())
     pairs = zip(made["numbers"], before["numbers"], strict=True)

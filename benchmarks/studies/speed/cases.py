@@ -24,8 +24,6 @@ from studies.speed.roofline import Product, Roofline, path_products
 from studies.speed.temporal import GATES, temporal
 from studies.speed.trees import trees
 
-__all__ = ["CASES", "OURS"]
-
 OURS = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
 SIZES = {  # T, B, F, H, and those of --quick
     "paths": ((100, 64, 128, 128), (5, 3, 4, 6)),  # the headline: a layer inside a network
@@ -86,17 +84,12 @@ def character(quick: bool, device: torch.device) -> Case:
 
         return partial(_step_by_step, call, xs)
 
-    def by_torch() -> Step:
-        return partial(_step_by_step, same_weights(nn.LSTM(hidden, hidden, 2), ours), xs)
-
+    by_torch = Peer("torch", lambda: partial(_step_by_step, same_weights(nn.LSTM(hidden, hidden, 2), ours), xs))
     return Case(
         title="LSTM, sampling of characters",
         shape=f"{steps} steps of one stream, 2 layers of {hidden}, inference",
         ours=by_stream,
-        peers={
-            "torch.nn.LSTMCell, two a step": Peer("torch", by_cells),
-            "torch.nn.LSTM, a call a step": Peer("torch", by_torch),
-        },
+        peers={"torch.nn.LSTMCell, two a step": Peer("torch", by_cells), "torch.nn.LSTM, a call a step": by_torch},
         roofline=lambda: Roofline([Product(1, hidden, 4 * hidden)] * (4 * steps), device),
         is_step=False,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.io import read_planetoid_data
@@ -23,8 +23,6 @@ from gnnseq import receptive_field
 from gnnseq.layers import GCN, GatedGraph, RelationalGCN
 from studies.speed.measure import Case, Peer, Step, layer_step, same_weights
 from studies.speed.roofline import Roofline, aggregation_bytes, linear_products
-
-__all__ = ["GRAPH_CASES", "random_graph", "relational"]
 
 PEER = "GCNConv(cached=True)"
 
@@ -77,64 +75,49 @@ def both_forms(edge_index: Tensor, nodes: int) -> dict[str, Tensor]:
     return {"edge_index": edge_index, "CSR": matrix}
 
 
-def convolution(quick: bool, device: torch.device) -> Case:
-    """A convolution inside a network."""
+def inside(gated: bool, quick: bool, device: torch.device) -> Case:
+    """A convolution, or the gated graph network, inside a network."""
     x, edge_index, sizes = large(quick, device)
     nodes, width = x.shape
     torch.manual_seed(0)
-    ours = GCN(width, width).to(device)
-    bytes_moved = 2 * aggregation_bytes(edge_index.size(1), nodes, width)
+    ours = (GatedGraph(width, num_rounds=2) if gated else GCN(width, width)).to(device)
+    products, moved = linear_products(nodes, width, width), 2 * aggregation_bytes(edge_index.size(1), nodes, width)
+    if gated:
+        products, moved = 2 * [*products, *2 * linear_products(nodes, width, 3 * width)], 2 * moved
+
+    def theirs() -> nn.Module:
+        return GatedGraphConv(width, num_layers=2) if gated else GCNConv(width, width, cached=True)  # type: ignore[no-any-return]
+
+    name = "GatedGraphConv, {}" if gated else f"{PEER}, {{}}"
     return Case(
-        title="GCN",
-        shape=f"{sizes} F={width} H={width}",
+        title="GatedGraph, 2 rounds" if gated else "GCN",
+        shape=f"{sizes} {f'F={width} ' * (not gated)}H={width}",
         ours=layer_step(ours, x, edge_index),
-        peers=peers(
-            f"{PEER}, {{}}", ours, lambda: GCNConv(width, width, cached=True), x, **both_forms(edge_index, nodes)
-        ),
-        roofline=lambda: Roofline(linear_products(nodes, width, width), device, bytes_moved, (nodes, width)),
+        peers=peers(name, ours, theirs, x, **both_forms(edge_index, nodes)),
+        roofline=lambda: Roofline(products, device, moved, (nodes, width)),
+        rounds=7 if gated else None,
     )
 
 
 def first_layer(sparse: bool, quick: bool, device: torch.device) -> Case:
     """The first layer on Cora, whose features are data and need no gradient; sparse ones against the peer's dense."""
-    x, edge_index, name = cora(quick, device)
+    x, edge_index, place = cora(quick, device)
     (nodes, features), edges, hidden = x.shape, edge_index.size(1), 3 if quick else 16
     torch.manual_seed(0)
     ours = GCN(features, hidden).to(device)
-    filled = int((x != 0).sum())
-    moved, width = 2 * aggregation_bytes(edges, nodes, min(features, hidden)), min(features, hidden)
+    filled, width = int((x != 0).sum()), min(features, hidden)
+    moved = 2 * aggregation_bytes(edges, nodes, width)
     products = linear_products(nodes, features, hidden, False)
     if sparse:  # a row of the weight for every number that is not zero, forward; of the gradient for each, backward
         products, moved = [], moved + 2 * 4 * (filled * (hidden + 2) + nodes * hidden)
+    name, layer = f"{PEER}{', dense' * sparse}", partial(GCNConv, features, hidden, cached=True)
     return Case(
         title=f"GCN, {'sparse' if sparse else 'dense'} features",
-        shape=f"{name}, N={nodes} E={edges} F={features} H={hidden}, "
+        shape=f"{place}, N={nodes} E={edges} F={features} H={hidden}, "
         f"{f'{filled} numbers not zero, ' * sparse}no gradient of x",
         ours=layer_step(ours, x.to_sparse_csr() if sparse else x, edge_index),
-        peers=peers(
-            f"{PEER}{', dense' * sparse}", ours, lambda: GCNConv(features, hidden, cached=True), x, _=edge_index
-        ),
+        peers=peers(name, ours, layer, x, _=edge_index),
         roofline=lambda: Roofline(products, device, moved, (nodes, width)),
-    )
-
-
-def gated(quick: bool, device: torch.device) -> Case:
-    """The gated graph network."""
-    x, edge_index, sizes = large(quick, device)
-    nodes, width = x.shape
-    torch.manual_seed(0)
-    ours = GatedGraph(width, num_rounds=2).to(device)
-    products = 2 * [*linear_products(nodes, width, width), *2 * linear_products(nodes, width, 3 * width)]
-    bytes_moved = 4 * aggregation_bytes(edge_index.size(1), nodes, width)
-    return Case(
-        title="GatedGraph, 2 rounds",
-        shape=f"{sizes} H={width}",
-        ours=layer_step(ours, x, edge_index),
-        peers=peers(
-            "GatedGraphConv, {}", ours, lambda: GatedGraphConv(width, num_layers=2), x, **both_forms(edge_index, nodes)
-        ),
-        roofline=lambda: Roofline(products, device, bytes_moved, (nodes, width)),
-        rounds=7,
     )
 
 
@@ -147,16 +130,12 @@ def relational(quick: bool, device: torch.device) -> Case:
     return Case("RelationalGCN, implicit, 4 types", sizes, layer_step(ours, x, edge_index, relations))
 
 
-class Stack(nn.Module):
+class Stack(nn.ModuleList):
     """Convolutions with tanh between them."""
-
-    def __init__(self, *layers: nn.Module) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """The last one's output."""
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self):
             x = layer(torch.tanh(x) if number else x, edge_index)
         return x
 
@@ -172,15 +151,15 @@ def receptive(equally: bool, quick: bool, device: torch.device) -> Case:
     share = 1.0 if equally else sample / nodes
     x = torch.randn(nodes, width, generator=torch.Generator().manual_seed(0)).to(device)
     torch.manual_seed(0)
-    ours = Stack(*(GCN(width, width) for _ in range(3))).to(device)
-    pairs = (np.ones(edge_index.size(1), int), edge_index.flip(0).cpu().numpy())
-    adjacency = csr_array(pairs, shape=(nodes, nodes)) + csr_array((np.ones(nodes), (range(nodes), range(nodes))))
+    ours = Stack(GCN(width, width) for _ in range(3)).to(device)
+    pairs = (np.ones(edge_index.size(1)), edge_index.flip(0).cpu().numpy())
+    adjacency = csr_array(pairs, shape=(nodes, nodes)) + eye_array(nodes)
     three_hops = (adjacency @ adjacency @ adjacency) != 0
     if (receptive_field(ours, x, edge_index, influence_nodes=sample).reach != three_hops).nnz:
         raise ValueError("the reach of three convolutions is not three hops, nothing was timed")
 
     def peer() -> Step:
-        theirs, data = Stack(*(GCNConv(width, width) for _ in range(3))).to(device), Data(x=x, edge_index=edge_index)
+        theirs, data = Stack(GCNConv(width, width) for _ in range(3)).to(device), Data(x=x, edge_index=edge_index)
 
         def sampled() -> list[Tensor]:
             torch.manual_seed(0)  # the same outputs in every round
@@ -201,10 +180,10 @@ def receptive(equally: bool, quick: bool, device: torch.device) -> Case:
 
 
 GRAPH_CASES: dict[str, Callable[[bool, torch.device], Case]] = {
-    "gcn": convolution,
+    "gcn": partial(inside, False),
     "cora": partial(first_layer, False),
     "cora-sparse": partial(first_layer, True),
-    "gated": gated,
+    "gated": partial(inside, True),
     "reach": partial(receptive, False),
     "influence": partial(receptive, True),
 }

@@ -4,7 +4,7 @@ Letters: N nodes, E directed edges.
 """
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +22,7 @@ from gnnseq.layers import GCN
 from harness.sweep import run_sweep
 from studies.speed.cases import OURS
 from studies.speed.graphs import random_graph
-from studies.speed.measure import Step, allocations, layer_step, once, prepare
-
-__all__ = ["WIDTH", "Point", "measure_growth", "measure_point", "points"]
+from studies.speed.measure import Step, Work, allocations, layer_step, once, prepare
 
 WIDTH = 32
 DEGREE = 20
@@ -76,7 +74,7 @@ def measure_point(point: Point) -> dict[str, Any]:
     return {"layer": point.layer, "size": point.size, "few_size": FEW[point.layer], **seconds}
 
 
-def repeat(run: Callable[[], object], device: torch.device) -> list[float]:
+def repeat(run: Work, device: torch.device) -> list[float]:
     """Seconds of each run after the first one, which pays for new memory; a run that is long itself is an average."""
     run()
     seconds: list[float] = []
@@ -85,7 +83,7 @@ def repeat(run: Callable[[], object], device: torch.device) -> list[float]:
     return seconds
 
 
-def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Callable[[], object]]:
+def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Work]:
     """Memory alone: what a step takes of it, filled once and given back."""
     edge_index = path_graph(nodes).edge_index.to(device)
     module = OURS[layer](WIDTH, WIDTH).to(device)
@@ -108,7 +106,7 @@ def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Callable[[
     return {"building": building, "steps": step(nodes), "few": step(FEW[layer]), "memory": fill}
 
 
-def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Callable[[], object]]:
+def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Work]:
     """The adjacency is built in a layer's first call, here over features of one column.
 
     Memory alone: a sum over runs of edges of their sources' rows, unweighted, and a comparison of all edges with last
@@ -116,23 +114,16 @@ def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Call
     """
 
     def graph(edges: int) -> tuple[Tensor, Tensor]:
-        nodes = edges // DEGREE
-        return torch.randn(nodes, WIDTH, device=device), random_graph(nodes, edges).to(device)
+        return torch.randn(edges // DEGREE, WIDTH, device=device), random_graph(edges // DEGREE, edges).to(device)
 
     def step(x: Tensor, edge_index: Tensor) -> Step:
         return layer_step(GCN(WIDTH, WIDTH).to(device), x, edge_index)  # a layer remembers one graph
 
-    x, edge_index = graph(edges)
-
-    @torch.no_grad()
-    def build() -> Tensor:
-        y: Tensor = GCN(1, 1).to(device)(x[:, :1], edge_index)
-        return y
-
-    source, runs = edge_index[0].int(), torch.arange(0, edges, DEGREE, dtype=torch.int32, device=device)
-    known = edge_index.clone()
-
     def read() -> tuple[Tensor, bool]:
         return functional.embedding_bag(source, x, runs, mode="sum"), torch.equal(edge_index, known)
 
+    x, edge_index = graph(edges)
+    source, runs = edge_index[0].int(), torch.arange(0, edges, DEGREE, dtype=torch.int32, device=device)
+    known = edge_index.clone()
+    build = torch.no_grad()(lambda: GCN(1, 1).to(device)(x[:, :1], edge_index))
     return {"building": build, "steps": step(x, edge_index), "few": step(*graph(FEW[layer])), "memory": read}

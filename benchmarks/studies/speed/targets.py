@@ -73,10 +73,11 @@ def aimed_at(found: Sequence[Row]) -> list[Statement]:
 def even_growth(curves: dict[str, list[Row]]) -> list[Statement]:
     """Of each layer's sizes: at none does a node or edge take far longer than at a smaller one."""
     worst = {layer: max(rows, key=lambda row: row["grown"]) for layer, rows in curves.items()}
-    text = f"beside memory alone and a step's calls, time per node or edge grows by at most {GROWTH:g} times"
+    items = [
+        (f"{layer}: {row['grown']:.2f} at {row['size']:,}", row["grown"] <= GROWTH) for layer, row in worst.items()
+    ]
     return _all_of(
-        text,
-        [(f"{layer}: {row['grown']:.2f} at {row['size']:,}", row["grown"] <= GROWTH) for layer, row in worst.items()],
+        f"beside memory alone and a step's calls, time per node or edge grows by at most {GROWTH:g} times", items
     )
 
 
@@ -91,12 +92,8 @@ def no_slower(result: Row) -> list[Statement]:
 
 
 def _ratios(found: Sequence[Row], which: str) -> list[Statement]:
-    aimed = [
-        (_place(line), line["ratio"][1], getattr(line["goal"], which))
-        for line in found
-        if line.get("goal") and "ratio" in line
-    ]
-    return [(f"{place}: {ratio:.3g}, not {wanted:g}", ratio >= wanted) for place, ratio, wanted in aimed]
+    aimed = [(line, line["ratio"][1], getattr(line["goal"], which)) for line in found if line.get("goal")]
+    return [(f"{_place(line)}: {ratio:.3g}, not {wanted:g}", ratio >= wanted) for line, ratio, wanted in aimed]
 
 
 def _place(line: Row) -> str:

@@ -19,8 +19,6 @@ import gnnseq
 from studies.speed.cases import CASES
 from studies.speed.measure import Case, once, prepare
 
-__all__ = ["main"]
-
 
 def main() -> None:
     """Say which build this is, then answer requests until there are no more."""
