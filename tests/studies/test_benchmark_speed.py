@@ -19,7 +19,6 @@ from harness.report import print_checks
 from studies.speed import against as speed_against
 from studies.speed import graphs as speed_graphs
 from studies.speed import measure as speed_measure
-from studies.speed import names as speed_names
 from studies.speed import report as speed_report
 from studies.speed import results as speed_results
 from studies.speed import roofline as speed_roofline
@@ -70,7 +69,7 @@ def test_a_report_needs_no_measurement(settings, capsys, monkeypatch):
 
 
 def test_every_case_has_its_name():
-    assert tuple(CASES) == speed_names.NAMES
+    assert tuple(CASES) == speed_targets.NAMES
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -173,10 +172,10 @@ def test_growth_is_measured_and_drawn(tmp_path, capsys, monkeypatch):
     settings = script.Settings(scaling=True, quick=True, results=tmp_path)
     monkeypatch.setattr(speed_scaling, "measure_apart", speed_scaling.measure_point)
     monkeypatch.setattr(speed_scaling, "REPETITIONS", 3)
-    monkeypatch.setattr(speed_study, "points", lambda *_: [path])
+    monkeypatch.setattr(speed_scaling, "points", lambda *_: [path])
     assert publish(script.Settings(**{**vars(settings), "json": True})) == 0  # JSON is enough, a figure takes a second
     # What was measured before is kept: only the graph is measured now.
-    monkeypatch.setattr(speed_study, "points", lambda *_: [path, graph])
+    monkeypatch.setattr(speed_scaling, "points", lambda *_: [path, graph])
     before = json.loads((tmp_path / "scaling_quick.json").read_text())["scaling"]
     assert publish(settings) == 0
     assert "per node of one path" in capsys.readouterr().out
@@ -231,7 +230,7 @@ def result(ratio=1.0, memory=1.0, **other):
 
 
 def test_targets_are_of_cases_and_peers_that_there_are():
-    cases = [make(True, CPU) for name, make in CASES.items() if name not in speed_names.TEMPORAL]
+    cases = [make(True, CPU) for name, make in CASES.items() if name not in speed_targets.TEMPORAL]
     named = {(case.title, peer) for case in cases for peer in case.peers}
     assert speed_targets.TARGETS.keys() <= named
     assert speed_targets.PRODUCTS.keys() <= {case.title for case in cases if case.roofline is not None}

@@ -3,7 +3,7 @@
 Every case is a training step in float32 unless its title says otherwise: forward, then the gradients of all parameters
 and, if a layer sits inside a network, of its inputs. Schedules, packed sequences and batches are made before.
 
-Letters: F input channels, H hidden channels, T steps, B paths.
+Letters, in all modules: N nodes, E directed edges, F input channels, H hidden channels, T steps, B paths.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ from gnnseq.layers import GRU, LSTM, RNN
 from gnnseq.stream import Stream
 from studies.speed.graphs import GRAPH_CASES
 from studies.speed.measure import Case, Peer, Results, Step, layer_step, same_weights
-from studies.speed.names import TEMPORAL
 from studies.speed.roofline import Product, Roofline, path_products
+from studies.speed.targets import TEMPORAL
 from studies.speed.temporal import GATES, temporal
 from studies.speed.trees import trees
 

@@ -142,8 +142,8 @@ def measure(case: Case, rounds: int, warm_up: int, device: torch.device) -> dict
     rounds, warm_up = (min(number, case.rounds or number) for number in (rounds, warm_up))
     times = interleave(timed, rounds, warm_up, device)
     for name in contest.keys() & peers.keys():
-        share = case.peers[name].share
-        peers[name] |= {"milliseconds": [rounded(ms / share) for ms in times[name]], "peak_bytes": memory[name]}
+        milliseconds = [rounded(ms / case.peers[name].share) for ms in times[name]]
+        peers[name] |= {"milliseconds": milliseconds, "peak_bytes": memory[name]}
     return {
         "title": case.title,
         "shape": case.shape,
@@ -193,8 +193,7 @@ def _synchronize(device: torch.device) -> None:
 def peak_memory(run: Work, device: torch.device) -> int:
     """Bytes that torch's allocator held at most during a run, beyond what it held before.
 
-    On a CPU the profiler's record of every allocation is added up; what libraries allocate past torch's allocator
-    (oneDNN's scratch space) is in nobody's number.
+    On a CPU the profiler's record is added up; oneDNN's scratch space, past that allocator, is in nobody's number.
     """
     run()  # what is remembered from the first call on, such as a normalised graph, is not a step's
     if device.type == "cuda":

@@ -1,7 +1,4 @@
-"""The bare work of a training step: its matrix products, and the bytes of its aggregations at torch's copy speed.
-
-Letters: N nodes, E edges, F input channels, H hidden channels.
-"""
+"""The bare work of a training step: its matrix products, and the bytes of its aggregations at torch's copy speed."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -10,17 +10,18 @@ from rich.console import Console
 
 from harness.provenance import provenance
 from harness.report import PLAIN
+from harness.sweep import run_sweep
+from studies.speed import scaling
 from studies.speed.against import compare_builds
 from studies.speed.cases import CASES
 from studies.speed.graphs import relational
 from studies.speed.measure import disagreement, interleave, measure, prepare
-from studies.speed.names import NAMES
-from studies.speed.scaling import WIDTH, measure_growth, points
+from studies.speed.targets import NAMES
 
 # TemporalGCN in two of its orders: space_then_time has a convolution, a sweep of paths and a linear map, which is all
 # that time_then_space has, and space_time sweeps another graph.
-LAYERS = ("paths-rnn", "paths-gru", "paths-lstm", "trees", "gcn", "gated")
-TEMPORAL_LAYERS = ("space-then-time-lstm-1000", "space-time-lstm-1000")
+ORDERS = ("space-then-time-lstm-1000", "space-time-lstm-1000")
+LAYERS = ("paths-rnn", "paths-gru", "paths-lstm", "trees", "gcn", "gated", "relational", *ORDERS)
 
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
@@ -41,9 +42,11 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         "quick": settings.quick,
     }
     if settings.scaling:
-        wanted = points(settings.quick, settings.device, threads, result["provenance"]["commit"])
-        records = measure_growth(wanted, settings.folder / "cache" / settings.name, console)
-        return {**result, "width": WIDTH, "scaling": records}
+        wanted = scaling.points(settings.quick, settings.device, threads, result["provenance"]["commit"])
+        folder = settings.folder / "cache" / settings.name  # what an interrupted call has left there is not done again
+        runs = run_sweep(scaling.measure_apart, wanted, folder, jobs=1, console=console)
+        records = [{**run["result"], "commit": run["commit"]} for run in runs]
+        return {**result, "width": scaling.WIDTH, "scaling": records}
     gc.freeze()  # or a collection passes over the million of objects that torch's import made, for half a second
     if settings.against:
         command = result["provenance"]["command"].replace(str(settings.against), "PYTHON")
@@ -63,8 +66,8 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
 
 def measure_autocast(quick: bool, rounds: int, warm_up: int, device: torch.device) -> Iterator[dict[str, Any]]:
     """bfloat16 autocast against float32, a record a layer: a training step's time, and how far its numbers are off."""
-    for make in (*(CASES[name] for name in LAYERS), relational, *(CASES[name] for name in TEMPORAL_LAYERS)):
-        case = make(quick, device)
+    for name in LAYERS:
+        case = (CASES | {"relational": relational})[name](quick, device)
         mixed_step = partial(case.ours, autocast=True)
         exact, mixed = case.ours(), mixed_step()
         steps = {"float32": case.ours, "bfloat16": mixed_step}

@@ -1,7 +1,4 @@
-"""The speed benchmark on graphs in time: TemporalGCN's orders against PyTorch Geometric Temporal's cells.
-
-Letters: T steps, N nodes, E directed edges, F input channels, H hidden channels.
-"""
+"""The speed benchmark on graphs in time: TemporalGCN's orders against PyTorch Geometric Temporal's cells."""
 
 from importlib import import_module
 
@@ -46,9 +43,8 @@ def composed(cell: str, ours: nn.Module, x: Tensor, edge_index: Tensor) -> Step:
     layers = same_weights(nn.ModuleDict({"gcn": gcn, "recurrence": recurrence, "lin": lin}), ours)
 
     def forward() -> Tensor:
-        convolved = torch.stack([gcn(step, edge_index) for step in x])
-        y: Tensor = lin(recurrence(torch.relu(convolved))[0])
-        return y
+        convolved = torch.relu(torch.stack([gcn(step, edge_index) for step in x]))
+        return lin(recurrence(convolved)[0])  # type: ignore[no-any-return]
 
     return training_step(forward, parameters(layers))
 
@@ -68,12 +64,10 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
     def unrolled() -> Step:
         graph = space_time_graph(edge_index, nodes, steps)
         schedule = topological(graph.edge_index, steps * nodes, graph.edge_weight)
-
-        def forward() -> Tensor:
-            y: Tensor = ours.lin(ours.recurrence(x.flatten(0, 1), schedule)[0])
-            return y.view(steps, nodes, HIDDEN)
-
-        return training_step(forward, parameters(ours))
+        rows = x.flatten(0, 1)
+        return training_step(
+            lambda: ours.lin(ours.recurrence(rows, schedule)[0]).view(*x.shape[:2], -1), parameters(ours)
+        )
 
     lstm = {"GConvLSTM(K=2)": theirs("GConvLSTM", K=2)}
     if order == "space_time":
@@ -83,7 +77,7 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
         why = "states along paths in all" if cell == "GRU" else "states along paths, GConvLSTM's over edges"
         peers = {"TGCN": theirs("TGCN")} if cell == "GRU" else lstm
         own = Peer("torch_geometric", lambda: composed(cell, ours, x, edge_index))
-        peers[f"GCNConv(cached=True), nn.{cell}"] = own
+        peers |= {f"GCNConv(cached=True), nn.{cell}": own}
     return Case(
         title=f"TemporalGCN, {order}, {cell}",
         shape=f"T={steps} N={nodes} E={edges} F={FEATURES} H={HIDDEN}, no gradient of x; {why}",

@@ -1,10 +1,8 @@
-"""The speed benchmark on trees: child-sum LSTMs of DGL and of pytorch-tree-lstm.
-
-Letters: N nodes, F input channels, H hidden channels.
-"""
+"""The speed benchmark on trees: child-sum LSTMs of DGL and of pytorch-tree-lstm."""
 
 import os
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -45,9 +43,7 @@ def import_dgl() -> Any:
 
     sys.modules.setdefault("dgl.graphbolt", Empty("dgl.graphbolt"))
     os.environ.setdefault("DGLBACKEND", "pytorch")  # otherwise it says what it assumes, and writes a file at home
-    import dgl  # type: ignore[import-not-found]
-
-    return dgl
+    return import_module("dgl")
 
 
 def dgl_step(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) -> Step:
@@ -64,13 +60,10 @@ def dgl_step(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) ->
     propagate = dgl.prop_nodes if keep_frontiers else dgl.prop_nodes_topo
     own: Any = same_weights(nn.LSTM(ours.in_channels, ours.hidden_channels), ours)  # gates i, f, g, o
 
-    def forward() -> Tensor:
+    def forward() -> Any:
         weight_i, forget_weight, weight_g, weight_o = own.weight_hh_l0.chunk(4)
         other_weight = torch.cat([weight_i, weight_g, weight_o])
         i, f, g, o = nn.functional.linear(x, own.weight_ih_l0, own.bias_ih_l0 + own.bias_hh_l0).chunk(4, dim=1)
-
-        def message(edges: Any) -> dict[str, Tensor]:
-            return {"h": edges.src["h"], "c": edges.src["c"]}
 
         def reduce(nodes: Any) -> dict[str, Tensor]:
             h, c = nodes.mailbox["h"], nodes.mailbox["c"]  # [n, children, H]
@@ -86,9 +79,10 @@ def dgl_step(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) ->
             graph.ndata["igo_x"], graph.ndata["f_x"] = torch.cat([i, g, o], dim=1), f
             graph.ndata["igo_h"] = x.new_zeros(len(x), 3 * ours.hidden_channels)
             graph.ndata["h"] = graph.ndata["c"] = x.new_zeros(len(x), ours.hidden_channels)
-            propagate(graph, *frontiers, message_func=message, reduce_func=reduce, apply_node_func=apply_node)
-            h: Tensor = graph.ndata["h"]
-            return h
+            functions: dict[str, Any] = {"reduce_func": reduce, "apply_node_func": apply_node}
+            functions["message_func"] = lambda edges: {"h": edges.src["h"], "c": edges.src["c"]}
+            propagate(graph, *frontiers, **functions)
+            return graph.ndata["h"]
 
     return training_step(forward, [*parameters(own), x])
 
@@ -108,8 +102,8 @@ def treelstm_step(ours: LSTM, x: Tensor, edge_index: Tensor) -> Step:
     (w_iog, w_f), (u_iog, u_f) = apart(ours.weight_ih_l0), apart(ours.weight_hh_l0)
     b_iog, b_f = apart(ours.bias_ih_l0 + ours.bias_hh_l0)
     cell = treelstm.TreeLSTM(ours.in_channels, ours.hidden_channels).to(x.device)
-    weights = {"W_iou.weight": w_iog, "W_iou.bias": b_iog, "U_iou.weight": u_iog}
-    cell.load_state_dict(weights | {"W_f.weight": w_f, "W_f.bias": b_f, "U_f.weight": u_f})
+    forget = {"W_f.weight": w_f, "W_f.bias": b_f, "U_f.weight": u_f}
+    cell.load_state_dict({"W_iou.weight": w_iog, "W_iou.bias": b_iog, "U_iou.weight": u_iog, **forget})
     edges = edge_index[:, edge_index[1].argsort(stable=True)].flip(0).t().contiguous()  # [parent, child]
     node_order, edge_order = treelstm.calculate_evaluation_orders(edges.cpu().numpy(), len(x))
     orders = [torch.from_numpy(order).to(x.device) for order in (node_order, edge_order)]
@@ -119,13 +113,11 @@ def treelstm_step(ours: LSTM, x: Tensor, edge_index: Tensor) -> Step:
 def treelstm_as_ours(results: Results) -> Results:
     """Its gradients by name as ours by name."""
     h, u_f, u_iog, b_f, w_f, b_iog, w_iog, d_x = results
-
-    def join(iog: Tensor, f: Tensor) -> Tensor:
+    joined = []
+    for iog, f in ((b_iog, b_f), (u_iog, u_f), (w_iog, w_f)):
         i, o, g = iog.chunk(3)
-        return torch.cat([i, f, g, o])
-
-    bias = join(b_iog, b_f)
-    return [h, bias, bias, join(u_iog, u_f), join(w_iog, w_f), d_x]
+        joined.append(torch.cat([i, f, g, o]))
+    return [h, joined[0], *joined, d_x]
 
 
 def trees(quick: bool, device: torch.device) -> Case:
