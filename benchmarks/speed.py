@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.cli import StudySettings, run_study
-from studies.speed.names import NAMES
+from studies.speed.targets import NAMES
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class Settings(StudySettings):
     scaling: bool = False
     """Growth curves instead of the table."""
     against: Path | None = None
-    """An interpreter in whose environment another build of gnnseq is installed (not editable), which is timed instead
-    of peers."""
+    """An interpreter whose environment has another build of gnnseq (not editable), which is timed instead of peers."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where tensors are."""
     threads: int | None = None
@@ -60,9 +59,8 @@ class Settings(StudySettings):
     @property
     def name(self) -> str:
         """What the results are called."""
-        kind = "-".join([*["against"] * bool(self.against), *self.works]) or "speed"
-        parts = ["scaling" if self.scaling else kind, *["quick"] * self.quick, *["cuda"] * (self.device == "cuda")]
-        return "_".join(parts)
+        kind = "scaling" if self.scaling else "-".join(["against"] * bool(self.against) + [*self.works]) or "speed"
+        return "_".join([kind, *["quick"] * self.quick, *["cuda"] * (self.device == "cuda")])
 
 
 if __name__ == "__main__":

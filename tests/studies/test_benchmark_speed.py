@@ -17,10 +17,8 @@ from harness.cli import publish
 from harness.files import write_json
 from harness.report import print_checks
 from studies.speed import against as speed_against
-from studies.speed import autocast as speed_autocast
 from studies.speed import graphs as speed_graphs
 from studies.speed import measure as speed_measure
-from studies.speed import names as speed_names
 from studies.speed import report as speed_report
 from studies.speed import results as speed_results
 from studies.speed import roofline as speed_roofline
@@ -71,7 +69,7 @@ def test_a_report_needs_no_measurement(settings, capsys, monkeypatch):
 
 
 def test_every_case_has_its_name():
-    assert tuple(CASES) == speed_names.NAMES
+    assert tuple(CASES) == speed_targets.NAMES
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -174,10 +172,10 @@ def test_growth_is_measured_and_drawn(tmp_path, capsys, monkeypatch):
     settings = script.Settings(scaling=True, quick=True, results=tmp_path)
     monkeypatch.setattr(speed_scaling, "measure_apart", speed_scaling.measure_point)
     monkeypatch.setattr(speed_scaling, "REPETITIONS", 3)
-    monkeypatch.setattr(speed_study, "points", lambda *_: [path])
+    monkeypatch.setattr(speed_scaling, "points", lambda *_: [path])
     assert publish(script.Settings(**{**vars(settings), "json": True})) == 0  # JSON is enough, a figure takes a second
     # What was measured before is kept: only the graph is measured now.
-    monkeypatch.setattr(speed_study, "points", lambda *_: [path, graph])
+    monkeypatch.setattr(speed_scaling, "points", lambda *_: [path, graph])
     before = json.loads((tmp_path / "scaling_quick.json").read_text())["scaling"]
     assert publish(settings) == 0
     assert "per node of one path" in capsys.readouterr().out
@@ -199,7 +197,7 @@ def test_growth_is_measured_in_fresh_processes(monkeypatch):
 
 
 def test_autocast_shows_the_error_of_every_layer():
-    rows = list(speed_autocast.measure_autocast(True, rounds=1, warm_up=1, device=CPU))
+    rows = list(speed_study.measure_autocast(True, rounds=1, warm_up=1, device=CPU))
     assert {row["layer"].split(",")[0] for row in rows} == set(layers.__all__)
     assert all(row["output_error"] < 0.05 for row in rows)  # bfloat16 keeps 8 bits: 0.4 % a product
 
@@ -220,16 +218,6 @@ def test_arguments_that_cannot_be(tmp_path, options, words):
         publish(script.Settings(results=tmp_path, **options))
 
 
-def test_the_summary_names_the_fastest_peer():
-    times = {"slow": 9.0, "fast": 3.0, "our other layer": 1.0}
-    peers = {name: {"milliseconds": [ms] * 3, "share": 1, "peak_bytes": None} for name, ms in times.items()}
-    ours = {"milliseconds": [2.0] * 3, "peak_bytes": None}
-    work = {"title": "W", "shape": "N=1", "ours": ours, "peers": peers, "limit": None}
-    provenance = {"cpu": "a processor", "versions": {"torch": "2"}}
-    result = {"works": [work], "provenance": provenance, "threads": 1, "device": "cpu", "rounds": 3}
-    assert "| W: N=1 | fast | 1.50 (1.50-1.50) |" in speed_report.summary(result)
-
-
 def result(ratio=1.0, memory=1.0, **other):
     """Of one work, whose goal is 1.4 and whose aim 2."""
     peer = {"milliseconds": [ratio] * 3, "share": 1, "peak_bytes": 100}
@@ -242,7 +230,7 @@ def result(ratio=1.0, memory=1.0, **other):
 
 
 def test_targets_are_of_cases_and_peers_that_there_are():
-    cases = [make(True, CPU) for name, make in CASES.items() if name not in speed_names.TEMPORAL]
+    cases = [make(True, CPU) for name, make in CASES.items() if name not in speed_targets.TEMPORAL]
     named = {(case.title, peer) for case in cases for peer in case.peers}
     assert speed_targets.TARGETS.keys() <= named
     assert speed_targets.PRODUCTS.keys() <= {case.title for case in cases if case.roofline is not None}

@@ -26,8 +26,8 @@ def test_a_marker_names_a_study_its_result_and_a_table():
     assert tables.table("palindrome/story accuracies") != tables.table("palindrome/full accuracies")
     marker = "stocks/a_b-2+c name"
     assert tables.MARKED.fullmatch(f"<!-- table: {marker} -->\n| old |\n<!-- end -->")[2] == marker
-    with pytest.raises(ValueError, match=r"a table 'sped/speed summary'; expected 'studies', or 'STUDY/STEM NAME'"):
-        tables.table("sped/speed summary")
+    with pytest.raises(ValueError, match=r"a table 'sped/speed full'; expected 'studies', or 'STUDY/STEM NAME'"):
+        tables.table("sped/speed full")
     with pytest.raises(ValueError, match=r"expected one of accuracies, solved after the result of palindrome"):
         tables.table("palindrome/story accuracy")
 
@@ -60,8 +60,8 @@ def test_a_result_is_made_by_the_arguments_of_the_registry(study, stem, argument
 @pytest.mark.parametrize(
     ("table", "path", "remedy"),
     [("palindrome/full accuracies", "palindrome/full.json", "python benchmarks/palindrome.py --record --full makes it"),
-     ("speed/speed summary", "speed/speed.json", "python benchmarks/speed.py --record makes it"),
-     ("speed/intel summary", "speed/intel.json", r"git restore .*/speed/intel.json brings a committed one back")],
+     ("speed/speed full", "speed/speed.json", "python benchmarks/speed.py --record makes it"),
+     ("speed/intel full", "speed/intel.json", r"git restore .*/speed/intel.json brings a committed one back")],
 )  # fmt: skip
 def test_a_missing_result_is_named_with_its_command(table, path, remedy, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "EVIDENCE", tmp_path)

@@ -1,5 +1,12 @@
-"""This build of gnnseq against another one: our side of every case, in two processes that take turns."""
+"""This build of gnnseq against another one: our side of every case, in two processes that take turns.
 
+Each process is this module, run by an interpreter that has the build. A line of its input is a request, a line of its
+output the answer, both JSON. It does nothing between two requests, so that the other one has the machine to itself.
+"""
+
+import gc
+import hashlib
+import importlib.metadata
 import json
 import math
 import os
@@ -11,11 +18,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.provenance import ROOT, commit
-from studies.speed.measure import TOLERANCE, rounded
-from studies.speed.results import quartiles
+import torch
 
-__all__ = ["check_builds", "compare", "compare_builds"]
+import gnnseq
+from harness.provenance import ROOT, commit
+from studies.speed.cases import CASES
+from studies.speed.measure import TOLERANCE, once, prepare, rounded
+from studies.speed.results import quartiles
 
 TURN = 0.05  # seconds that a turn takes at least
 SIDES = ("this", "other")
@@ -26,21 +35,13 @@ class Worker:
 
     def __init__(self, python: str, folders: Sequence[Path], **given: Any) -> None:
         self.python = python
-        path = {"PYTHONPATH": os.pathsep.join(map(str, folders))}
-        command = [python, "-P", "-m", "studies.speed.worker"]
-        self.process = subprocess.Popen(
-            command, env=os.environ | path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
+        command, pipe = [python, "-P", "-m", "studies.speed.against"], subprocess.PIPE
+        self.process: Any = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
         self.build = self.ask(**given)
 
     def ask(self, **request: Any) -> Any:
-        """The worker's answer.
-
-        Raises:
-            ValueError: It has ended; why stands on stderr, which is this process's.
-        """
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
+        """The worker's answer; ValueError if it has ended, and why stands on stderr, which is this process's."""
         try:
             print(json.dumps(request), file=self.process.stdin, flush=True)
             return json.loads(self.process.stdout.readline())
@@ -51,18 +52,7 @@ class Worker:
 def compare_builds(
     python: Path, names: Sequence[str], rounds: int, show: Callable[[str], object], **given: Any
 ) -> dict[str, Any]:
-    """Both builds, and a record of each case.
-
-    Args:
-        python: The interpreter in whose environment the other build is installed.
-        names: The cases.
-        rounds: In which both sides have a turn, in an order drawn anew.
-        show: Is told what is measured.
-        given: What a worker is told: quick, device, threads, warm_up.
-
-    Raises:
-        ValueError: Both builds are the same, one fails, or their numbers differ.
-    """
+    """Both builds, and a record of each case; ``python`` has the other build, ``given`` is what a worker is told."""
     benchmarks = ROOT / "benchmarks"
     workers: list[Worker] = []
     try:
@@ -74,7 +64,7 @@ def compare_builds(
         records = []
         for number, name in enumerate(names, 1):
             show(f"{name}, case {number} of {len(names)}")
-            records.append(compare(name, workers[0], workers[1], rounds))
+            records.append(compare(name, *workers, rounds=rounds))
     finally:
         for worker in workers:
             worker.process.kill()
@@ -87,11 +77,7 @@ def compare_builds(
 
 
 def check_builds(this: dict[str, Any], other: dict[str, Any]) -> None:
-    """Refuse to compare a build with itself.
-
-    Raises:
-        ValueError: The other one is this checkout, or has equal sources.
-    """
+    """Refuse to compare a build with itself: one in this checkout, or of equal sources."""
     if Path(other["folder"]).is_relative_to(ROOT):
         raise ValueError(f"--against: both builds are in {other['folder']}; install the other one, not editable")
     if other["sources"] == this["sources"]:
@@ -99,12 +85,8 @@ def check_builds(this: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 def compare(name: str, this: Any, other: Any, rounds: int) -> dict[str, Any]:
-    """A case's record: times of both sides, and quartiles of the rounds' ratios, other / this.
-
-    Raises:
-        ValueError: The two builds' numbers differ.
-    """
-    sides = dict(zip(SIDES, (this, other), strict=True))
+    """A case's record: times of both sides, and quartiles of the rounds' ratios, other / this."""
+    sides = {"this": this, "other": other}
     made, before = (side.ask(case=name) for side in sides.values())
     pairs = zip(made["numbers"], before["numbers"], strict=True)
     if not all(math.isclose(a, b, rel_tol=TOLERANCE) for a, b in pairs):
@@ -123,3 +105,49 @@ def compare(name: str, this: Any, other: Any, rounds: int) -> dict[str, Any]:
         "median": {side: statistics.median(values) for side, values in milliseconds.items()},
         "ratio": quartiles(milliseconds["other"], milliseconds["this"]),
     }
+
+
+def answer() -> None:
+    """Say which build this process has, then answer requests until there are no more."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    given = json.loads(sys.stdin.readline())
+    device = torch.device(given["device"])
+    prepare(given["threads"], device)
+    gc.freeze()
+    gc.disable()  # a collection would fall into somebody's turn by chance
+    print(json.dumps(build()), file=answers, flush=True)
+    case = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        if case is None or "case" in request:
+            case = None  # frees the one before
+            gc.collect()
+            case = CASES[request["case"]](given["quick"], device)
+            numbers = [float(tensor.detach().double().abs().mean()) for tensor in case.ours()]
+            runs = min(given["warm_up"], case.rounds or given["warm_up"])
+            seconds = min(once(case.ours, device) for _ in range(runs))
+            about = {"title": case.title, "shape": case.shape, "rounds": case.rounds}
+            reply: Any = {**about, "numbers": numbers, "seconds": seconds}
+        else:
+            times = request["times"]
+            if times > 1:
+                case.ours()  # brings what it reads back into the caches, from which the other's turn drove it
+            reply = sum(once(case.ours, device) for _ in range(times)) / times
+        print(json.dumps(reply), file=answers, flush=True)
+
+
+def build() -> dict[str, Any]:
+    """What can be told of the build: where it is, its version, its commit if it was installed from one, its sources."""
+    folder = Path(gnnseq.__file__).parent
+    sources = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".c", ".h"}):
+        sources.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    origin = json.loads(importlib.metadata.distribution("gnnseq").read_text("direct_url.json") or "{}")
+    versions = {"gnnseq": gnnseq.__version__, "python": sys.version.split()[0], "torch": torch.__version__}
+    made_at = origin.get("vcs_info", {}).get("commit_id")
+    return {"folder": str(folder), "commit": made_at, "sources": sources.hexdigest()[:16], **versions}
+
+
+if __name__ == "__main__":
+    answer()

@@ -3,7 +3,7 @@
 Every case is a training step in float32 unless its title says otherwise: forward, then the gradients of all parameters
 and, if a layer sits inside a network, of its inputs. Schedules, packed sequences and batches are made before.
 
-Letters: F input channels, H hidden channels, T steps, B paths.
+Letters, in all modules: N nodes, E directed edges, F input channels, H hidden channels, T steps, B paths.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,12 +19,10 @@ from gnnseq.layers import GRU, LSTM, RNN
 from gnnseq.stream import Stream
 from studies.speed.graphs import GRAPH_CASES
 from studies.speed.measure import Case, Peer, Results, Step, layer_step, same_weights
-from studies.speed.names import TEMPORAL
 from studies.speed.roofline import Product, Roofline, path_products
+from studies.speed.targets import TEMPORAL
 from studies.speed.temporal import GATES, temporal
 from studies.speed.trees import trees
-
-__all__ = ["CASES", "OURS"]
 
 OURS = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
 SIZES = {  # T, B, F, H, and those of --quick
@@ -86,17 +84,12 @@ def character(quick: bool, device: torch.device) -> Case:
 
         return partial(_step_by_step, call, xs)
 
-    def by_torch() -> Step:
-        return partial(_step_by_step, same_weights(nn.LSTM(hidden, hidden, 2), ours), xs)
-
+    by_torch = Peer("torch", lambda: partial(_step_by_step, same_weights(nn.LSTM(hidden, hidden, 2), ours), xs))
     return Case(
         title="LSTM, sampling of characters",
         shape=f"{steps} steps of one stream, 2 layers of {hidden}, inference",
         ours=by_stream,
-        peers={
-            "torch.nn.LSTMCell, two a step": Peer("torch", by_cells),
-            "torch.nn.LSTM, a call a step": Peer("torch", by_torch),
-        },
+        peers={"torch.nn.LSTMCell, two a step": Peer("torch", by_cells), "torch.nn.LSTM, a call a step": by_torch},
         roofline=lambda: Roofline([Product(1, hidden, 4 * hidden)] * (4 * steps), device),
         is_step=False,
     )

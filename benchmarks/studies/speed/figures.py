@@ -13,14 +13,13 @@ from gnnseq.plots import COLORS, save_figure, style
 from studies.speed.results import growth
 from studies.speed.targets import GROWTH, Row
 
-__all__ = ["figures"]
-
 HUES = {"RNN": "vermillion", "LSTM": "blue", "GRU": "green", "GCN": "purple"}
 LOOKS: dict[str, dict[str, Any]] = {
     "steps": {"ls": "-", "marker": "o"},
     "building": {"ls": "--", "marker": "s", "ms": 5, "lw": 1.4},
     "memory": {"ls": "-.", "marker": "^", "ms": 5, "lw": 1.4},
 }
+LABELS = {"building": "schedule or adjacency", "memory": "memory alone"}
 
 
 def figures(result: Row, stem: Path) -> list[Path]:
@@ -28,18 +27,17 @@ def figures(result: Row, stem: Path) -> list[Path]:
     if "scaling" not in result:
         return []
     curves = growth(result["scaling"])
+    on_paths = {layer: rows for layer, rows in curves.items() if layer != "GCN"}
+    on_graphs = {layer: rows for layer, rows in curves.items() if layer == "GCN"}
     with style():
         figure = Figure(figsize=(11.5, 5.6))
-        paths, graphs = figure.subplots(1, 2, sharey=False)
-        on_paths = {layer: rows for layer, rows in curves.items() if layer != "GCN"}
+        paths, graphs = figure.subplots(1, 2)
         _panel(paths, on_paths, "Sweep of a path", "nodes of one path", "time per node, ns")
-        on_graphs = {layer: rows for layer, rows in curves.items() if layer == "GCN"}
         _panel(graphs, on_graphs, "Graph convolution", "directed edges", "time per edge, ns")
         handles = [Line2D([], [], color=COLORS[HUES[layer]], label=layer, **LOOKS["steps"]) for layer in curves]
-        for part, label in (("building", "schedule or adjacency"), ("memory", "memory alone")):
-            handles.append(Line2D([], [], color=COLORS["ink"], label=label, **LOOKS[part]))
-        label = f"constant, band to {GROWTH:g} times"
-        handles.append(Line2D([], [], color=COLORS["ink"], ls=":", lw=1.4, label=label))
+        constant = {"ls": ":", "lw": 1.4, "label": f"constant, band to {GROWTH:g} times"}
+        looks = [{**LOOKS[part], "label": label} for part, label in LABELS.items()]
+        handles += [Line2D([], [], color=COLORS["ink"], **look) for look in (*looks, constant)]
         figure.legend(handles=handles, loc="outside lower center", ncols=4)
         title = f"Time of a training step per node and per edge, {result['width']} channels"
         figure.suptitle(title, x=0.01, ha="left")

@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,45 +25,32 @@ from studies.speed.roofline import Roofline
 # number. Another formula, or a bias in the wrong place, shows at 1e-2.
 TOLERANCE = 1e-4
 
-Results = Sequence[Tensor]
+Results = Sequence[Tensor]  # the output, then gradients
 Step = Callable[..., Results]
+Work = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One competitor.
+    """One competitor."""
 
-    Attributes:
-        package: What to install.
-        make: Makes what does the work once and returns its numbers: the output, then gradients.
-        as_ours: Brings these into our shapes and order; None if it computes something else.
-        share: How much of the work one run is; the time is divided by it.
-    """
-
-    package: str
-    make: Callable[[], Step]
-    as_ours: Callable[[Results], Results] | None = lambda results: results
-    share: float = 1.0
+    package: str  # what to install
+    make: Callable[[], Step]  # makes what does the work once
+    as_ours: Callable[[Results], Results] | None = lambda results: results  # None if it computes something else
+    share: float = 1.0  # how much of the work one run is; the time is divided by it
 
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the benchmark. Peers and roofline are made when they are measured.
-
-    Attributes:
-        shape: The sizes, in words.
-        ours: Does the work once.
-        rounds: Most rounds, if one is long.
-        is_step: Whether it is a training step, whose peak memory is compared.
-    """
+    """One line of the benchmark. Peers and roofline are made when they are measured."""
 
     title: str
-    shape: str
+    shape: str  # the sizes, in words
     ours: Step
     peers: Mapping[str, Peer] = field(default_factory=dict)
     roofline: Callable[[], Roofline] | None = None
-    rounds: int | None = None
-    is_step: bool = True
+    rounds: int | None = None  # most rounds, if one is long
+    is_step: bool = True  # a training step, whose peak memory is compared
 
 
 def prepare(threads: int, device: torch.device) -> None:
@@ -87,10 +75,9 @@ def same_weights(theirs: nn.Module, ours: nn.Module) -> nn.Module:
 
 
 def training_step(forward: Callable[[], Tensor], wanted: Iterable[Tensor]) -> Step:
-    """Forward and backward: returns the output and the gradients of what is wanted, from fixed ones of the output.
+    """Forward, in bfloat16 for ``step(autocast=True)``, and backward from fixed gradients of the output to the wanted.
 
-    The output's gradients are drawn once, and the same for all whose outputs have equally many numbers. The forward
-    pass of ``step(autocast=True)`` is in bfloat16.
+    They are drawn once, and the same for all whose outputs have equally many numbers.
     """
     inputs = list(wanted)
     device = inputs[0].device
@@ -99,10 +86,7 @@ def training_step(forward: Callable[[], Tensor], wanted: Iterable[Tensor]) -> St
     cotangent = torch.randn(shape.numel(), generator=torch.Generator().manual_seed(1)).view(shape).to(device)
 
     def step(autocast: bool = False) -> Results:
-        if autocast:
-            with torch.autocast(device.type, dtype=torch.bfloat16):
-                output = forward()
-        else:
+        with torch.autocast(device.type, dtype=torch.bfloat16) if autocast else nullcontext():
             output = forward()
         return [output, *torch.autograd.grad(output, inputs, cotangent.to(output.dtype))]
 
@@ -111,11 +95,11 @@ def training_step(forward: Callable[[], Tensor], wanted: Iterable[Tensor]) -> St
 
 def layer_step(layer: nn.Module, x: Any, *given: Any) -> Step:
     """The training step of a layer called with x and what else it needs; x's gradient too, if it requires one."""
-    leaf = first(x)
-    return training_step(lambda: first(layer(x, *given)), [*parameters(layer), *[leaf] * leaf.requires_grad])
+    leaf = _first(x)
+    return training_step(lambda: _first(layer(x, *given)), [*parameters(layer), *[leaf] * leaf.requires_grad])
 
 
-def first(value: Any) -> Tensor:
+def _first(value: Any) -> Tensor:
     """The tensor, the first of a tuple, or the numbers of a PackedSequence."""
     while isinstance(value, tuple):
         value = value[0]
@@ -133,11 +117,7 @@ def disagreement(ours: Results, theirs: Results) -> float:
 
 
 def measure(case: Case, rounds: int, warm_up: int, device: torch.device) -> dict[str, Any]:
-    """Everything about a case, as a JSON value.
-
-    Raises:
-        ValueError: If a peer's numbers differ from ours.
-    """
+    """Everything about a case, as a JSON value; ValueError if a peer's numbers differ from ours."""
     ours, contest = case.ours(), {"ours": case.ours}
     peers: dict[str, dict[str, Any]] = {}
     for name, peer in case.peers.items():
@@ -147,8 +127,7 @@ def measure(case: Case, rounds: int, warm_up: int, device: torch.device) -> dict
             peers[name] = {"missing": f"not installed ({error}): pip install {peer.package}"}
             continue
         except OSError as error:  # a compiled part that does not load
-            why = str(error).splitlines()[0]
-            peers[name] = {"missing": f"{peer.package} is installed and does not load: {why}"}
+            peers[name] = {"missing": f"{peer.package} is installed and does not load: {str(error).splitlines()[0]}"}
             continue
         peers[name] = {"version": importlib.metadata.version(peer.package), "share": peer.share}
         if peer.as_ours is not None:
@@ -158,15 +137,13 @@ def measure(case: Case, rounds: int, warm_up: int, device: torch.device) -> dict
             peers[name]["largest_difference"] = off
     del ours
     memory = {name: peak_memory(run, device) if case.is_step else None for name, run in contest.items()}
-    timed: dict[str, Callable[[], object]] = dict(contest)
     roofline = case.roofline() if case.roofline else None
-    if roofline is not None:
-        timed["limit"] = roofline
+    timed: dict[str, Work] = {**contest, **({"limit": roofline} if roofline else {})}
     rounds, warm_up = (min(number, case.rounds or number) for number in (rounds, warm_up))
     times = interleave(timed, rounds, warm_up, device)
     for name in contest.keys() & peers.keys():
-        share = case.peers[name].share
-        peers[name] |= {"milliseconds": [rounded(ms / share) for ms in times[name]], "peak_bytes": memory[name]}
+        milliseconds = [rounded(ms / case.peers[name].share) for ms in times[name]]
+        peers[name] |= {"milliseconds": milliseconds, "peak_bytes": memory[name]}
     return {
         "title": case.title,
         "shape": case.shape,
@@ -176,9 +153,7 @@ def measure(case: Case, rounds: int, warm_up: int, device: torch.device) -> dict
     }
 
 
-def interleave(
-    contest: Mapping[str, Callable[[], object]], rounds: int, warm_up: int, device: torch.device
-) -> dict[str, list[float]]:
+def interleave(contest: Mapping[str, Work], rounds: int, warm_up: int, device: torch.device) -> dict[str, list[float]]:
     """Milliseconds of every run: each round runs all in an order drawn anew, so that nobody follows another."""
     names = list(contest)
     for name in names * warm_up:
@@ -199,40 +174,37 @@ def rounded(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def once(run: Callable[[], object], device: torch.device) -> float:
+def once(run: Work, device: torch.device) -> float:
     """Seconds of one run; its results are freed after the clock has stopped."""
-    synchronize(device)
+    _synchronize(device)
     start = time.perf_counter()
     results = run()
-    synchronize(device)
+    _synchronize(device)
     seconds = time.perf_counter() - start
     del results
     return seconds
 
 
-def synchronize(device: torch.device) -> None:
-    """Wait for what a GPU still has to do."""
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def peak_memory(run: Callable[[], object], device: torch.device) -> int:
+def peak_memory(run: Work, device: torch.device) -> int:
     """Bytes that torch's allocator held at most during a run, beyond what it held before.
 
-    On a CPU the profiler's record of every allocation is added up; what libraries allocate past torch's allocator
-    (oneDNN's scratch space) is in nobody's number.
+    On a CPU the profiler's record is added up; oneDNN's scratch space, past that allocator, is in nobody's number.
     """
     run()  # what is remembered from the first call on, such as a normalised graph, is not a step's
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         run()
-        synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
     return max(itertools.accumulate((size for _, size in allocations(run)), initial=0))
 
 
-def allocations(run: Callable[[], object]) -> list[tuple[int, int]]:
+def allocations(run: Work) -> list[tuple[int, int]]:
     """Address and bytes of every piece of memory that torch's CPU allocator gave during a run; negative: took back."""
     gc.disable()  # garbage of before is not the run's
     try:

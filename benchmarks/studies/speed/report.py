@@ -19,23 +19,21 @@ def checks(result: Row) -> list[Statement]:
         return [] if result["quick"] else no_slower(result)
     if not has_targets(result):
         return []
-    return even_growth(growth(result["scaling"])) if "scaling" in result else must_hold(list(lines(result)))
+    return even_growth(growth(result["scaling"])) if "scaling" in result else must_hold(lines(result))
 
 
 def aims(result: Row) -> list[Statement]:
     """Statements that need not hold, in the same form."""
-    return aimed_at(list(lines(result))) if has_targets(result) and "works" in result else []
+    return aimed_at(lines(result)) if has_targets(result) and "works" in result else []
 
 
 def print_report(result: Row, console: Console) -> None:
     """All tables that the result has numbers for, and what is aimed at."""
     if "against" in result:
-        rows = (
-            [f"{row['case']}\n[dim]{title}[/]", *cells] for row in result["against"] for title, *cells in [_sides(row)]
-        )
-        _print(
-            console, "This build against another one", _builds(result), ["case"], ["other ms", "this ms", "ratio"], rows
-        )
+        sides = [(record["case"], *_sides(record)) for record in result["against"]]
+        rows = [[f"{case}\n[dim]{title}[/]", *cells] for case, title, *cells in sides]
+        headings = ["case", "other ms", "this ms", "ratio"]
+        _print(console, "This build against another one", _builds(result), headings, rows)
     elif "scaling" in result:
         _print_growth(result, console)
     else:
@@ -44,117 +42,99 @@ def print_report(result: Row, console: Console) -> None:
         console.print(f"[green]holds[/] {statement}" if holds else f"[yellow]not yet[/] {statement}", highlight=False)
 
 
-def _print(
-    console: Console, title: str, note: str, text: list[str], numbers: list[str], rows: Iterable[Sequence[str]]
-) -> None:
-    made = table(title, note, text, numbers, title_justify="left")
-    for column in made.columns[: len(text)]:
-        column.no_wrap, column.overflow = False, "fold"
+def full(result: Row) -> str:
+    """All cases and peers, with times, targets and the roofline, if it was measured, and what of them is reached."""
+    head = "| work | ours, ms | peer | its time, ms | ratio (quartiles) | at least / aim | limit / ours |\n"
+    cells = _cells([line for line in lines(result) if "peer_missing" not in line])
+    rows = [head, "|---|--:|---|--:|--:|--:|--:|\n", *(f"| {' | '.join(row)} |\n" for row in cells)]
+    rows.append(f"\n{_place(result)}; medians of {result['rounds']} interleaved rounds.\n")
+    reached = [f"- {statement}\n" for statement, _ in [*checks(result), *aims(result)]]
+    return "".join([*rows, *["\n"] * bool(reached), *reached])
+
+
+def against(result: Row) -> str:
+    """All cases of a comparison with another build."""
+    headings = ["case", "other build, ms", "this build, ms", "times as fast (quartiles)"]
+    return f"{markdown_table(headings, map(_sides, result['against']))}\n{_builds(result)}\n"
+
+
+TEXT = ("case", "layer", "peer")  # headings of the columns that are text
+TABLES = {"full": full, "against": against}
+
+
+def _print(console: Console, title: str, note: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    text = [heading for heading in headings if heading in TEXT]
+    made = table(title, note, text, headings[len(text) :], title_justify="left")
+    made.columns[0].no_wrap, made.columns[0].overflow = False, "fold"
     for row in rows:
         made.add_row(*row)
     console.print(made)
 
 
 def _print_cases(result: Row, console: Console) -> None:
-    speed, memory = [], []
-    before = None
-    for line in lines(result):
-        peer, ours, theirs, ratio, target, near = _cells(line)
-        head = f"{line['work']}\n[dim]{line['shape']}[/]"
-        if head != before:
-            speed.append([head, ours, "", "", near])
-        colour = "green" if line.get("ratio", (0, 0))[1] >= 1 else "red"
-        speed.append([f"  {peer}", theirs, f"[{colour}]{ratio}[/]", target, ""])
-        if line.get("peer_peak") is not None:
-            sizes = [f"{line[name] / 1e6:.3g}" for name in ("ours_peak", "peer_peak")]
-            share = line["ours_peak"] / max(line["peer_peak"], 1)
-            memory.append([head if head != before else "", line["peer"], *sizes, f"{share:.2f}"])
-        before = head
+    found = lines(result)
+    cells = _cells(found)
+    speed = [[case, peer, ours, *others] for case, ours, peer, *others in cells]
+    memory = [
+        [row[0], line["peer"], *(f"{line[name] / 1e6:.3g}" for name in ("ours_peak", "peer_peak")),
+         f"{line['ours_peak'] / max(line['peer_peak'], 1):.2f}"]
+        for line, row in zip(found, cells, strict=True) if line.get("peer_peak") is not None
+    ]  # fmt: skip
     note = (
         f"Medians of {result['rounds']} interleaved rounds, float32. Ratio: peer / ours, median and quartiles of the "
         "rounds.\nGoal: at least / aim. Limit: bare matrix products, or bytes at copy speed, as a share of our time.\n"
         f"{_place(result)}."
     )
     title = "Time of a training step, ours and others'"
-    _print(console, title, note, ["ours, then peers"], ["ms", "ratio", "goal", "limit"], speed)
+    _print(console, title, note, ["case", "peer", "ours ms", "its ms", "ratio", "goal", "limit"], speed)
     how = "torch's allocator" if result["device"] == "cuda" else "the profiler's record of torch's allocations"
     note = f"From {how}; oneDNN's scratch space is in nobody's number."
     title = "Peak memory of a training step, beyond inputs and parameters"
-    _print(console, title, note, ["case", "peer"], ["ours MB", "peer MB", "ours/peer"], memory)
+    _print(console, title, note, ["case", "peer", "ours MB", "peer MB", "ours/peer"], memory)
     if result["autocast"]:
         note = "Speed: float32 / bfloat16, median and quartiles. Errors: largest difference, as a share of the largest."
-        numbers = ["float32\nms", "bfloat16\nms", "speed", "error\nof h", "error of\ngradients"]
-        rows = map(_autocast_cells, result["autocast"])
-        _print(console, "bfloat16 autocast against float32", note, ["layer"], numbers, rows)
-    missing = {line["peer"]: line["peer_missing"] for line in lines(result) if "peer_missing" in line}
+        headings = ["layer", "float32\nms", "bfloat16\nms", "speed", "error\nof h", "error of\ngradients"]
+        _print(console, "bfloat16 autocast against float32", note, headings, map(_autocast, result["autocast"]))
+    missing = {line["peer"]: line["peer_missing"] for line in found if "peer_missing" in line}
     for name, reason in missing.items():
         console.print(f"[yellow]not measured[/]: {name}: {reason}", highlight=False)
 
 
-def _autocast_cells(row: Row) -> list[str]:
-    exact, mixed = row["milliseconds"]["float32"], row["milliseconds"]["bfloat16"]
-    low, middle, high = quartiles(exact, mixed)
-    return [
-        f"{row['layer']}\n[dim]{row['shape']}[/]",
-        *(_milliseconds(statistics.median(times)) for times in (exact, mixed)),
-        f"{middle:.2f} ({low:.2f}-{high:.2f})",
-        *(f"{row[error]:.1e}" for error in ("output_error", "gradient_error")),
-    ]
+def _autocast(row: Row) -> list[str]:
+    both = [row["milliseconds"][name] for name in ("float32", "bfloat16")]
+    times = [_milliseconds(statistics.median(ms)) for ms in both]
+    errors = [f"{row[error]:.1e}" for error in ("output_error", "gradient_error")]
+    return [f"{row['layer']}\n[dim]{row['shape']}[/]", *times, _ratio(quartiles(*both), 2), *errors]
 
 
-def _cells(line: Row) -> list[str]:
-    """Peer, our time, its time, ratio, the ratio's target, roofline over ours."""
-    ours, near = _milliseconds(line["ours"]), f"{100 * line['near']:.0f} %" if "near" in line else ""
-    if "peer_missing" in line:
-        return [line["peer"], ours, "not measured", "", "", near]
-    digits = 2 if line["ratio"][1] < 10 else 0
-    low, middle, high = (f"{ratio:.{digits}f}" for ratio in line["ratio"])
-    theirs = ("~" if line["sampled"] else "") + _milliseconds(line["peer_ms"])
-    return [line["peer"], ours, theirs, f"{middle} ({low}-{high})", str(line["goal"] or ""), near]
+def _cells(found: list[Row]) -> list[list[str]]:
+    """Case and our time, in the case's first line, the peer, its time, ratio, target, roofline over ours."""
+    made, before = [], None
+    for line in found:
+        case, theirs = f"{line['work']}: {line['shape']}", ["not measured", "", ""]
+        near = f"{100 * line['near']:.0f} %" if "near" in line else ""
+        own = [case, _milliseconds(line["ours"]), near] if case != before else [""] * 3
+        if "peer_missing" not in line:
+            time = "~" * line["sampled"] + _milliseconds(line["peer_ms"])
+            theirs = [time, _ratio(line["ratio"], 2 if line["ratio"][1] < 10 else 0), str(line["goal"] or "")]
+        made.append([*own[:2], line["peer"], *theirs, own[2]])
+        before = case
+    return made
 
 
 def _milliseconds(value: float) -> str:
     return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
 
+def _ratio(ratio: Sequence[float], digits: int) -> str:
+    low, middle, high = (f"{value:.{digits}f}" for value in ratio)
+    return f"{middle} ({low}-{high})"
+
+
 def _place(result: Row) -> str:
     provenance, threads = result["provenance"], result["threads"]
     place = provenance["cpu"] if result["device"] == "cpu" else result["gpu"]
     return f"{place}, {threads} thread{'s' * (threads > 1)}, torch {provenance['versions']['torch']}"
-
-
-def _rounds(result: Row) -> str:
-    return f"\n{_place(result)}; medians of {result['rounds']} interleaved rounds.\n"
-
-
-def summary(result: Row) -> str:
-    """How many times as fast as the fastest of its peers each case is, in one column."""
-    fastest: dict[str, Row] = {}
-    for line in lines(result):
-        case = f"{line['work']}: {line['shape'].replace(', no gradient of x', '')}"
-        if "peer_missing" in line or line["peer"].startswith("our "):
-            continue
-        fastest[case] = min(fastest.get(case, line), line, key=lambda line: line["ratio"][1])
-    head = "| work (a training step where not said) | beside | times as fast (quartiles) |\n|---|---|--:|\n"
-    rows = (f"| {case} | {line['peer']} | {_cells(line)[3]} |\n" for case, line in fastest.items())
-    return head + "".join(rows) + _rounds(result)
-
-
-def full(result: Row) -> str:
-    """All cases and peers, with times, targets and the roofline, if it was measured, and what of them is reached."""
-    head = "| work | ours, ms | peer | its time, ms | ratio (quartiles) | at least / aim | limit / ours |\n"
-    rows = [head, "|---|--:|---|--:|--:|--:|--:|\n"]
-    before = None
-    for line in lines(result):
-        if "peer_missing" in line:
-            continue
-        peer, ours, theirs, ratio, target, near = _cells(line)
-        case = f"{line['work']}: {line['shape']}"
-        first = [case, ours, near] if case != before else [""] * 3
-        rows.append(f"| {first[0]} | {first[1]} | {peer} | {theirs} | {ratio} | {target} | {first[2]} |\n")
-        before = case
-    reached = [f"- {statement}\n" for statement, _ in [*checks(result), *aims(result)]]
-    return "".join([*rows, _rounds(result), *["\n"] * bool(reached), *reached])
 
 
 def _print_growth(result: Row, console: Console) -> None:
@@ -171,8 +151,8 @@ def _print_growth(result: Row, console: Console) -> None:
         for layer, curve in growth(result["scaling"]).items()
         for number, row in enumerate(curve)
     ]  # fmt: skip
-    numbers = ["nodes or edges", "step", "memory", "rest", "grown", "building"]
-    _print(console, "Growth: time per node of one path, per edge of a graph", note, ["layer"], numbers, rows)
+    headings = ["layer", "nodes or edges", "step", "memory", "rest", "grown", "building"]
+    _print(console, "Growth: time per node of one path, per edge of a graph", note, headings, rows)
 
 
 def _each(seconds: float) -> str:
@@ -180,17 +160,10 @@ def _each(seconds: float) -> str:
     return f"{scale * seconds:.3g} {unit}"
 
 
-def against(result: Row) -> str:
-    """All cases of a comparison with another build."""
-    headings = ["case", "other build, ms", "this build, ms", "times as fast (quartiles)"]
-    return f"{markdown_table(headings, map(_sides, result['against']))}\n{_builds(result)}\n"
-
-
 def _sides(record: Row) -> list[str]:
     """Title and shape, the other build's time, this one's, the ratio with its quartiles."""
-    low, middle, high = record["ratio"]
-    times = (_milliseconds(record["median"][side]) for side in ("other", "this"))
-    return [f"{record['title']}: {record['shape']}", *times, f"{middle:.3f} ({low:.3f}-{high:.3f})"]
+    times = [_milliseconds(record["median"][side]) for side in ("other", "this")]
+    return [f"{record['title']}: {record['shape']}", *times, _ratio(record["ratio"], 3)]
 
 
 def _builds(result: Row) -> str:
@@ -200,6 +173,3 @@ def _builds(result: Row) -> str:
         builds.append(f"{side}: gnnseq {build['gnnseq']}{commit}, sources {build['sources']}, torch {build['torch']}")
     ratio = f"Ratio: other / this, median and quartiles of {result['rounds']} interleaved rounds"
     return f"{'; '.join(builds)}.\n{ratio}; geometric mean {result['geometric_mean']:.3f}.\n{_place(result)}."
-
-
-TABLES = {"full": full, "summary": summary, "against": against}

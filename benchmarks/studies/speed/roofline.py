@@ -1,7 +1,4 @@
-"""The bare work of a training step: its matrix products, and the bytes of its aggregations at torch's copy speed.
-
-Letters: N nodes, E edges, F input channels, H hidden channels.
-"""
+"""The bare work of a training step: its matrix products, and the bytes of its aggregations at torch's copy speed."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,8 +6,6 @@ from typing import NamedTuple
 import torch
 
 from gnnseq import Schedule
-
-__all__ = ["Product", "Roofline", "aggregation_bytes", "linear_products", "path_products", "tree_products"]
 
 
 class Product(NamedTuple):
@@ -23,13 +18,9 @@ class Product(NamedTuple):
 
 
 class Roofline:
-    """Nothing but matrix products and copies, into memory that is there already; products of a shape share a weight.
+    """Nothing but products, those of a shape sharing a weight, and copies of a buffer until ``moved`` bytes have moved.
 
-    Args:
-        products: The products.
-        device: Where.
-        moved: Bytes read or written besides.
-        buffer: The shape of the tensor that is copied until so many bytes have moved.
+    The results' memory is there already.
     """
 
     def __init__(
@@ -64,8 +55,6 @@ def aggregation_bytes(edges: int, nodes: int, width: int) -> int:
 
 def linear_products(nodes: int, inner: int, outer: int, x_grad: bool = True) -> list[Product]:
     """Those of a linear map inner -> outer of so many nodes: forward, the weight's gradient, the input's."""
-    if nodes == 0:
-        return []
     products = [Product(nodes, inner, outer), Product(outer, nodes, inner, over_nodes=True)]
     return [*products, Product(nodes, outer, inner)] if x_grad else products
 
@@ -80,17 +69,14 @@ def path_products(alive: Sequence[int], features: int, hidden: int, gates: int, 
 
 def tree_products(schedule: Schedule, features: int, hidden: int) -> list[Product]:
     """Those of a child-sum LSTM: i, g and o read where there are children, f is read where there is a parent."""
-    sizes = schedule.step_sizes
     has_parent = torch.zeros(schedule.num_nodes, dtype=torch.bool)
     has_parent[schedule.edge_index[0].cpu()] = True
     children = [int(has_parent[step.nodes.cpu()].sum()) for step in schedule]
+    inner = schedule.step_sizes[1:]
     products = linear_products(schedule.num_nodes, features, 4 * hidden)
-    for size in sizes[1:]:
+    for size in inner:
         products += [Product(size, hidden, 3 * hidden), Product(size, 3 * hidden, hidden)]
     for size in filter(None, children):
         products += [Product(size, hidden, hidden)] * 2
-    return [
-        *products,
-        Product(3 * hidden, sum(sizes[1:]), hidden, over_nodes=True),
-        Product(hidden, sum(children), hidden, over_nodes=True),
-    ]
+    over = ((3 * hidden, sum(inner)), (hidden, sum(children)))
+    return [*products, *(Product(width, nodes, hidden, over_nodes=True) for width, nodes in over)]

@@ -1,30 +1,21 @@
-"""Growth: the time of a training step per node of a path, and per edge of a graph.
-
-Letters: N nodes, E directed edges.
-"""
+"""Growth: the time of a training step per node of a path, and per edge of a graph."""
 
 import multiprocessing
-from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch import Tensor
 from torch.nn import functional
 
 from gnnseq import topological
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN
-from harness.sweep import run_sweep
 from studies.speed.cases import OURS
 from studies.speed.graphs import random_graph
-from studies.speed.measure import Step, allocations, layer_step, once, prepare
-
-__all__ = ["WIDTH", "Point", "measure_growth", "measure_point", "points"]
+from studies.speed.measure import Step, Work, allocations, layer_step, once, prepare
 
 WIDTH = 32
 DEGREE = 20
@@ -51,13 +42,7 @@ def points(quick: bool, device: str, threads: int, commit: str) -> list[Point]:
     edges = [2000, 4000] if quick else [2 * round(10**e / 2) for e in (5, 5.5, 6, 6.5, 7)]
     sizes = [*((cell, length) for cell in OURS for length in lengths), *(("GCN", size) for size in edges)]
     rounds = range(1 if quick else ROUNDS)
-    return [Point(layer, size, device, threads, commit, round) for round in rounds for layer, size in sizes]
-
-
-def measure_growth(wanted: Sequence[Point], folder: Path, console: Console) -> list[dict[str, Any]]:
-    """One record a point; those that an earlier, interrupted call has left in ``folder`` are not measured again."""
-    runs = run_sweep(measure_apart, wanted, folder, jobs=1, console=console)
-    return [{**run["result"], "commit": run["commit"]} for run in runs]
+    return [Point(*size, device, threads, commit, round) for round in rounds for size in sizes]
 
 
 def measure_apart(point: Point) -> dict[str, Any]:
@@ -72,43 +57,36 @@ def measure_point(point: Point) -> dict[str, Any]:
     prepare(point.threads, device)
     torch.manual_seed(0)
     parts = (_convolution if point.layer == "GCN" else _sweep)(point.layer, point.size, device)
-    seconds = {name: repeat(run, device) for name, run in parts.items()}
-    return {"layer": point.layer, "size": point.size, "few_size": FEW[point.layer], **seconds}
+    record: dict[str, Any] = {"layer": point.layer, "size": point.size, "few_size": FEW[point.layer]}
+    for name, run in parts.items():
+        run()  # pays for new memory
+        seconds = [once(run, device)]  # a run that is long itself is an average
+        while sum(seconds) < SECONDS and len(seconds) < REPETITIONS:
+            seconds.append(once(run, device))
+        record[name] = seconds
+    return record
 
 
-def repeat(run: Callable[[], object], device: torch.device) -> list[float]:
-    """Seconds of each run after the first one, which pays for new memory; a run that is long itself is an average."""
-    run()
-    seconds: list[float] = []
-    while not seconds or (sum(seconds) < SECONDS and len(seconds) < REPETITIONS):
-        seconds.append(once(run, device))
-    return seconds
-
-
-def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Callable[[], object]]:
+def _sweep(layer: str, nodes: int, device: torch.device) -> dict[str, Work]:
     """Memory alone: what a step takes of it, filled once and given back."""
-    edge_index = path_graph(nodes).edge_index.to(device)
     module = OURS[layer](WIDTH, WIDTH).to(device)
 
     def step(length: int) -> Step:
         schedule = topological(path_graph(length).edge_index.to(device), length)
         return layer_step(module, torch.randn(length, WIDTH, device=device), schedule)
 
+    building = partial(topological, path_graph(nodes).edge_index.to(device), nodes)
     taken = allocations(step(nodes)) if device.type == "cpu" else []
 
     def fill() -> None:
         held = {}
         for address, size in taken:
-            if size > 0:
-                held[address] = torch.empty(size, dtype=torch.uint8).fill_(1)
-            else:
-                held.pop(address, None)
+            held[address] = torch.empty(size, dtype=torch.uint8).fill_(1) if size > 0 else None
 
-    building = partial(topological, edge_index, nodes)
     return {"building": building, "steps": step(nodes), "few": step(FEW[layer]), "memory": fill}
 
 
-def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Callable[[], object]]:
+def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Work]:
     """The adjacency is built in a layer's first call, here over features of one column.
 
     Memory alone: a sum over runs of edges of their sources' rows, unweighted, and a comparison of all edges with last
@@ -116,23 +94,16 @@ def _convolution(layer: str, edges: int, device: torch.device) -> dict[str, Call
     """
 
     def graph(edges: int) -> tuple[Tensor, Tensor]:
-        nodes = edges // DEGREE
-        return torch.randn(nodes, WIDTH, device=device), random_graph(nodes, edges).to(device)
+        return torch.randn(edges // DEGREE, WIDTH, device=device), random_graph(edges // DEGREE, edges).to(device)
 
     def step(x: Tensor, edge_index: Tensor) -> Step:
         return layer_step(GCN(WIDTH, WIDTH).to(device), x, edge_index)  # a layer remembers one graph
 
-    x, edge_index = graph(edges)
-
-    @torch.no_grad()
-    def build() -> Tensor:
-        y: Tensor = GCN(1, 1).to(device)(x[:, :1], edge_index)
-        return y
-
-    source, runs = edge_index[0].int(), torch.arange(0, edges, DEGREE, dtype=torch.int32, device=device)
-    known = edge_index.clone()
-
     def read() -> tuple[Tensor, bool]:
         return functional.embedding_bag(source, x, runs, mode="sum"), torch.equal(edge_index, known)
 
+    x, edge_index = graph(edges)
+    source, runs = edge_index[0].int(), torch.arange(0, edges, DEGREE, dtype=torch.int32, device=device)
+    known = edge_index.clone()
+    build = torch.no_grad()(lambda: GCN(1, 1).to(device)(x[:, :1], edge_index))
     return {"building": build, "steps": step(x, edge_index), "few": step(*graph(FEW[layer])), "memory": read}

@@ -1,6 +1,7 @@
 """A measurement as one JSON value: of all cases, of growth, or of this build against another one."""
 
 import gc
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -9,27 +10,28 @@ from rich.console import Console
 
 from harness.provenance import provenance
 from harness.report import PLAIN
+from harness.sweep import run_sweep
+from studies.speed import scaling
 from studies.speed.against import compare_builds
-from studies.speed.autocast import measure_autocast
 from studies.speed.cases import CASES
-from studies.speed.measure import measure, prepare
-from studies.speed.names import NAMES
-from studies.speed.scaling import WIDTH, measure_growth, points
+from studies.speed.graphs import relational
+from studies.speed.measure import disagreement, interleave, measure, prepare
+from studies.speed.targets import NAMES
 
-__all__ = ["run"]
+# TemporalGCN in two of its orders: space_then_time has a convolution, a sweep of paths and a linear map, which is all
+# that time_then_space has, and space_time sweeps another graph.
+ORDERS = ("space-then-time-lstm-1000", "space-time-lstm-1000")
+LAYERS = ("paths-rnn", "paths-gru", "paths-lstm", "trees", "gcn", "gated", "relational", *ORDERS)
 
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
-    """Measure what the settings ask for.
-
-    Raises:
-        ValueError: There is no such device, or numbers differ that should be equal.
-    """
+    """Measure what the settings ask for; ValueError if there is no such device, or numbers differ."""
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch sees no GPU here; leave the option away, or install torch for CUDA")
     threads, device = settings.threads or torch.get_num_threads(), torch.device(settings.device)
     prepare(threads, device)
     console = Console(stderr=True)  # stdout is the report's alone
+    show = partial(console.print, **PLAIN)
     names, rounds = settings.works or NAMES, {"rounds": settings.rounds, "warm_up": settings.warm_up}
     result: dict[str, Any] = {
         "experiment": "speed",
@@ -40,11 +42,12 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         "quick": settings.quick,
     }
     if settings.scaling:
-        wanted = points(settings.quick, settings.device, threads, result["provenance"]["commit"])
-        records = measure_growth(wanted, settings.folder / "cache" / settings.name, console)
-        return {**result, "width": WIDTH, "scaling": records}
+        wanted = scaling.points(settings.quick, settings.device, threads, result["provenance"]["commit"])
+        folder = settings.folder / "cache" / settings.name  # what an interrupted call has left there is not done again
+        runs = run_sweep(scaling.measure_apart, wanted, folder, jobs=1, console=console)
+        records = [{**run["result"], "commit": run["commit"]} for run in runs]
+        return {**result, "width": scaling.WIDTH, "scaling": records}
     gc.freeze()  # or a collection passes over the million of objects that torch's import made, for half a second
-    show = partial(console.print, **PLAIN)
     if settings.against:
         command = result["provenance"]["command"].replace(str(settings.against), "PYTHON")
         result["provenance"]["command"] = command  # a result must not carry its maker's folders
@@ -59,3 +62,19 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         show("autocast")
         result["autocast"] = list(measure_autocast(settings.quick, **rounds, device=device))
     return result
+
+
+def measure_autocast(quick: bool, rounds: int, warm_up: int, device: torch.device) -> Iterator[dict[str, Any]]:
+    """bfloat16 autocast against float32, a record a layer: a training step's time, and how far its numbers are off."""
+    for name in LAYERS:
+        case = (CASES | {"relational": relational})[name](quick, device)
+        mixed_step = partial(case.ours, autocast=True)
+        exact, mixed = case.ours(), mixed_step()
+        steps = {"float32": case.ours, "bfloat16": mixed_step}
+        yield {
+            "layer": case.title,
+            "shape": case.shape,
+            "milliseconds": interleave(steps, rounds, warm_up, device),
+            "output_error": disagreement(mixed[:1], exact[:1]),
+            "gradient_error": disagreement(mixed[1:], exact[1:]),
+        }

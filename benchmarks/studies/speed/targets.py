@@ -1,4 +1,4 @@
-"""What the package sets itself in speed, memory and growth, and how far a result is from it.
+"""The names of all cases, and what the package sets itself in speed, memory and growth. Data and arithmetic alone.
 
 The targets are for a CPU and the sizes of the full benchmark: results of a GPU or of --quick have none.
 """
@@ -6,6 +6,16 @@ The targets are for a CPU and the sizes of the full benchmark: results of a GPU 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+TEMPORAL = {
+    f"{order.replace('_', '-')}-{cell.lower()}-{nodes}": (order, cell, nodes)
+    for order in ("space_time", "space_then_time")
+    for cell in ("LSTM", "GRU")
+    for nodes in (200, 1000)
+}
+NAMES = (  # in the order of the tables
+    *(f"{paths}-{cell}" for paths in ("paths", "palindromes", "ragged") for cell in ("rnn", "gru", "lstm")),
+    *("trees", "gcn", "cora", "cora-sparse", "gated", "reach", "influence", *TEMPORAL, "character"),
+)
 MEMORY = 1.2  # a step's peak, as a multiple of the peer's
 GROWTH = 1.5  # the time per node or edge, memory and a call's own left out, as a multiple of that at smaller sizes
 PRODUCTS = {"LSTM, binary trees": 1.3}  # the time, as a multiple of the bare products'
@@ -63,21 +73,17 @@ def must_hold(found: Sequence[Row]) -> list[Statement]:
 def aimed_at(found: Sequence[Row]) -> list[Statement]:
     """Of the lines of a result: what is wished for beyond that."""
     times = {line["work"]: 1 / line["near"] for line in found if line["work"] in PRODUCTS}
-    products = [
-        (f"{case}: {time:.2f} times the bare products' time, aim {PRODUCTS[case]:g}", time <= PRODUCTS[case])
-        for case, time in times.items()
-    ]
+    text = "{}: {:.2f} times the bare products' time, aim {:g}"
+    products = [(text.format(case, time, PRODUCTS[case]), time <= PRODUCTS[case]) for case, time in times.items()]
     return [*_all_of("every ratio reaches its aim", _ratios(found, "aim")), *products]
 
 
 def even_growth(curves: dict[str, list[Row]]) -> list[Statement]:
     """Of each layer's sizes: at none does a node or edge take far longer than at a smaller one."""
-    worst = {layer: max(rows, key=lambda row: row["grown"]) for layer, rows in curves.items()}
+    worst = [(layer, max(rows, key=lambda row: row["grown"])) for layer, rows in curves.items()]
+    items = [(f"{layer}: {row['grown']:.2f} at {row['size']:,}", row["grown"] <= GROWTH) for layer, row in worst]
     text = f"beside memory alone and a step's calls, time per node or edge grows by at most {GROWTH:g} times"
-    return _all_of(
-        text,
-        [(f"{layer}: {row['grown']:.2f} at {row['size']:,}", row["grown"] <= GROWTH) for layer, row in worst.items()],
-    )
+    return _all_of(text, items)
 
 
 def no_slower(result: Row) -> list[Statement]:
@@ -91,12 +97,8 @@ def no_slower(result: Row) -> list[Statement]:
 
 
 def _ratios(found: Sequence[Row], which: str) -> list[Statement]:
-    aimed = [
-        (_place(line), line["ratio"][1], getattr(line["goal"], which))
-        for line in found
-        if line.get("goal") and "ratio" in line
-    ]
-    return [(f"{place}: {ratio:.3g}, not {wanted:g}", ratio >= wanted) for place, ratio, wanted in aimed]
+    aimed = [(line, line["ratio"][1], getattr(line["goal"], which)) for line in found if line.get("goal")]
+    return [(f"{_place(line)}: {ratio:.3g}, not {wanted:g}", ratio >= wanted) for line, ratio, wanted in aimed]
 
 
 def _place(line: Row) -> str:

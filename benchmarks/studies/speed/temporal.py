@@ -1,7 +1,4 @@
-"""The speed benchmark on graphs in time: TemporalGCN's orders against PyTorch Geometric Temporal's cells.
-
-Letters: T steps, N nodes, E directed edges, F input channels, H hidden channels.
-"""
+"""The speed benchmark on graphs in time: TemporalGCN's orders against PyTorch Geometric Temporal's cells."""
 
 from importlib import import_module
 
@@ -16,46 +13,40 @@ from studies.speed.graphs import random_graph
 from studies.speed.measure import Case, Peer, Step, layer_step, parameters, same_weights, training_step
 from studies.speed.roofline import Product, Roofline, aggregation_bytes, linear_products
 
-__all__ = ["GATES", "temporal"]
-
 DEGREE = 10  # edges a node: a road network's sensors or a market's industries have about as many
 STEPS, FEATURES, HIDDEN = 12, 8, 32
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 PACKAGE = "torch_geometric_temporal"
 
 
-class Unrolled(nn.Module):
-    """One of the peers' cells, called once a step as its documentation does; returns the states [T, N, H]."""
+def unrolled_cell(name: str, x: Tensor, edge_index: Tensor, **options: int) -> Step:
+    """One of the peers' cells, called once a step as its documentation does, for the states [T, N, H]."""
+    cell = getattr(import_module(f"{PACKAGE}.nn.recurrent"), name)(FEATURES, HIDDEN, **options).to(x.device)
+    edge_weight = torch.ones(edge_index.size(1), device=x.device)
 
-    def __init__(self, cell: nn.Module) -> None:
-        super().__init__()
-        self.cell = cell
-
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
-        """Step by step."""
+    def forward() -> Tensor:
         state: tuple[Tensor, ...] = ()
         states = []
         for step in x:
-            found = self.cell(step, edge_index, edge_weight, *state)
+            found = cell(step, edge_index, edge_weight, *state)
             state = found if isinstance(found, tuple) else (found,)
             states.append(state[0])
         return torch.stack(states)
 
+    return training_step(forward, parameters(cell))
 
-class Composed(nn.Module):
+
+def composed(cell: str, ours: nn.Module, x: Tensor, edge_index: Tensor) -> Step:
     """The same equation as space_then_time from torch_geometric's and torch's layers, the graph remembered."""
+    gcn, recurrence = GCNConv(FEATURES, HIDDEN, cached=True), getattr(nn, cell)(HIDDEN, HIDDEN)
+    lin = nn.Linear(HIDDEN, HIDDEN)
+    layers = same_weights(nn.ModuleDict({"gcn": gcn, "recurrence": recurrence, "lin": lin}), ours)
 
-    def __init__(self, cell: str) -> None:
-        super().__init__()
-        self.gcn = GCNConv(FEATURES, HIDDEN, cached=True)
-        self.recurrence = getattr(nn, cell)(HIDDEN, HIDDEN)
-        self.lin = nn.Linear(HIDDEN, HIDDEN)
+    def forward() -> Tensor:
+        convolved = torch.relu(torch.stack([gcn(step, edge_index) for step in x]))
+        return lin(recurrence(convolved)[0])  # type: ignore[no-any-return]
 
-    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        """Space, then time."""
-        convolved = torch.stack([self.gcn(step, edge_index) for step in x])
-        y: Tensor = self.lin(self.recurrence(torch.relu(convolved))[0])
-        return y
+    return training_step(forward, parameters(layers))
 
 
 def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.device) -> Case:
@@ -67,22 +58,16 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
     torch.manual_seed(0)
     ours = TemporalGCN(FEATURES, HIDDEN, HIDDEN, order=order, recurrent=cell).to(device)
 
-    def theirs(name: str, **options: int) -> Peer:
-        def make() -> Step:
-            module = Unrolled(getattr(import_module(f"{PACKAGE}.nn.recurrent"), name)(FEATURES, HIDDEN, **options))
-            return layer_step(module.to(device), x, edge_index, torch.ones(edges, device=device))
-
-        return Peer(PACKAGE, make, as_ours=None)  # no order of ours is its equation
+    def theirs(name: str, **options: int) -> Peer:  # no order of ours is its equation
+        return Peer(PACKAGE, lambda: unrolled_cell(name, x, edge_index, **options), as_ours=None)
 
     def unrolled() -> Step:
         graph = space_time_graph(edge_index, nodes, steps)
         schedule = topological(graph.edge_index, steps * nodes, graph.edge_weight)
-
-        def forward() -> Tensor:
-            y: Tensor = ours.lin(ours.recurrence(x.flatten(0, 1), schedule)[0])
-            return y.view(steps, nodes, HIDDEN)
-
-        return training_step(forward, parameters(ours))
+        rows = x.flatten(0, 1)
+        return training_step(
+            lambda: ours.lin(ours.recurrence(rows, schedule)[0]).view(*x.shape[:2], -1), parameters(ours)
+        )
 
     lstm = {"GConvLSTM(K=2)": theirs("GConvLSTM", K=2)}
     if order == "space_time":
@@ -90,9 +75,9 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
         peers |= {"GConvGRU(K=2)": theirs("GConvGRU", K=2)} if cell == "GRU" else {}
     else:
         why = "states along paths in all" if cell == "GRU" else "states along paths, GConvLSTM's over edges"
-        own = Peer("torch_geometric", lambda: layer_step(same_weights(Composed(cell), ours), x, edge_index))
         peers = {"TGCN": theirs("TGCN")} if cell == "GRU" else lstm
-        peers[f"GCNConv(cached=True), nn.{cell}"] = own
+        own = Peer("torch_geometric", lambda: composed(cell, ours, x, edge_index))
+        peers |= {f"GCNConv(cached=True), nn.{cell}": own}
     return Case(
         title=f"TemporalGCN, {order}, {cell}",
         shape=f"T={steps} N={nodes} E={edges} F={FEATURES} H={HIDDEN}, no gradient of x; {why}",
@@ -104,12 +89,12 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
 
 def temporal_roofline(order: str, gates: int, steps: int, nodes: int, edges: int, device: torch.device) -> Roofline:
     """Bare products, and the bytes of the aggregations: of h forward and backward in each step, or of x once."""
-    over_edges = order == "space_time"
-    rows, width = steps * nodes, HIDDEN if over_edges else FEATURES
-    products = linear_products(rows, FEATURES, gates * HIDDEN if over_edges else HIDDEN, False)
-    if not over_edges:
-        products += linear_products(rows, HIDDEN, gates * HIDDEN)
-    products += [Product(nodes, HIDDEN, gates * HIDDEN), Product(nodes, gates * HIDDEN, HIDDEN)] * (steps - 1)
-    products += [Product(gates * HIDDEN, rows - nodes, HIDDEN, over_nodes=True), *linear_products(rows, HIDDEN, HIDDEN)]
-    aggregations = 2 * (steps - 1) if over_edges else steps
+    rows, wide = steps * nodes, gates * HIDDEN
+    if order == "space_time":
+        aggregations, width, products = 2 * (steps - 1), HIDDEN, linear_products(rows, FEATURES, wide, False)
+    else:
+        aggregations, width, products = steps, FEATURES, linear_products(rows, FEATURES, HIDDEN, False)
+        products += linear_products(rows, HIDDEN, wide)
+    products += [Product(nodes, HIDDEN, wide), Product(nodes, wide, HIDDEN)] * (steps - 1)
+    products += [Product(wide, rows - nodes, HIDDEN, over_nodes=True), *linear_products(rows, HIDDEN, HIDDEN)]
     return Roofline(products, device, aggregations * aggregation_bytes(edges, nodes, width), (nodes, width))

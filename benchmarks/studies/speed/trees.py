@@ -1,11 +1,8 @@
-"""The speed benchmark on trees: child-sum LSTMs of DGL and of pytorch-tree-lstm.
-
-Letters: N nodes, F input channels, H hidden channels.
-"""
+"""The speed benchmark on trees: child-sum LSTMs of DGL and of pytorch-tree-lstm."""
 
 import os
 import sys
-from collections.abc import Sequence
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -16,10 +13,8 @@ from torch import Tensor, nn
 from gnnseq import topological
 from gnnseq.graphs import tree_graph
 from gnnseq.layers import LSTM
-from studies.speed.measure import Case, Peer, Results, Step, layer_step
+from studies.speed.measure import Case, Peer, Results, Step, layer_step, parameters, same_weights, training_step
 from studies.speed.roofline import Roofline, tree_products
-
-__all__ = ["random_forest", "trees"]
 
 
 def random_forest(trees: int, most_leaves: int, seed: int = 0) -> np.ndarray:
@@ -48,70 +43,48 @@ def import_dgl() -> Any:
 
     sys.modules.setdefault("dgl.graphbolt", Empty("dgl.graphbolt"))
     os.environ.setdefault("DGLBACKEND", "pytorch")  # otherwise it says what it assumes, and writes a file at home
-    import dgl  # type: ignore[import-not-found]
-
-    return dgl
-
-
-class DGLChildSum(nn.Module):
-    """The child-sum LSTM in DGL's message passing, as its Tree-LSTM example has it but for one thing.
-
-    There the reduce function puts U_iou h~ in the place where W_iou x was, so that an inner node's input is lost; here
-    both are kept and added. Weights are ours: [i, f, g, o].
-    """
-
-    def __init__(self, ours: LSTM, dgl: Any) -> None:
-        super().__init__()
-        self.dgl = dgl
-        self.hidden = ours.hidden_channels
-        for name, value in ours.state_dict().items():
-            self.register_parameter(name, nn.Parameter(value.clone()))
-
-    def forward(self, x: Tensor, graph: Any, frontiers: Sequence[Tensor] | None = None) -> Tensor:
-        """All nodes' h."""
-        own: dict[str, Tensor] = dict(self.named_parameters())
-        weight_i, self.forget_weight, weight_g, weight_o = own["weight_hh_l0"].chunk(4)
-        self.other_weight = torch.cat([weight_i, weight_g, weight_o])
-        gates = nn.functional.linear(x, own["weight_ih_l0"], own["bias_ih_l0"] + own["bias_hh_l0"])
-        i, f, g, o = gates.chunk(4, dim=1)
-        with graph.local_scope():
-            graph.ndata["igo_x"] = torch.cat([i, g, o], dim=1)
-            graph.ndata["f_x"] = f
-            graph.ndata["igo_h"] = x.new_zeros(len(x), 3 * self.hidden)
-            graph.ndata["h"] = graph.ndata["c"] = x.new_zeros(len(x), self.hidden)
-            functions = {"message_func": self.message, "reduce_func": self.reduce, "apply_node_func": self.apply_node}
-            if frontiers is None:
-                self.dgl.prop_nodes_topo(graph, **functions)
-            else:
-                self.dgl.prop_nodes(graph, frontiers, **functions)
-            h: Tensor = graph.ndata["h"]
-            return h
-
-    def message(self, edges: Any) -> dict[str, Tensor]:
-        """Children's states."""
-        return {"h": edges.src["h"], "c": edges.src["c"]}
-
-    def reduce(self, nodes: Any) -> dict[str, Tensor]:
-        """Sums over children."""
-        h, c = nodes.mailbox["h"], nodes.mailbox["c"]  # [n, children, H]
-        forget_gate = torch.sigmoid(nodes.data["f_x"].unsqueeze(1) + h @ self.forget_weight.t())
-        return {"igo_h": h.sum(1) @ self.other_weight.t(), "c": (forget_gate * c).sum(1)}
-
-    def apply_node(self, nodes: Any) -> dict[str, Tensor]:
-        """The node's own state."""
-        i, g, o = (nodes.data["igo_x"] + nodes.data["igo_h"]).chunk(3, dim=1)
-        c = torch.sigmoid(i) * torch.tanh(g) + nodes.data["c"]
-        return {"h": torch.sigmoid(o) * torch.tanh(c), "c": c}
+    return import_module("dgl")
 
 
 def dgl_step(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) -> Step:
-    """prop_nodes_topo, which finds the frontiers anew in every call, or prop_nodes on frontiers that are kept."""
+    """The child-sum LSTM in DGL's message passing, as its Tree-LSTM example has it but for one thing.
+
+    There the reduce function puts U_iou h~ in the place where W_iou x was, so that an inner node's input is lost; here
+    both are kept and added. prop_nodes_topo finds the frontiers anew in every call, prop_nodes is given them.
+    """
     dgl = import_dgl()
     if x.device.type != "cpu":
         raise OSError("its wheel on PyPI is built for the CPU alone")
     graph = dgl.graph((edge_index[0], edge_index[1]), num_nodes=len(x))
-    frontiers = list(dgl.topological_nodes_generator(graph)) if keep_frontiers else None
-    return layer_step(DGLChildSum(ours, dgl), x, graph, frontiers)
+    frontiers = [list(dgl.topological_nodes_generator(graph))] if keep_frontiers else []
+    propagate = dgl.prop_nodes if keep_frontiers else dgl.prop_nodes_topo
+    own: Any = same_weights(nn.LSTM(ours.in_channels, ours.hidden_channels), ours)  # gates i, f, g, o
+
+    def forward() -> Any:
+        weight_i, forget_weight, weight_g, weight_o = own.weight_hh_l0.chunk(4)
+        other_weight = torch.cat([weight_i, weight_g, weight_o])
+        i, f, g, o = nn.functional.linear(x, own.weight_ih_l0, own.bias_ih_l0 + own.bias_hh_l0).chunk(4, dim=1)
+
+        def reduce(nodes: Any) -> dict[str, Tensor]:
+            h, c = nodes.mailbox["h"], nodes.mailbox["c"]  # [n, children, H]
+            forget_gate = torch.sigmoid(nodes.data["f_x"].unsqueeze(1) + h @ forget_weight.t())
+            return {"igo_h": h.sum(1) @ other_weight.t(), "c": (forget_gate * c).sum(1)}
+
+        def apply_node(nodes: Any) -> dict[str, Tensor]:
+            i, g, o = (nodes.data["igo_x"] + nodes.data["igo_h"]).chunk(3, dim=1)
+            c = torch.sigmoid(i) * torch.tanh(g) + nodes.data["c"]
+            return {"h": torch.sigmoid(o) * torch.tanh(c), "c": c}
+
+        with graph.local_scope():
+            graph.ndata["igo_x"], graph.ndata["f_x"] = torch.cat([i, g, o], dim=1), f
+            graph.ndata["igo_h"] = x.new_zeros(len(x), 3 * ours.hidden_channels)
+            graph.ndata["h"] = graph.ndata["c"] = x.new_zeros(len(x), ours.hidden_channels)
+            functions: dict[str, Any] = {"reduce_func": reduce, "apply_node_func": apply_node}
+            functions["message_func"] = lambda edges: {"h": edges.src["h"], "c": edges.src["c"]}
+            propagate(graph, *frontiers, **functions)
+            return graph.ndata["h"]
+
+    return training_step(forward, [*parameters(own), x])
 
 
 def treelstm_step(ours: LSTM, x: Tensor, edge_index: Tensor) -> Step:
@@ -129,8 +102,8 @@ def treelstm_step(ours: LSTM, x: Tensor, edge_index: Tensor) -> Step:
     (w_iog, w_f), (u_iog, u_f) = apart(ours.weight_ih_l0), apart(ours.weight_hh_l0)
     b_iog, b_f = apart(ours.bias_ih_l0 + ours.bias_hh_l0)
     cell = treelstm.TreeLSTM(ours.in_channels, ours.hidden_channels).to(x.device)
-    weights = {"W_iou.weight": w_iog, "W_iou.bias": b_iog, "U_iou.weight": u_iog}
-    cell.load_state_dict(weights | {"W_f.weight": w_f, "W_f.bias": b_f, "U_f.weight": u_f})
+    forget = {"W_f.weight": w_f, "W_f.bias": b_f, "U_f.weight": u_f}
+    cell.load_state_dict({"W_iou.weight": w_iog, "W_iou.bias": b_iog, "U_iou.weight": u_iog, **forget})
     edges = edge_index[:, edge_index[1].argsort(stable=True)].flip(0).t().contiguous()  # [parent, child]
     node_order, edge_order = treelstm.calculate_evaluation_orders(edges.cpu().numpy(), len(x))
     orders = [torch.from_numpy(order).to(x.device) for order in (node_order, edge_order)]
@@ -140,13 +113,11 @@ def treelstm_step(ours: LSTM, x: Tensor, edge_index: Tensor) -> Step:
 def treelstm_as_ours(results: Results) -> Results:
     """Its gradients by name as ours by name."""
     h, u_f, u_iog, b_f, w_f, b_iog, w_iog, d_x = results
-
-    def join(iog: Tensor, f: Tensor) -> Tensor:
+    joined = []
+    for iog, f in ((b_iog, b_f), (u_iog, u_f), (w_iog, w_f)):
         i, o, g = iog.chunk(3)
-        return torch.cat([i, f, g, o])
-
-    bias = join(b_iog, b_f)
-    return [h, bias, bias, join(u_iog, u_f), join(w_iog, w_f), d_x]
+        joined.append(torch.cat([i, f, g, o]))
+    return [h, joined[0], *joined, d_x]
 
 
 def trees(quick: bool, device: torch.device) -> Case:
@@ -158,16 +129,15 @@ def trees(quick: bool, device: torch.device) -> Case:
     ours = LSTM(features, hidden).to(device)
     x = torch.randn(len(parents), features, device=device).requires_grad_()
     schedule = topological(edge_index, len(parents))
+    peers = {
+        "DGL prop_nodes_topo": Peer("dgl", lambda: dgl_step(ours, x, edge_index, keep_frontiers=False)),
+        "DGL prop_nodes, frontiers kept": Peer("dgl", lambda: dgl_step(ours, x, edge_index, keep_frontiers=True)),
+        "pytorch-tree-lstm": Peer("pytorch-tree-lstm", lambda: treelstm_step(ours, x, edge_index), treelstm_as_ours),
+    }
     return Case(
         title="LSTM, binary trees",
         shape=f"{number} trees, N={len(parents)} F={features} H={hidden}, {len(schedule)} levels",
         ours=layer_step(ours, x, schedule),
-        peers={
-            "DGL prop_nodes_topo": Peer("dgl", lambda: dgl_step(ours, x, edge_index, keep_frontiers=False)),
-            "DGL prop_nodes, frontiers kept": Peer("dgl", lambda: dgl_step(ours, x, edge_index, keep_frontiers=True)),
-            "pytorch-tree-lstm": Peer(
-                "pytorch-tree-lstm", lambda: treelstm_step(ours, x, edge_index), treelstm_as_ours
-            ),
-        },
+        peers=peers,
         roofline=lambda: Roofline(tree_products(schedule, features, hidden), device),
     )
