@@ -23,6 +23,7 @@ __all__ = ["now_and_then", "one_thread", "run_sweep"]
 Settings = TypeVar("Settings")
 
 EVERY = 10.0  # seconds between lines on what is finished, where output is a file or a pipe
+STARTING = 5.0  # seconds that a process takes to start: less work than that is done in this one
 
 
 def run_sweep(
@@ -68,6 +69,7 @@ def run_sweep(
     weights = {index: 1.0 if seconds is None else seconds(settings[index]) for index in missing}
     missing.sort(key=lambda index: -weights[index])  # stable: equal ones keep the order given
     if seconds is not None:
+        jobs = 1 if sum(weights.values()) < STARTING else jobs
         cores = joblib.effective_n_jobs(jobs)
         minutes = max(sum(weights.values()) / cores, max(weights.values())) / 60
         console.print(f"{len(missing)} runs to do, at most about {minutes:.1f} minutes on {cores} cores", **PLAIN)
