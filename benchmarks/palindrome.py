@@ -28,46 +28,31 @@ class Settings(SweepSettings):
 
     study = "palindrome"
 
-    full: bool = False
-    """The report's Figure 1."""
-    long: bool = False
-    """Lengths 50, 100 and 200."""
-    backend: str = "loky"
-    """joblib's backend: loky for this machine, ray or dask for a running cluster."""
+    full: bool = False  # The report's Figure 1
+    long: bool = False  # Lengths 50, 100 and 200
+    backend: str = "loky"  # joblib's backend: loky for this machine, ray or dask for a running cluster
 
     models: tuple[Model, ...] | None = None
     """Only these of the plan's models; --full leaves out its GRU unless it is named here."""
-    lengths: tuple[int, ...] | None = None
-    """Digits of the palindromes."""
-    encodings: tuple[Encoding, ...] | None = None
-    """A digit as one number, or as ten zeros and ones."""
-    seeds: int | None = None
-    """Runs of each kind: seeds 0, 1, ..."""
-    hidden: int | None = None
-    """Hidden channels."""
-    init: Literal["torch", "he", "orthogonal", "chrono"] | None = None
-    """Initialisation of recurrent layers."""
-    time_scale: float | None = None
-    """Longest dependency that chrono assumes, as a multiple of L."""
-    input_gain: float | None = None
-    """Factor on the initial input kernel of recurrent layers."""
-    optimizer: Optimizer | None = None
-    """torch's, with its defaults; momentum is SGD with a momentum of 0.9."""
-    learning_rate: float | None = None
-    """Of the optimizer."""
-    clip: float | None = None
-    """Largest norm of the gradient; longer ones are scaled down."""
-    batch: int | None = None
-    """Palindromes a step."""
-    steps: int | None = None
-    """Most steps of a run."""
+    lengths: tuple[int, ...] | None = None  # Digits of the palindromes
+    encodings: tuple[Encoding, ...] | None = None  # A digit as one number, or as ten zeros and ones
+    seeds: int | None = None  # Runs of each kind: seeds 0, 1, ...
+    hidden: int | None = None  # Hidden channels
+    init: Literal["torch", "he", "orthogonal", "chrono"] | None = None  # Initialisation of recurrent layers
+    time_scale: float | None = None  # Longest dependency that chrono assumes, as a multiple of L
+    input_gain: float | None = None  # Factor on the initial input kernel of recurrent layers
+    optimizer: Optimizer | None = None  # torch's, with its defaults; momentum is SGD with a momentum of 0.9
+    learning_rate: float | None = None  # Of the optimizer
+    clip: float | None = None  # Largest norm of the gradient; longer ones are scaled down
+    batch: int | None = None  # Palindromes a step
+    steps: int | None = None  # Most steps of a run
 
     @property
     def plan_name(self) -> str:
         """Which of the plans is run."""
         chosen = [name for name in ("quick", "full", "long") if getattr(self, name)]
         if len(chosen) > 1:
-            raise ValueError(f"{' and '.join(f'--{name}' for name in chosen)}: choose one")
+            raise ValueError(f"--{' and --'.join(chosen)}: choose one")
         return chosen[0] if chosen else "story"
 
     def plan(self) -> PalindromePlan:

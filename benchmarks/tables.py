@@ -35,11 +35,7 @@ class Settings:
 
 
 def stored(study: str, stem: str) -> Any:
-    """The committed result STUDY/STEM.
-
-    Raises:
-        FileNotFoundError: There is none; the message names the command that makes it.
-    """
+    """The committed result STUDY/STEM; a FileNotFoundError names the command that makes it."""
     path = EVIDENCE / study / f"{stem}.json"
     if not path.exists():
         arguments = next((row.results.get(stem) for row in STUDIES if row.name == study), None)
@@ -49,16 +45,11 @@ def stored(study: str, stem: str) -> Any:
     return read_json(path)
 
 
-def studies() -> str:
-    """The registry, a row a study."""
-    rows = [[f"`{row.name}.py`", row.question, row.finding, row.time] for row in STUDIES]
-    return markdown_table(["`python benchmarks/...`", "asks", "and finds", "on two cores"], rows)
-
-
 def table(marker: str) -> str:
     """What stands between a marker and its end."""
     if marker == "studies":
-        return studies()
+        rows = [[f"`{row.name}.py`", row.question, row.finding, row.time] for row in STUDIES]
+        return markdown_table(["`python benchmarks/...`", "asks", "and finds", "on two cores"], rows, text=4)
     place, _, name = marker.partition(" ")
     study, _, stems = place.partition("/")
     if study not in {row.name for row in STUDIES}:
@@ -77,19 +68,14 @@ def rewritten(text: str) -> str:
 
 def main(settings: Settings) -> int:
     """Write or check all pages; the exit code."""
-    stale = {}
-    for page in PAGES:
-        old = page.read_text(encoding="utf-8")
-        new = rewritten(old)
-        if new != old:
-            stale[page] = new
-    if settings.check:
-        for page in stale:
-            print(f"{page.name} is not what the results say", file=sys.stderr)
-        return int(bool(stale))
+    pages = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    stale = {page: new for page, old in pages.items() if (new := rewritten(old)) != old}
     for page, text in stale.items():
-        write_text(page, text)
-    return 0
+        if settings.check:
+            print(f"{page.name} is not what the results say", file=sys.stderr)
+        else:
+            write_text(page, text)
+    return int(settings.check and bool(stale))
 
 
 if __name__ == "__main__":

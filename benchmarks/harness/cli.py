@@ -1,8 +1,4 @@
-"""Command lines of the scripts: settings in, a study run, an exit code out.
-
-Nothing here imports torch before the arguments are known to be right, so that --help and a wrong argument are answered
-at once.
-"""
+"""Command lines of the scripts: settings in, a study run, an exit code out; torch is imported once they are right."""
 
 import os
 import sys
@@ -14,23 +10,20 @@ from typing import ClassVar, NoReturn, TypeVar
 
 import tyro
 
+from harness.files import write_json
+
 __all__ = ["EVIDENCE", "StudySettings", "SweepSettings", "run", "run_study"]
 
 Settings = TypeVar("Settings")
 
-# The committed results, which README and docs quote.
-EVIDENCE = Path(__file__).resolve().parents[1] / "results"
+EVIDENCE = Path(__file__).resolve().parents[1] / "results"  # committed: README and docs quote them
 
 
 @dataclass(frozen=True)
 class StudySettings:
-    """What every study's command line has.
+    """What every study's command line has."""
 
-    Attributes:
-        study: The study's name: that of its folder in ``studies/``, of its script and of its folder of results.
-    """
-
-    study: ClassVar[str]
+    study: ClassVar[str]  # names its folder in studies/, its script and its folder of results
 
     quick: bool = False
     """The form that CI runs: seconds, on little; its numbers mean nothing."""
@@ -81,22 +74,19 @@ def run(main: Callable[[Settings], int], settings: type[Settings], command: str 
     """Call ``main`` with the settings that the command line gives, and end with an exit code.
 
     0: done, or whoever reads the output has had enough, as ``head`` does; 1: a claim does not hold, as ``main`` says;
-    2: an argument or a file is wrong, and stderr says which; 130: interrupted.
-
-    Args:
-        main: From settings to 0 or 1.
-        settings: A dataclass.
-        command: The script's first argument, if the settings are those of one of its commands.
+    2: an argument or a file is wrong, and stderr says which; 130: interrupted. ``command`` is the script's first
+    argument, if the settings are those of one of its commands.
     """
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
-    prog = " ".join([Path(sys.argv[0]).name, *([command] if command else [])])
+    script = Path(sys.argv[0]).name
+    prog, args = (f"{script} {command}", sys.argv[2:]) if command else (script, sys.argv[1:])
     try:
-        sys.exit(main(tyro.cli(settings, prog=prog, args=sys.argv[2 if command else 1 :], config=config)))
+        sys.exit(main(tyro.cli(settings, prog=prog, args=args, config=config)))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is not written yet goes there
         sys.exit(0)
     except (ImportError, OSError, ValueError) as error:
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        print(f"{script}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command continues from the finished runs in cache/, if any", file=sys.stderr)
@@ -104,23 +94,17 @@ def run(main: Callable[[Settings], int], settings: type[Settings], command: str 
 
 
 def run_study(settings: type[StudySettings]) -> NoReturn:
-    """:func:`run` a study: its ``study.run(settings, console)`` makes the result, its ``report`` shows it.
-
-    The modules are imported once the arguments are known to be right. See :func:`harness.report.publish`.
-    """
+    """:func:`run` a study: its ``study.run(settings, console)`` makes the result, its ``report`` shows it."""
     run(publish, settings)
 
 
 def publish(settings: StudySettings) -> int:
     """Run the study that the settings are of, unless only a report is asked for, and show the result."""
     target = settings.path  # settings that contradict one another are found before torch is imported
-    harness_report = import_module("harness.report")
-    report = import_module(f"studies.{settings.study}.report")
-    console = harness_report.console(stderr=settings.json)  # stdout is then the JSON's alone
-    source = settings.source if settings.report_only else target
+    tools, report = import_module("harness.report"), import_module(f"studies.{settings.study}.report")
+    console = tools.console(stderr=settings.json)  # stdout is then the JSON's alone
     if not settings.report_only:
         study = import_module(f"studies.{settings.study}.study")
-        harness_report.write(target, study.run(settings, console))
-    if settings.json:
-        return int(harness_report.show_json(source, report))
-    return int(harness_report.show(source, target, report, console))
+        write_json(target, study.run(settings, console))
+    source = settings.source if settings.report_only else target
+    return int(tools.show_json(source, report) if settings.json else tools.show(source, target, report, console))

@@ -36,14 +36,8 @@ def panels(
     width = LEFT + columns * panel + (columns - 1) * gap[0] + right
     height = TOP + rows * tall + (rows - 1) * gap[1] + BOTTOM
     figure = Figure(figsize=(width, height), layout="none")  # type: ignore[arg-type] # matplotlib's stubs do not know it
-    place = {
-        "left": LEFT / width,
-        "right": 1 - right / width,
-        "top": 1 - TOP / height,
-        "bottom": BOTTOM / height,
-        "wspace": gap[0] / panel,
-        "hspace": gap[1] / tall,
-    }
+    edges = {"left": LEFT / width, "right": 1 - right / width, "top": 1 - TOP / height, "bottom": BOTTOM / height}
+    place = {**edges, "wspace": gap[0] / panel, "hspace": gap[1] / tall}
     axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False, gridspec_kw=place)
     figure.text(0.2 / width, 1 - 0.2 / height, title, ha="left", va="top", fontsize="x-large")
     figure.text(0.2 / width, 0.15 / height, footnote, ha="left", va="bottom", fontsize="small")

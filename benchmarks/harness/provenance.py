@@ -6,6 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +20,20 @@ PACKAGES = ("gnnseq", "torch", "torch_geometric", "numpy", "scipy", "networkx")
 
 
 def provenance() -> dict[str, Any]:
-    """Where and with what a result was made: commit, versions, hardware, date and command.
-
-    Returns:
-        A dict of JSON values: ``commit`` (None outside a git checkout), ``dirty`` (whether tracked files differ from
-        that commit), ``versions``, ``cpu``, ``cores``, ``threads`` (of torch), ``platform``, ``date`` (UTC, ISO 8601)
-        and ``command`` (the script's path relative to the checkout).
-
-    Example:
-        >>> sorted(provenance())
-        ['command', 'commit', 'cores', 'cpu', 'date', 'dirty', 'platform', 'threads', 'versions']
-    """
+    """Where and with what a result was made, as JSON values."""
     changes = _git("status", "--porcelain", "--untracked-files=no")
+    script = Path(sys.argv[0]).resolve()  # is named relative to the checkout: no result carries its maker's folders
+    name = str(script.relative_to(ROOT)) if script.is_relative_to(ROOT) else script.name
     return {
         "commit": commit(),
-        "dirty": None if changes is None else bool(changes),
+        "dirty": None if changes is None else bool(changes),  # tracked files differ from the commit
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "cpu": _cpu_model(),
         "cores": joblib.cpu_count(),  # those this process may use
         "threads": torch.get_num_threads(),
         "platform": f"{platform.system()} {platform.machine()}",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": _command(),
+        "command": shlex.join(["python", name, *sys.argv[1:]]),
     }
 
 
@@ -50,34 +43,22 @@ def commit() -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of a git command in this checkout, None where there is no git or no checkout."""
-    try:
-        finished = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return finished.stdout.strip()
+    with suppress(OSError, subprocess.SubprocessError):  # no git, or no checkout
+        return subprocess.check_output(
+            ["git", *arguments], cwd=ROOT, stderr=subprocess.DEVNULL, text=True, timeout=30
+        ).strip()
+    return None
 
 
 def _version(package: str) -> str | None:
-    try:
+    with suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return None
 
 
 def _cpu_model() -> str:
-    try:
+    with suppress(OSError):  # other systems have no such file
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass  # not Linux
     return platform.processor() or platform.machine()
-
-
-def _command() -> str:
-    """The command line, with the script relative to the checkout: a result must not carry its maker's folders."""
-    script = Path(sys.argv[0]).resolve()
-    root = ROOT
-    name = str(script.relative_to(root)) if script.is_relative_to(root) else script.name
-    return shlex.join(["python", name, *sys.argv[1:]])

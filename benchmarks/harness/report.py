@@ -15,26 +15,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from harness.files import read_json, write_json
-
-__all__ = [
-    "PLAIN",
-    "console",
-    "markdown_table",
-    "mean_std",
-    "median_and_range",
-    "present",
-    "print_checks",
-    "read_result",
-    "show",
-    "show_json",
-    "table",
-    "write",
-]
+from harness.files import read_json
 
 PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}  # numbers in the terminal's colour, paths in one piece
-
-Checks = Iterable[tuple[str, bool]]
 
 
 def console(stderr: bool = False) -> Console:
@@ -42,42 +25,22 @@ def console(stderr: bool = False) -> Console:
     return Console(width=None if sys.stdout.isatty() else 120, stderr=stderr)
 
 
-def write(path: Path, result: Any) -> None:
-    """Write a result, on one line."""
-    write_json(path, result, indent=None)
-
-
 def read_result(path: Path) -> Any:
-    """Read the result that a run without --report-only has written.
-
-    Raises:
-        FileNotFoundError: There is none.
-        UnreadableResultError: It is not complete JSON.
-    """
+    """Read the result that a run without --report-only has written; a FileNotFoundError says that there is none."""
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
     return read_json(path)
 
 
 def show(source: Path, target: Path, report: Any, console: Console) -> int:
-    """Print the tables and the checked statements of a result and draw its figures.
-
-    Args:
-        source: The result's JSON.
-        target: Where that of one's own is; figures are drawn beside it.
-        report: The study's module, see above.
-        console: The terminal.
-
-    Returns:
-        The exit code: 1 where a statement does not hold, else 0.
-    """
+    """:func:`present` the result in ``source``."""
     code = present(read_result(source), target, report, console)
     console.print(f"from  {source}", **PLAIN)
     return code
 
 
 def present(result: Any, target: Path, report: Any, console: Console) -> int:
-    """:func:`show` for a result that has been read."""
+    """Print tables and checked statements, draw figures next to ``target``; the exit code, 1 if a statement fails."""
     report.print_report(result, console)
     checks = _checks(report, result)
     print_checks(checks, console)
@@ -97,7 +60,7 @@ def _checks(report: Any, result: Any) -> list[tuple[str, bool]]:
     return list(report.checks(result)) if hasattr(report, "checks") else []
 
 
-def print_checks(checks: Checks, console: Console) -> None:
+def print_checks(checks: Iterable[tuple[str, bool]], console: Console) -> None:
     """One line a statement: whether it holds."""
     for statement, holds in checks:
         console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", **PLAIN)
@@ -108,45 +71,26 @@ def table(title: str, caption: str, text: Sequence[str], numbers: Sequence[str],
     made = Table(
         title=title, caption=caption, box=box.SIMPLE_HEAD, title_style="bold", caption_justify="left", **options
     )
-    for heading in text:
-        made.add_column(heading, no_wrap=True)
-    for heading in numbers:
-        made.add_column(heading, justify="right", no_wrap=True)
+    for number, heading in enumerate([*text, *numbers]):
+        made.add_column(heading, justify="left" if number < len(text) else "right", no_wrap=True)
     return made
 
 
-def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table for a page, whose first column is text and whose others are numbers.
-
-    Example:
-        >>> print(markdown_table(["model", "accuracy"], [["LSTM", "100"]]), end="")
-        | model | accuracy |
-        | --- | ---: |
-        | LSTM | 100 |
-    """
-    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], text: int = 1) -> str:
+    """A table for a page: so many columns of text, then columns of numbers."""
+    lines = [headings, ["---"] * text + ["---:"] * (len(headings) - text), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def mean_std(values: Sequence[float], digits: int = 1, factor: float = 1.0, sign: str = " ± ") -> str:
-    """Mean and standard deviation over seeds; the mean alone where there is one seed.
-
-    Example:
-        >>> mean_std([0.5, 0.7], factor=100)
-        '60.0 ± 14.1'
-    """
+    """Mean and standard deviation over seeds, "60.0 ± 14.1"; the mean alone where there is one seed."""
     scaled = [factor * value for value in values]
     mean = f"{statistics.fmean(scaled):.{digits}f}"
     return f"{mean}{sign}{statistics.stdev(scaled):.{digits}f}" if len(scaled) > 1 else mean
 
 
 def median_and_range(values: Sequence[float], none: str = "none") -> str:
-    """Median, and range where there is one, of whole numbers.
-
-    Example:
-        >>> median_and_range([20, 10, 60]), median_and_range([])
-        ('20 (10-60)', 'none')
-    """
+    """Median, and range where there is one, of whole numbers: "20 (10-60)"."""
     if not values:
         return none
     middle = f"{statistics.median(values):.0f}"

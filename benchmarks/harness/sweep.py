@@ -1,10 +1,4 @@
-"""Sweeps of runs that can be interrupted.
-
-A sweep is a list of frozen dataclasses, one a run. Each finished run is one JSON file, so the same command continues
-where an earlier one stopped::
-
-    settings -> run_sweep -> one file a run -> the sweep's JSON -> tables and figures
-"""
+"""Sweeps: frozen dataclasses, one a run. Each finished run is a file, so an interrupted sweep continues."""
 
 import dataclasses
 import hashlib
@@ -18,7 +12,7 @@ from typing import Any, TypeVar
 import joblib
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from harness.files import UnreadableResultError, read_json, write_json
 from harness.provenance import commit
@@ -29,6 +23,7 @@ __all__ = ["now_and_then", "one_thread", "run_sweep"]
 Settings = TypeVar("Settings")
 
 EVERY = 10.0  # seconds between lines on what is finished, where output is a file or a pipe
+STARTING = 5.0  # seconds that a process takes to start: less work than that is done in this one
 
 
 def run_sweep(
@@ -46,19 +41,16 @@ def run_sweep(
     and so does Ctrl-C; every run that had finished is kept.
 
     Args:
-        function: From settings to a result that is a JSON value; it must depend on nothing but its settings.
-        settings: Frozen dataclasses of JSON values, all different.
+        function: From settings to a JSON value that depends on nothing but them.
+        settings: Frozen dataclasses of JSON values; two that are equal are a ValueError.
         folder: Where each finished run is kept, in a file named after its settings.
-        jobs: Number of processes, as joblib's ``n_jobs``: -1 means every core, 1 means no further process.
-        seconds: How long a run takes at most. With it the sweep says how long it will take, the progress bar counts
-            time in place of runs, and the longest runs start first, so that no core idles at the end.
+        jobs: joblib's ``n_jobs``: -1 means every core, 1 means no further process.
+        seconds: How long a run takes at most: with it the sweep says how long it will take, and the longest runs start
+            first, so that no core idles at the end.
         console: Where the progress bar and the warnings go; stderr by default.
 
     Returns:
         One record for each element of ``settings``, in that order: ``{"settings", "result", "seconds", "commit"}``.
-
-    Raises:
-        ValueError: Two settings are equal.
     """
     console = Console(stderr=True) if console is None else console
     paths = [Path(folder) / f"{_digest(setting)}.json" for setting in settings]
@@ -77,6 +69,7 @@ def run_sweep(
     weights = {index: 1.0 if seconds is None else seconds(settings[index]) for index in missing}
     missing.sort(key=lambda index: -weights[index])  # stable: equal ones keep the order given
     if seconds is not None:
+        jobs = 1 if sum(weights.values()) < STARTING else jobs
         cores = joblib.effective_n_jobs(jobs)
         minutes = max(sum(weights.values()) / cores, max(weights.values())) / 60
         console.print(f"{len(missing)} runs to do, at most about {minutes:.1f} minutes on {cores} cores", **PLAIN)
@@ -85,11 +78,12 @@ def run_sweep(
     # Results arrive as they finish and are written here, so a run is on disk before the next one is waited for.
     outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)(tasks)
     tell = now_and_then(console)
-    with _progress(console) as progress, closing(outcomes):
+    columns = ("runs", BarColumn(None), "{task.fields[runs]}", TimeElapsedColumn(), "left", TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress, closing(outcomes):
         bar = progress.add_task("runs", total=sum(weights.values()), runs=f"{finished}/{len(settings)}")
         for index, result, duration in outcomes:
             record = {"settings": _plain(settings[index]), "result": result, "seconds": duration, "commit": made_at}
-            write_json(paths[index], record, indent=None)
+            write_json(paths[index], record)
             records[index] = record
             finished += 1
             progress.update(bar, advance=weights[index], runs=f"{finished}/{len(settings)}")
@@ -119,13 +113,7 @@ def now_and_then(console: Console) -> Callable[[str], None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Give torch one thread inside the block: runs side by side must not fight for the cores.
-
-    Example:
-        >>> with one_thread():
-        ...     torch.get_num_threads()
-        1
-    """
+    """Give torch one thread inside the block: runs side by side must not fight for the cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -138,27 +126,15 @@ def _finished(path: Path, setting: Any, console: Console) -> dict[str, Any] | No
     """The record at ``path``, or None where there is none that is whole and belongs to ``setting``."""
     if not path.exists():
         return None
+    why = "is another run's"
     try:
         record = read_json(path)
+        if isinstance(record, dict) and record.get("settings") == _plain(setting) and "result" in record:
+            return record
     except UnreadableResultError:
-        console.print(f"[yellow]{path} was cut off; this run is done again[/]", **PLAIN)
-        return None
-    if not isinstance(record, dict) or record.get("settings") != _plain(setting) or "result" not in record:
-        console.print(f"[yellow]{path} is another run's; this run is done again[/]", **PLAIN)
-        return None
-    return dict(record)
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[runs]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-    )
+        why = "was cut off"
+    console.print(f"[yellow]{path} {why}; this run is done again[/]", **PLAIN)
+    return None
 
 
 def _plain(setting: Any) -> Any:

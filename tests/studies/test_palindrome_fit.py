@@ -8,9 +8,12 @@ import torch
 from torch import nn
 
 from gnnseq.data import Palindromes
-from studies.palindrome.fit import Run, accuracy, fit, make_model
+from studies.palindrome.fit import accuracy, fit, make_model
+from studies.palindrome.runs import PalindromeRun
 
-QUICK = Run("LSTM", length=3, seed=0, hidden=16, batch=32, steps=60, evaluate_every=20, evaluate_on=100, test_on=500)
+QUICK = PalindromeRun(
+    "LSTM", length=3, seed=0, hidden=16, batch=32, steps=60, evaluate_every=20, evaluate_on=100, test_on=500
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +54,7 @@ def test_a_run_that_diverges_says_so_and_ends():
 
 
 def test_chrono_reads_its_time_scale_from_the_length():
-    bias = make_model(Run("LSTM", length=50, seed=0, init="chrono", time_scale=3.0)).layer.bias_ih_l0
+    bias = make_model(PalindromeRun("LSTM", length=50, seed=0, init="chrono", time_scale=3.0)).layer.bias_ih_l0
     forget = bias.view(4, -1)[1]
     assert forget.min() >= 0
     assert math.log(100) < forget.max() <= math.log(149)

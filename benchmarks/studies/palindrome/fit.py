@@ -1,7 +1,4 @@
-"""Training on palindromes: from the settings of one run to its curves.
-
-A plain loop on purpose: what is compared here is layers, so everything around them is in sight.
-"""
+"""Training on palindromes, from the settings of one run to its curves: a plain loop with everything in sight."""
 
 import dataclasses
 import math
@@ -19,9 +16,6 @@ from gnnseq.models import GraphClassifier, SequenceClassifier
 from harness.sweep import one_thread
 from studies.palindrome.runs import Optimizer, PalindromeRun
 
-__all__ = ["OPTIMIZERS", "accuracy", "fit", "make_model", "seconds_at_most"]
-
-# torch's own, called with parameters and lr; what else they take is torch's default, but for the momentum.
 OPTIMIZERS: dict[Optimizer, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "momentum": partial(torch.optim.SGD, momentum=0.9),
@@ -57,28 +51,13 @@ def accuracy(model: nn.Module, stream: Palindromes, size: int) -> float:
 
 
 def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
-    """Train a model, in place, ``make_model(run)`` by default, and say how it went.
-
-    Returns:
-        JSON values: ``loss`` and ``accuracy``, means over each ``record_every`` training batches; ``tests``, pairs of
-        step and accuracy on the test stream; ``test_accuracy`` at the end; ``steps`` taken; ``converged``, the goal was
-        reached; ``diverged``, the loss became infinite or NaN, which ends the run; ``milliseconds`` of a step.
-
-    Example:
-        >>> result = fit(PalindromeRun("RNN", length=3, seed=0, hidden=16, steps=20, evaluate_every=20))
-        >>> len(result["loss"]), result["steps"]
-        (2, 20)
-    """
+    """Train a model, in place, ``make_model(run)`` by default, and say in JSON values how it went."""
     model = make_model(run) if model is None else model
-    train = Palindromes(run.length, run.encoding, run.seed, "train")
-    test = Palindromes(run.length, run.encoding, run.seed, "test")
+    train, test = (Palindromes(run.length, run.encoding, run.seed, stream) for stream in ("train", "test"))
     optimizer = OPTIMIZERS[run.optimizer](model.parameters(), lr=run.learning_rate)
-
-    losses: list[float] = []
-    accuracies: list[float] = []
-    tests: list[tuple[int, float]] = []
-    seconds = 0.0
-    step = 0
+    curves: dict[str, list[float]] = {"loss": [], "accuracy": []}  # means over each record_every training batches
+    tests: list[tuple[int, float]] = []  # step, and accuracy on the test stream
+    seconds, step = 0.0, 0
     converged = diverged = False
     while step < run.steps and not converged and not diverged:
         start = time.perf_counter()
@@ -98,21 +77,20 @@ def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
         step += block
         diverged = not math.isfinite(loss_sum)
         if not diverged:
-            losses.append(round(loss_sum / block, 5))
-            accuracies.append(round(correct / block / run.batch, 5))
+            curves["loss"].append(round(loss_sum / block, 5))
+            curves["accuracy"].append(round(correct / block / run.batch, 5))
         if step % run.evaluate_every == 0:
             tests.append((step, accuracy(model, test, run.evaluate_on)))
             recent = [score for _, score in tests[-run.patience :]]
             converged = len(recent) == run.patience and min(recent) >= run.goal
     return {
-        "loss": losses,
-        "accuracy": accuracies,
+        **curves,
         "tests": tests,
         "test_accuracy": accuracy(model, test, run.test_on),
         "steps": step,
-        "converged": converged,
-        "diverged": diverged,
-        "milliseconds": round(1e3 * seconds / max(step, 1), 3),
+        "converged": converged,  # the goal was reached
+        "diverged": diverged,  # the loss became infinite or NaN, which ends the run
+        "milliseconds": round(1e3 * seconds / max(step, 1), 3),  # of a step
     }
 
 

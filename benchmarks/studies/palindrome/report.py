@@ -20,14 +20,13 @@ def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
     short = [group for group in found if group.settings["model"] == "GCN" and group.settings["hops_short"] > 0]
     if short:
         scores = [score for group in short for score in group.scores]
-        text = f"GCNs of fewer than L-1 layers are at chance: {len(scores)} runs, {_range(scores)}"
-        allowed = f"(10 +- {100 * short[0].margin:.1f} allowed)"
-        statements.append((f"{text} {allowed}", all(group.blind for group in short)))
+        runs = f"{len(scores)} runs, {_range(scores)} (10 +- {100 * short[0].margin:.1f} allowed)"
+        holds = all(group.blind for group in short)
+        statements.append((f"GCNs of fewer than L-1 layers are at chance: {runs}", holds))
     for group in found if result["study"] == "long" else ():
         if (group.settings["model"], group.settings["init"]) == ("LSTM", "chrono"):
-            solved, seeds = group.solved, len(group.runs)
-            text = f"LSTM at L = {group.settings['length']}: {solved} of {seeds} seeds at 99 % or better"
-            statements.append((f"{text}, {_range(group.scores)}", solved == seeds))
+            seeds = f"{group.solved} of {len(group.runs)} seeds at 99 % or better, {_range(group.scores)}"
+            statements.append((f"LSTM at L = {group.settings['length']}: {seeds}", group.solved == len(group.runs)))
     return statements
 
 
@@ -47,13 +46,11 @@ def print_report(result: dict[str, Any], console: Console) -> None:
             ["L", "model"],
             ["accuracy %", "worst", "solved", "steps to 99 %", "ms/step"],
         )
-        last = None
-        for group in (group for group in found if group.settings["encoding"] == encoding):
-            length = group.settings["length"]
-            if last not in (None, length):
-                made.add_section()
+        own = [group for group in found if group.settings["encoding"] == encoding]
+        lengths = [group.settings["length"] for group in own]
+        for group, length, before, after in zip(own, lengths, [None, *lengths], [*lengths[1:], None], strict=False):
             made.add_row(
-                "" if length == last else str(length),
+                "" if length == before else str(length),
                 group.label,
                 mean_std(group.scores, factor=100),
                 f"{100 * min(group.scores):.1f}",
@@ -61,36 +58,23 @@ def print_report(result: dict[str, Any], console: Console) -> None:
                 "chance" if group.blind else median_and_range(group.steps_to_solve(), none="-"),
                 f"{statistics.median(run['milliseconds'] for run in group.runs):.1f}",
                 style="green" if group.solved == len(group.runs) else "dim" if group.blind else "",
+                end_section=length != after,
             )
-            last = length
         console.print()
         console.print(made)
-
-
-def accuracies(result: dict[str, Any]) -> str:
-    """Test accuracy by network and length, mean and standard deviation over seeds."""
-    return _by_length(result, "test accuracy, %", _accuracy, guessing=f"{100 * CHANCE:.0f}")
-
-
-def solved(result: dict[str, Any]) -> str:
-    """Seeds that reach 99 %, and the steps they take."""
-
-    def cell(group: Group) -> str:
-        steps = group.steps_to_solve()
-        how = f"in {statistics.median(steps):.0f}" if steps and group.solved else f"at {_accuracy(group)} %"
-        return f"{group.solved}/{len(group.runs)} {how}"
-
-    return _by_length(result, "seeds at 99 %, median steps", cell)
-
-
-TABLES = {"accuracies": accuracies, "solved": solved}
 
 
 def _accuracy(group: Group) -> str:
     return mean_std(group.scores, digits=0, factor=100).removesuffix(" ± 0")
 
 
-def _by_length(result: dict[str, Any], title: str, cell: Callable[[Group], str], guessing: str = "") -> str:
+def _solved(group: Group) -> str:
+    steps = group.steps_to_solve()
+    how = f"in {statistics.median(steps):.0f}" if steps and group.solved else f"at {_accuracy(group)} %"
+    return f"{group.solved}/{len(group.runs)} {how}"
+
+
+def _by_length(result: dict[str, Any], title: str, cell: Callable[[Group], str], guessing: bool = False) -> str:
     """A row for each kind of network, a column for each length."""
     found = groups(result)
     lengths = sorted({group.settings["length"] for group in found})
@@ -99,6 +83,12 @@ def _by_length(result: dict[str, Any], title: str, cell: Callable[[Group], str],
         name = f"{group.label}, {group.settings['encoding']}"
         rows.setdefault(name, {})[group.settings["length"]] = cell(group)
     if guessing:
-        rows["guessing"] = dict.fromkeys(lengths, guessing)
+        rows["guessing"] = dict.fromkeys(lengths, f"{100 * CHANCE:.0f}")
     body = [[name, *(cells.get(length, "") for length in lengths)] for name, cells in rows.items()]
     return markdown_table([title, *(f"L = {length}" for length in lengths)], body)
+
+
+TABLES = {
+    "accuracies": lambda result: _by_length(result, "test accuracy, %", _accuracy, guessing=True),
+    "solved": lambda result: _by_length(result, "seeds at 99 %, median steps", _solved),
+}

@@ -2,9 +2,8 @@
 
 import dataclasses
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal
-
-__all__ = ["PLANS", "Encoding", "Model", "Optimizer", "PalindromePlan", "PalindromeRun"]
 
 Model = Literal["RNN", "LSTM", "GRU", "GCN"]
 Encoding = Literal["scalar", "one-hot"]
@@ -23,9 +22,7 @@ class PalindromeRun:
     hidden: int = 128
     init: str = "he"  # of the recurrent layer
     time_scale: float = 1.0  # for chrono: the longest dependency, as a multiple of L
-    # Factor on the initial input kernel of a recurrent layer. Small inputs keep tanh nearly linear, so that an RNN with
-    # orthogonal recurrent kernels passes them on almost unchanged.
-    input_gain: float = 1.0
+    input_gain: float = 1.0  # on the initial input kernel of a recurrent layer; small inputs keep tanh nearly linear
     optimizer: Optimizer = "rmsprop"
     learning_rate: float = 1e-3
     clip: float = 10.0  # largest norm of the gradient of all weights together; a longer one is scaled down
@@ -41,13 +38,10 @@ class PalindromeRun:
 
 @dataclass(frozen=True)
 class PalindromePlan:
-    """The runs behind one figure: every arm at every length, encoding and seed.
-
-    An arm is what it sets of a run, whose defaults are the rest; "lengths" restricts it to some.
-    """
+    """The runs behind one figure: every arm at every length, encoding and seed."""
 
     title: str
-    arms: tuple[dict[str, Any], ...]
+    arms: tuple[dict[str, Any], ...]  # what each sets of a run, whose defaults are the rest; "lengths": only these
     lengths: tuple[int, ...]
     encodings: tuple[Encoding, ...]
     seeds: int
@@ -57,12 +51,8 @@ class PalindromePlan:
         """All of them; a ValueError if there are none."""
         chosen = [
             PalindromeRun(length=length, encoding=encoding, seed=seed, **_without_lengths(arm))
-            for encoding in self.encodings
-            for arm in self.arms
-            if arm["model"] in self.models
-            for length in self.lengths
-            if length in arm.get("lengths", self.lengths)
-            for seed in range(self.seeds)
+            for encoding, arm, length, seed in product(self.encodings, self.arms, self.lengths, range(self.seeds))
+            if arm["model"] in self.models and length in arm.get("lengths", self.lengths)
         ]
         if not chosen:
             raise ValueError(f"nothing to run: this study has no {' or '.join(self.models)} with {self.seeds} seeds")
@@ -70,11 +60,12 @@ class PalindromePlan:
 
     def changed(self, given: dict[str, Any]) -> "PalindromePlan":
         """With these values in place of its own: fields of the plan, and of the runs of all arms."""
-        kept = tuple(_without_lengths(arm) for arm in self.arms) if "lengths" in given else self.arms
-        of_run = {field.name for field in dataclasses.fields(PalindromeRun)} & given.keys()
-        of_plan = {field.name for field in dataclasses.fields(self)} & given.keys()
-        arms = tuple({**arm, **{name: given[name] for name in of_run}} for arm in kept)
-        return dataclasses.replace(self, arms=arms, **{name: given[name] for name in of_plan})
+        of_run, of_plan = (
+            {field.name: given[field.name] for field in dataclasses.fields(kind) if field.name in given}
+            for kind in (PalindromeRun, PalindromePlan)
+        )
+        kept = map(_without_lengths, self.arms) if "lengths" in given else self.arms
+        return dataclasses.replace(self, arms=tuple({**arm, **of_run} for arm in kept), **of_plan)
 
 
 def _without_lengths(arm: dict[str, Any]) -> dict[str, Any]:
@@ -88,13 +79,13 @@ def _arms(*models: str, **shared: Any) -> tuple[dict[str, Any], ...]:
 _LIGHT = {"hidden": 64, "optimizer": "adam", "learning_rate": 5e-3, "steps": 1500}
 _GCN = {**_LIGHT, "hidden": 32, "lengths": (5, 9)}
 _LONG = {"optimizer": "adam", "clip": 1.0, "evaluate_every": 50, "goal": 0.995}
-_TINY = {"hidden": 32, "batch": 64, "optimizer": "adam", "learning_rate": 1e-2, "steps": 150, "test_on": 2000}
+_TINY = {"hidden": 16, "batch": 32, "optimizer": "adam", "steps": 20, "evaluate_every": 10, "test_on": 2000}
 
 PLANS = {
     "quick": PalindromePlan(
         "the same code on the shortest palindromes",
         _arms("RNN", "LSTM", "GRU", **_TINY) + _arms("GCN", hops_short=1, **_TINY) + _arms("GCN", **_TINY),
-        lengths=(3, 5), encodings=("one-hot",), seeds=2,
+        lengths=(3, 5), encodings=("one-hot",), seeds=1,
     ),
     "story": PalindromePlan(
         "who remembers the first digit?",

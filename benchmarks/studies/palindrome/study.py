@@ -10,14 +10,10 @@ from harness.sweep import run_sweep
 from studies.palindrome.fit import fit, seconds_at_most
 from studies.palindrome.results import compact
 
-__all__ = ["run"]
-
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
     """Train all that the settings ask for; finished runs are not trained again."""
     plan = settings.plan()
     with joblib.parallel_config(backend=settings.backend):
-        records = run_sweep(
-            fit, plan.runs(), settings.folder / "cache", settings.jobs, seconds_at_most, console=console
-        )
+        records = run_sweep(fit, plan.runs(), settings.folder / "cache", settings.jobs, seconds_at_most, console)
     return compact(settings.plan_name, plan.title, records, provenance())
