@@ -1,6 +1,5 @@
 """The quick form of every study in the registry, one after the other, as CI runs them.
 
-    python benchmarks/quick.py              all of them
     python benchmarks/quick.py --studies palindrome stocks
 
 Results go to a temporary folder. Exit code 0: every one ended with 0; 1: one did not; 2: an argument is wrong.
@@ -21,8 +20,7 @@ from studies.registry import STUDIES
 class Settings:
     """The quick form of every study."""
 
-    studies: tuple[str, ...] = tuple(study.name for study in STUDIES)
-    """Only these."""
+    studies: tuple[str, ...] = tuple(study.name for study in STUDIES)  # Only these
 
     def __post_init__(self) -> None:
         known = [study.name for study in STUDIES]
@@ -41,7 +39,7 @@ def main(settings: Settings) -> int:
             code = subprocess.call([sys.executable, script, "--quick", "--results", Path(folder, name)])
             print(f"{name}: exit code {code} after {time.monotonic() - start:.0f} s", flush=True)
             failed += [name] * (code != 0)
-    print(f"failed: {', '.join(failed)}" if failed else "all quick forms ended well")
+    print("failed:" if failed else "all quick forms ended well", *failed)
     return int(bool(failed))
 
 

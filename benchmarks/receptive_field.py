@@ -29,16 +29,11 @@ class Settings(StudySettings):
     graph: Path | None = None
     """Your own graph: GraphML, or one edge a line, two names separated by blanks or a comma, no heading; a third
     column is passed over. Every pair is measured: seconds for a hundred nodes, minutes for a thousand."""
-    directed: bool = False
-    """Read an edge list's lines as source and target; GraphML says so itself."""
-    hops: int = 6
-    """Part 1 goes from 1 to this many layers."""
-    length: int = 100
-    """Nodes of the path in part 4."""
-    hidden: int = 64
-    """Hidden channels in part 4."""
-    seeds: int = 5
-    """Networks of each kind in part 4."""
+    directed: bool = False  # Read an edge list's lines as source and target; GraphML says so itself
+    hops: int = 6  # Part 1 goes from 1 to this many layers
+    length: int = 100  # Nodes of the path in part 4
+    hidden: int = 64  # Hidden channels in part 4
+    seeds: int = 5  # Networks of each kind in part 4
 
     def __post_init__(self) -> None:
         if self.graph is not None and not self.report_only and not self.graph.is_file():

@@ -3,11 +3,9 @@
     python benchmarks/tables.py            writes them into the pages, between their markers
     python benchmarks/tables.py --check    writes nothing; exit code 1 if a page says something else
 
-Exit code 2: a result is missing or not complete, and stderr says what makes it.
-
-A table stands between `<!-- table: STUDY/STEM NAME -->` and `<!-- end -->`: what the function NAME of the TABLES in
-studies/STUDY/report.py makes of results/STUDY/STEM.json, or of several results, STEM+STEM. `<!-- table: studies -->` is
-the registry.
+Exit code 2: a result is missing, and stderr says what makes it. `<!-- table: STUDY/STEM NAME -->` starts what NAME of
+the TABLES in studies/STUDY/report.py makes of results/STUDY/STEM.json, or of several results, STEM+STEM; `<!-- end -->`
+ends it. `<!-- table: studies -->` is the registry.
 """
 
 import re
@@ -30,8 +28,7 @@ MARKED = re.compile(r"(<!-- table: ([^>]+) -->\n)(.*?)(<!-- end -->)", flags=re.
 class Settings:
     """The tables of README.md and docs/, from the committed JSON."""
 
-    check: bool = False
-    """Write nothing; exit code 1 if a page is not what the results say."""
+    check: bool = False  # Write nothing; exit code 1 if a page is not what the results say
 
 
 def stored(study: str, stem: str) -> Any:
@@ -39,8 +36,9 @@ def stored(study: str, stem: str) -> Any:
     path = EVIDENCE / study / f"{stem}.json"
     if not path.exists():
         arguments = next((row.results.get(stem) for row in STUDIES if row.name == study), None)
-        made = f"python benchmarks/{study}.py --record {arguments or ''}".rstrip() + " makes it"
-        remedy = f"git restore {path} brings a committed one back" if arguments is None else made
+        remedy = f"python benchmarks/{study}.py --record {arguments}".rstrip() + " makes it"
+        if arguments is None:
+            remedy = f"git restore {path} brings a committed one back"
         raise FileNotFoundError(f"{path} does not exist; {remedy}")
     return read_json(path)
 

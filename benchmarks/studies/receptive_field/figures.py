@@ -14,8 +14,6 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from gnnseq.plots import COLORS, save_figure, style
 
-__all__ = ["READS", "figures", "geometric_mean"]
-
 HUES = {"RNN": "vermillion", "LSTM": "sky", "LSTM, chrono": "blue"}
 READS = {
     "time_then_space": "a hop now, whatever the past",
@@ -23,7 +21,7 @@ READS = {
     "space_time": "a hop more with every step back",
 }
 SMALLEST, LARGEST = 1e-26, 1e2  # of the influence that is drawn
-FLOAT32 = 2.0**-24  # half the distance from 1 to the next float32: smaller terms are lost in a sum with 1
+FLOAT32 = 2.0**-24  # smaller terms are lost in a float32 sum with 1
 PALE = "#e8e8e8"  # nodes that the output does not depend on
 EDGE: dict[str, Any] = {"edgecolors": COLORS["ink"], "linewidths": 0.8}
 DOT: dict[str, Any] = {"marker": "o", "ls": "", "ms": 11, "mec": COLORS["ink"], "mew": 0.8}
@@ -34,8 +32,7 @@ Row = dict[str, Any]
 def geometric_mean(curves: Sequence[Sequence[float]]) -> np.ndarray:
     """Over networks; zero where any is zero."""
     with np.errstate(divide="ignore"):
-        mean: np.ndarray = np.exp(np.log(np.asarray(curves)).mean(axis=0))
-    return mean
+        return np.asarray(np.exp(np.log(np.asarray(curves)).mean(axis=0)))
 
 
 def figures(result: dict[str, Any], stem: Path) -> list[Path]:
@@ -55,23 +52,29 @@ def influence_figure(rows: list[Row], subject: str) -> Figure:
     axes = figure.add_subplot()
     convolutions = [row["network"] for row in rows if row["network"].startswith("GCN")]
     shades = matplotlib.colormaps["Purples"](np.linspace(0.55, 0.95, len(convolutions)))
+    colors = dict(zip(convolutions, shades, strict=True)) | {name: COLORS[hue] for name, hue in HUES.items()}
     farthest = max(len(row["influence"][0]) for row in rows) - 1
     means = {row["network"]: geometric_mean(row["influence"]) for row in rows}
     roomy = farthest >= 20  # curves are far enough apart to bear their names
     lowest = SMALLEST if roomy else max(SMALLEST, 0.1 * min(mean[mean > 0].min(initial=1.0) for mean in means.values()))
     for row in rows:
         curves = np.asarray(row["influence"])
-        name, hops, mean = row["network"], np.arange(curves.shape[1]), means[row["network"]]
-        is_convolution = name in convolutions
-        color = shades[convolutions.index(name)] if is_convolution else COLORS[HUES[name]]
+        name, hops = row["network"], np.arange(curves.shape[1])
+        mean, color, is_convolution = means[name], colors[name], name in convolutions
         axes.plot(hops, mean, color=color, lw=2.6 if is_convolution else 3.4, label=name)
         if not is_convolution:
             axes.fill_between(hops, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.25, lw=0)
         elif hops[-1] < farthest:
             axes.plot(hops[-1], mean[-1], "o", color=color, ms=8)
             axes.vlines(hops[-1], lowest, mean[-1], color=color, ls=":", lw=1.6)
-        if roomy:
-            _name(axes, name, mean, color, upright=is_convolution)
+        look = {"textcoords": "offset points", "color": color}
+        if roomy and is_convolution:  # up the line where its reach ends
+            end = (hops[-1], SMALLEST)
+            axes.annotate(name, end, (4, 5), rotation=90, va="bottom", fontsize="small", **look)
+        elif roomy:
+            below = np.flatnonzero(mean < 1e-13)  # where the curves are far apart
+            at, place = (below[0], (8, 4)) if len(below) else (len(mean) * 3 // 4, (0, 14))
+            axes.annotate(name, (at, mean[at]), place, weight="bold", **look)
     if not roomy:
         axes.legend()
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -89,18 +92,6 @@ def influence_figure(rows: list[Row], subject: str) -> Figure:
     )  # fmt: skip
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
     return figure
-
-
-def _name(axes: Axes, name: str, mean: np.ndarray, color: Any, upright: bool) -> None:
-    """Write a curve's name beside it, or up the line where its reach ends."""
-    look: dict[str, Any] = {"textcoords": "offset points", "color": color}
-    if upright:
-        end = (len(mean) - 1, SMALLEST)
-        axes.annotate(name, end, (4, 5), rotation=90, va="bottom", fontsize="small", **look)
-        return
-    below = np.flatnonzero(mean < 1e-13)  # where the curves are far apart
-    at, place = (below[0], (8, 4)) if len(below) else (len(mean) * 3 // 4, (0, 14))
-    axes.annotate(name, (at, mean[at]), place, weight="bold", **look)
 
 
 def reach_figure(graphs: dict[str, Any], rows: list[Row]) -> Figure:
@@ -121,16 +112,11 @@ def reach_figure(graphs: dict[str, Any], rows: list[Row]) -> Figure:
             shade[row["seen"]] = colors[row["layers"] - 1]
         _nodes(panel, places, shade, places[graph["focus"]])
         panel.set_title(name, loc="center")
-        panel.set_aspect("equal")
-        panel.margins(0.15)
+        panel.set(aspect="equal", xmargin=0.15, ymargin=0.15)
     names = [f"{k} layer{'s' * (k > 1)}" for k in range(1, layers + 1)]
-    panels[len(graphs)].legend(
-        handles=_entries([*names, "more, or none"], [*colors, PALE]),
-        loc="center",
-        title="layers until this output\ndepends on that input",
-        alignment="left",
-        title_fontsize="medium",
-    )
+    entries = _entries([*names, "more, or none"], [*colors, PALE])
+    title = "layers until this output\ndepends on that input"
+    panels[len(graphs)].legend(handles=entries, loc="center", title=title, alignment="left", title_fontsize="medium")
     figure.suptitle("k graph convolutions see k hops, measured", x=0.01, ha="left")
     return figure
 
@@ -158,9 +144,8 @@ def temporal_figure(rows: list[Row]) -> Figure:
         blue, pale = matplotlib.colors.to_rgba_array([COLORS["blue"], PALE])
         _nodes(panel, places, np.where(seen[:, None], blue, pale), (steps - 1, row["focus"]))
         panel.set_title(f"{row['schedule']}\n{READS[row['schedule']]}", loc="left", fontsize="medium")
-        panel.set(xlabel="step", xticks=range(steps), yticks=range(nodes))
+        panel.set(xlabel="step", xticks=range(steps), yticks=range(nodes), xmargin=0.12, ymargin=0.12)
         panel.grid(False)
-        panel.margins(0.12)
     panels[0].set_ylabel("node of the path")
     entries = _entries(["it depends on this input", "it does not"], [COLORS["blue"], PALE])
     figure.legend(handles=entries, loc="outside lower center", ncols=3)

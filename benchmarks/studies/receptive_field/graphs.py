@@ -6,8 +6,6 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-__all__ = ["acyclic_graphs", "drawing", "five_graphs", "focus", "read_graph", "within"]
-
 
 def within(graph: nx.Graph, hops: int | None) -> np.ndarray:
     """Row v: the nodes from which v is reached in so many steps, or in any number, by networkx. [N, N]"""
@@ -24,7 +22,7 @@ def focus(graph: nx.Graph) -> Any:
 
 def five_graphs(quick: bool) -> dict[str, nx.Graph]:
     """Path, cycle, grid, tree and random graph, nodes 0 .. N - 1."""
-    n, side = (12, 4) if quick else (36, 7)
+    n, side, depth = (8, 3, 2) if quick else (36, 7, 4)
     grid = nx.grid_2d_graph(side, side)
     nx.set_node_attributes(grid, {at: at for at in grid}, "place")
     path, row = nx.path_graph(n), round(n**0.5)
@@ -34,18 +32,18 @@ def five_graphs(quick: bool) -> dict[str, nx.Graph]:
         "path": path,
         "cycle": nx.cycle_graph(n),
         "grid": nx.convert_node_labels_to_integers(grid),
-        "tree": nx.balanced_tree(2, 3 if quick else 4),
+        "tree": nx.balanced_tree(2, depth),
         "random": nx.gnp_random_graph(n, 2.5 / n, seed=1),
     }
 
 
 def acyclic_graphs(quick: bool) -> dict[str, nx.DiGraph]:
     """Path, tree with edges to its root, and random graph, directed and without cycles."""
-    n = 10 if quick else 24
+    n, depth = (6, 2) if quick else (24, 3)
     random = nx.gnp_random_graph(n, 4 / n, seed=2)
     return {
         "path": nx.path_graph(n, create_using=nx.DiGraph),
-        "tree": nx.balanced_tree(2, 3, create_using=nx.DiGraph).reverse(),
+        "tree": nx.balanced_tree(2, depth, create_using=nx.DiGraph).reverse(),
         "random DAG": nx.DiGraph({u: [v for v in random[u] if v > u] for u in random}),
     }
 
@@ -65,11 +63,7 @@ def drawing(graph: nx.Graph) -> dict[str, Any]:
 
 
 def read_graph(path: Path, directed: bool) -> nx.Graph:
-    """A graph file with its nodes renumbered 0 .. N - 1; their names are kept as "name".
-
-    Raises:
-        ValueError: If there is no such file, or it is not a graph.
-    """
+    """A graph file with its nodes renumbered 0 .. N - 1, their names kept as "name"; a ValueError if it is none."""
     if not path.is_file():
         raise ValueError(f"--graph {path}: no such file")
     if path.suffix.lower() == ".graphml":
@@ -78,8 +72,7 @@ def read_graph(path: Path, directed: bool) -> nx.Graph:
         except Exception as error:  # the XML parser's, networkx's and a dozen of Python's
             raise ValueError(f"--graph {path}: {str(error) or type(error).__name__}; expected GraphML") from error
     else:
-        graph = nx.DiGraph() if directed else nx.Graph()
-        graph.add_edges_from(_pairs(path))
+        graph = (nx.DiGraph if directed else nx.Graph)(_pairs(path))
     if len(graph) == 0:
         raise ValueError(f"--graph {path}: no nodes; expected one edge a line: two names, blank or comma between")
     plain = nx.DiGraph(graph) if graph.is_directed() else nx.Graph(graph)  # several edges between two nodes are one
@@ -89,13 +82,13 @@ def read_graph(path: Path, directed: bool) -> nx.Graph:
 def _pairs(path: Path) -> list[tuple[str, str]]:
     """The edges of a text file; a third column, a weight, is passed over."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"--graph {path}: not text ({error}); name a GraphML file .graphml") from error
     pairs = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         fields = line.partition("#")[0].replace(",", " ").split()
-        if len(fields) == 1 or len(fields) > 3:
+        if len(fields) not in (0, 2, 3):
             raise ValueError(
                 f"--graph {path}, line {number}: {line.strip()[:60]!r} is no edge; expected two names, blank or comma "
                 "between, then a weight or nothing"

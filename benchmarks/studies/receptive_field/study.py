@@ -1,5 +1,6 @@
 """Reach and influence of layers, measured by derivatives, and compared with what networkx says of the graph."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 import torch_geometric.nn as pyg
 from rich.console import Console
-from rich.progress import Progress, TextColumn
+from rich.progress import track
 from torch import Tensor, nn
 from torch_geometric.utils import get_num_hops
 
@@ -20,10 +21,7 @@ from harness.provenance import provenance
 from harness.sweep import now_and_then, one_thread
 from studies.receptive_field.graphs import acyclic_graphs, drawing, five_graphs, focus, read_graph, within
 
-__all__ = ["claims", "convolutions", "influences", "orders", "run", "schedules"]
-
 WIDTH = 4  # channels of the networks whose reach is measured: reach does not depend on it
-CELLS: dict[str, Callable[..., nn.Module]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 DRAWN = 500  # graphs of more nodes are not
 
 Row = dict[str, Any]
@@ -65,11 +63,8 @@ def compare(
     wrong = np.argwhere(reach != expected)
     counterexample = None if field.certain else "as networkx has it, but not proven"
     if len(wrong) > 0:
-        v, u = (int(node) for node in wrong[0])
-        try:
-            away = f"{nx.shortest_path_length(graph, u, v)} hops away"
-        except nx.NetworkXNoPath:
-            away = "no path"
+        v, u = wrong[0].tolist()
+        away = f"{nx.shortest_path_length(graph, u, v)} hops away" if nx.has_path(graph, u, v) else "no path"
         output, given = (graph.nodes[node].get("name", node) for node in (v, u))
         counterexample = (
             f"output {output} {'misses' if expected[v, u] else 'sees'} input {given}, {away} "
@@ -98,18 +93,19 @@ def schedules(graphs: dict[str, nx.Graph]) -> Iterator[Row]:
     for name, graph in graphs.items():
         edges, ancestors = edges_of(graph), within(graph, None)
         torch.manual_seed(0)
-        cases: list[tuple[str, str, str, Any, np.ndarray]] = []
+        cases: list[tuple[str, str, Any, np.ndarray]] = []
         if nx.is_directed_acyclic_graph(graph):
             sweep = topological(edges, len(graph))
-            cases.append(("sweep", "all ancestors", "", sweep, ancestors))
-            cases.append(("both directions", "ancestors, descendants", "bidirectional", sweep, ancestors | ancestors.T))
+            cases.append(("sweep", "all ancestors", sweep, ancestors))
+            cases.append(("both directions", "ancestors, descendants", sweep, ancestors | ancestors.T))
         for rounds, kind in ((1, "1 round"), (4, "4 rounds")):
             near = within(graph, rounds - 1)
-            cases.append((kind, f"{rounds - 1} hops", "", synchronous(edges, len(graph), rounds), near))
-        for cell, make in CELLS.items():
-            for kind, reads, option, schedule, expected in cases:
-                found = compare(make(WIDTH, WIDTH, **({option: True} if option else {})), graph, schedule, expected)
-                yield {"layer": cell, "schedule": kind, "expected": reads, "graph": name, **found}
+            cases.append((kind, f"{rounds - 1} hops", synchronous(edges, len(graph), rounds), near))
+        for cell in (RNN, LSTM, GRU):
+            for kind, reads, schedule, expected in cases:
+                module = cell(WIDTH, WIDTH, bidirectional=kind == "both directions")
+                found = compare(module, graph, schedule, expected)
+                yield {"layer": cell.__name__, "schedule": kind, "expected": reads, "graph": name, **found}
         found = compare(GatedGraph(WIDTH, num_rounds=4), graph, edges, within(graph, 4))
         yield {"layer": "GatedGraph", "schedule": "4 rounds", "expected": "4 hops", "graph": name, **found}
 
@@ -144,11 +140,9 @@ def influences(graph: nx.Graph | None, settings: Any) -> Iterator[Row]:
     ]
     if graph is None or nx.is_directed_acyclic_graph(graph):
         sweep = topological(forward, length)
-        cases += [
-            ("RNN", sweep, lambda: RNN(hidden, hidden)),
-            ("LSTM", sweep, lambda: LSTM(hidden, hidden)),
-            ("LSTM, chrono", sweep, lambda: LSTM(hidden, hidden, init="chrono", time_scale=max(2.0, len(sweep)))),
-        ]
+        chrono = partial(LSTM, init="chrono", time_scale=max(2.0, len(sweep)))
+        recurrent: dict[str, Callable[..., nn.Module]] = {"RNN": RNN, "LSTM": LSTM, "LSTM, chrono": chrono}
+        cases += [(name, sweep, partial(make, hidden, hidden)) for name, make in recurrent.items()]
     for name, schedule, make in cases:
         curves = []
         for seed in range(settings.seeds):
@@ -160,11 +154,9 @@ def influences(graph: nx.Graph | None, settings: Any) -> Iterator[Row]:
 
 def orders(nodes: int, steps: int) -> Iterator[Row]:
     """Part 5: reach of the orders of TemporalGCN on a path's history, node (i, t) being number t * nodes + i."""
-    path = nx.path_graph(nodes)
+    path, history = nx.path_graph(nodes), nx.DiGraph()
     edges = edges_of(path)
-    history = nx.DiGraph()
-    for t in range(steps):
-        history.add_nodes_from((t * nodes + i, {"name": f"({i}, {t})"}) for i in path)
+    history.add_nodes_from((t * nodes + i, {"name": f"({i}, {t})"}) for t in range(steps) for i in path)
     history.add_edges_from(((t - 1) * nodes + i, t * nodes + i) for t in range(1, steps) for i in path)
     cone = nx.DiGraph(history)  # every edge also goes from each step to the next
     cone.add_edges_from(((t - 1) * nodes + j, t * nodes + i) for t in range(1, steps) for j, i in edges.t().tolist())
@@ -179,38 +171,38 @@ def orders(nodes: int, steps: int) -> Iterator[Row]:
         expected = within(cone, None) if order == "space_time" else apart
         torch.manual_seed(0)
         found = compare(TemporalGCN(WIDTH, 2 * WIDTH, WIDTH, order=order), history, edges_of(history), expected, call)
-        seen = np.flatnonzero(expected[(steps - 1) * nodes + now]) if found["counterexample"] is None else np.array([])
+        seen = [] if found["counterexample"] else np.flatnonzero(expected[(steps - 1) * nodes + now]).tolist()
         about = {"layer": "TemporalGCN", "schedule": order, "graph": "path x path", "nodes": nodes, "steps": steps}
-        yield {**about, **found, "focus": now, "seen": seen.tolist()}
+        yield {**about, **found, "focus": now, "seen": seen}
 
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
     """Measure all that the settings ask for."""
-    if settings.graph is None:
-        own, graphs, acyclic = None, five_graphs(settings.quick), acyclic_graphs(settings.quick)
-        long_path = nx.path_graph(25)
-    else:
+    sizes = (9, 6)  # of the path and of its history
+    if settings.quick:
+        settings, sizes = dataclasses.replace(settings, hops=3, length=20, hidden=8, seeds=2), (4, 3)
+    own, graphs, acyclic = None, five_graphs(settings.quick), acyclic_graphs(settings.quick)
+    long_path = nx.path_graph(14 if settings.quick else 25)
+    if settings.graph is not None:
         own = read_graph(settings.graph, settings.directed)
         graphs = acyclic = {settings.graph.stem: own}
         long_path = own.to_undirected()  # ChebConv's Laplacian is not defined for edges one way
     errors = Console(stderr=True)  # stdout has the report alone
-    bar = Progress(*Progress.get_default_columns(), TextColumn("{task.completed}"), console=errors, transient=True)
     tell = now_and_then(errors)
 
     def measured(title: str, rows: Iterable[Row]) -> list[Row]:
         found = []
-        for row in bar.track(rows, description=title, total=None):
+        for row in track(rows, title, console=errors, transient=True):
             found.append(row)
             tell(f"{title}: {len(found)} measured")
         return found
 
-    sizes = (5, 4) if settings.quick else (9, 6)
-    start = {"experiment": "receptive_field", "provenance": provenance()}
-    with bar, one_thread():  # more threads gain nothing on tensors this small
+    about = {"experiment": "receptive_field", "provenance": provenance()}
+    with one_thread():  # more threads gain nothing on tensors this small
         return {
-            **start,
+            **about,
             "graphs": {name: drawing(graph) for name, graph in graphs.items() if len(graph) <= DRAWN},
-            "gcn": measured("k layers, k hops", convolutions(graphs, 3 if settings.quick else settings.hops)),
+            "gcn": measured("k layers, k hops", convolutions(graphs, settings.hops)),
             "schedules": measured("sweeps and rounds", schedules(acyclic)),
             "claims": measured("torch_geometric's layers", claims(long_path)),
             "influence_on": f"the last node of a path of {settings.length}" if own is None else settings.graph.name,
