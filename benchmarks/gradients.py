@@ -2,9 +2,8 @@
 
     python benchmarks/gradients.py
 
-RNN, LSTM and GRU, for each initialisation, before and after a short training; about two minutes on two cores. The
-sequence is swept one digit at a time and the state handed on, so that the gradient of the loss can be read at every
-state between. An LSTM has two: h_t, and the cell state c_t along which it remembers.
+RNN, LSTM and GRU, for each initialisation, before and after a short training; about two minutes on two cores. An LSTM
+has two states: h_t, and the cell state c_t along which it remembers.
 
 Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 0: all runs finished; 2: an argument or
 a file is wrong; 130: interrupted.
@@ -26,11 +25,11 @@ class Settings(SweepSettings):
     study = "gradients"
 
     length: int | None = None
-    """Digits of a palindrome; 100, or 30 with --quick, where not given."""
+    """Digits of a palindrome; 100, or 12 with --quick, where not given."""
     seeds: int | None = None
     """Networks of each kind; 3, or 1 with --quick, where not given."""
     steps: int | None = None
-    """Steps of training; 300, or 20 with --quick, where not given."""
+    """Steps of training; 300, or 10 with --quick, where not given."""
     hidden: int = 64
     """Hidden channels."""
     batch: int = 64
@@ -40,12 +39,12 @@ class Settings(SweepSettings):
 
     def runs(self) -> list[PalindromeRun]:
         """Every network that is trained."""
-        plain = {"length": 30, "seeds": 1, "steps": 20} if self.quick else {"length": 100, "seeds": 3, "steps": 300}
-        given = {name: value for name, value in vars(self).items() if name in plain and value is not None}
-        length, seeds, steps = {**plain, **given}.values()
+        plain = (12, 1, 10, 500) if self.quick else (100, 3, 300, 10_000)
+        given = (self.length, self.seeds, self.steps, None)
+        length, seeds, steps, test_on = (b if a is None else a for a, b in zip(given, plain, strict=True))
         return [
             PalindromeRun(
-                cell, length, seed, init=init, hidden=self.hidden, batch=self.batch, steps=steps,
+                cell, length, seed, init=init, hidden=self.hidden, batch=self.batch, steps=steps, test_on=test_on,
                 optimizer="adam", learning_rate=self.learning_rate, clip=1.0, evaluate_every=steps,
             )
             for cell, inits in INITS.items() for init in inits for seed in range(seeds)

@@ -69,7 +69,7 @@ def test_the_script_writes_json_and_a_figure_drawn_from_it_alone(tmp_path, monke
 
 @pytest.mark.parametrize(
     ("given", "sizes"),
-    [({}, (100, 3, 300)), ({"quick": True}, (30, 1, 20)), ({"quick": True, "seeds": 2, "length": 9}, (9, 2, 20))],
+    [({}, (100, 3, 300)), ({"quick": True}, (12, 1, 10)), ({"quick": True, "seeds": 2, "length": 9}, (9, 2, 10))],
 )
 def test_quick_makes_small_what_is_not_given(given, sizes):
     runs = gradients.Settings(**given).runs()

@@ -14,9 +14,8 @@ from harness.cli import publish
 from harness.report import print_checks
 from studies.optimizers import report as optimizers_report
 from studies.optimizers import results as optimizers_results
-from studies.optimizers import runs as optimizers_runs
 from studies.optimizers import study as optimizers_study
-from studies.optimizers.runs import ARRIVED, PLANS, VALIDATION_SEED, Descents, descents, sign_error
+from studies.optimizers.study import ARRIVED, PLANS, VALIDATION_SEED, Descents, descents, sign_error
 from studies.palindrome.fit import OPTIMIZERS
 from studies.palindrome.runs import PalindromeRun
 
@@ -29,7 +28,7 @@ TINY = dataclasses.replace(
     run={**PLANS["quick"].run, "hidden": 4, "batch": 4, "steps": 20, "test_on": 50, "evaluate_every": 10},
     run_rates=RATES,
 )
-FIGURES = ("paths", "sensitivity", "rates", "slip", "palindromes")
+FIGURES = ("paths", "rates", "palindromes")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +109,7 @@ def test_palindromes_of_length_11_have_ten_seeds():
 def test_a_learning_rate_is_chosen_by_the_starts_that_do_not_report_it(monkeypatch):
     settings = Descents("valley", "momentum", RATES[:2], 200, starts=4)
     before = descents(settings)
-    real = optimizers_runs.heights
+    real = optimizers_study.heights
 
     def without(hidden):
         def altered(surface, paths):
@@ -121,9 +120,9 @@ def test_a_learning_rate_is_chosen_by_the_starts_that_do_not_report_it(monkeypat
 
         return altered
 
-    monkeypatch.setattr(optimizers_runs, "heights", without(slice(3, None)))
+    monkeypatch.setattr(optimizers_study, "heights", without(slice(3, None)))
     assert descents(settings)["best"] == before["best"]
-    monkeypatch.setattr(optimizers_runs, "heights", without(slice(1, 3)))
+    monkeypatch.setattr(optimizers_study, "heights", without(slice(1, 3)))
     assert descents(settings)["best"] != before["best"]
 
 
@@ -136,7 +135,7 @@ def test_a_descent_has_arrived_when_it_stays_down_and_is_lost_when_it_rises_tenf
     }
     found = np.repeat(np.array(list(curves.values()), dtype=float).T[:, :, None], 3, axis=2)
     found = np.concatenate([found] + [found[-1:]] * 8)  # 12 steps
-    monkeypatch.setattr(optimizers_runs, "heights", lambda surface, paths: found)
+    monkeypatch.setattr(optimizers_study, "heights", lambda surface, paths: found)
     result = descents(Descents("valley", "sgd", tuple(curves), 12, starts=2))
     assert result["steps"] == [[3] * 3, [None] * 3, [None] * 3, [0] * 3]
     assert result["end"] == [[1e-5] * 3, [1.0] * 3, [None] * 3, [1e-6] * 3]
@@ -203,7 +202,7 @@ def test_tables_have_mean_spread_and_guessing(result):
     assert rows[-1][-1] == "10"
     some = copy.deepcopy(result["descents"][0])
     some["result"]["steps"][some["settings"]["rates"].index(some["result"]["best"])][-1] = None
-    best = optimizers_results.Best({**some["settings"], **some["result"]})
+    best = optimizers_report.Best({**some["settings"], **some["result"]})
     assert (str(best), best.good) == ("7 of 8", 0)
 
 

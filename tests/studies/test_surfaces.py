@@ -8,23 +8,34 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.optimizers.quadratic import (
+from studies.optimizers import surfaces
+from studies.optimizers.surfaces import (
+    SURFACES,
     best_gradient_descent,
     best_heavy_ball,
     errors_on_quadratic,
-    gradient_descent_rate,
     heavy_ball_rate,
+    heights,
     measured_rates,
+    sign_error_adam,
+    starts,
 )
-from studies.optimizers.surfaces import SURFACES, descend, heights, sign_error_adam, starts
 from studies.palindrome.fit import OPTIMIZERS
 
 TURN = np.array([[1, -1], [1, 1]]) / math.sqrt(2)  # the valley's points to the turned one's
 RATES = {"sgd": 0.01, "momentum": 0.01, "rmsprop": 0.03, "adam": 0.1}
 
 
+def gradient_descent_rate(eigenvalues, learning_rate):
+    return max(abs(1 - learning_rate * eigenvalue) for eigenvalue in eigenvalues)
+
+
 def own(surface):
     return starts(surface, 0)
+
+
+def descend(surface, optimizer, *rest):
+    return surfaces.descend(surface.f, OPTIMIZERS[optimizer], *rest)
 
 
 @pytest.mark.parametrize("name", SURFACES)
@@ -139,10 +150,10 @@ def test_torchs_sgd_is_polyaks_two_step_iteration(eigenvalues, rate, momentum):
 def test_the_best_settings_have_the_rates_of_the_textbook_and_no_others_are_better(kappa):
     eigenvalues, root = (1 / kappa, 1.0), math.sqrt(kappa)
     rate = best_gradient_descent(kappa)
-    least = gradient_descent_rate(eigenvalues, rate)
+    least = heavy_ball_rate(eigenvalues, rate, 0.0)
     assert least == pytest.approx((kappa - 1) / (kappa + 1), abs=1e-12)
     for other in (0.99 * rate, 1.01 * rate):
-        assert gradient_descent_rate(eigenvalues, other) > least
+        assert heavy_ball_rate(eigenvalues, other, 0.0) > least
     rate, momentum = best_heavy_ball(kappa)
     least = heavy_ball_rate(eigenvalues, rate, momentum)
     assert least == pytest.approx((root - 1) / (root + 1), abs=1e-6)  # a double eigenvalue: the root of 1e-16, and more
@@ -163,7 +174,7 @@ def test_gradient_descents_measured_rate_is_the_theorys():
     eigenvalues = (0.1, 0.3, 1.0)
     rates = np.linspace(0.2, 2.02, 15)
     measured = measured_rates(errors_on_quadratic(eigenvalues, rates, 0.0, 1000))
-    assert measured == pytest.approx([gradient_descent_rate(eigenvalues, rate) for rate in rates], rel=1e-9)
+    assert measured == pytest.approx([heavy_ball_rate(eigenvalues, rate, 0.0) for rate in rates], rel=1e-9)
 
 
 @pytest.mark.parametrize("kappa", [3, 30, 100])
