@@ -39,49 +39,32 @@ class Settings(SweepSettings):
 
     study = "char_lm"
 
-    corpus: str = "pydoc"
-    """pydoc, tinyshakespeare, southpark, or a UTF-8 file or folder."""
+    corpus: str = "pydoc"  # pydoc, tinyshakespeare, southpark, or a UTF-8 file or folder.
     preset: Literal["report", "fast", "best"] = "fast"
     """report: two LSTMs of 128, forty minutes; fast: two minutes; best: half an hour; each on one core."""
-    seeds: tuple[int, ...] = (0,)
-    """One run each."""
-    resume: bool = False
-    """Go on from the last checkpoint of an unfinished run; without it such a run begins anew."""
+    seeds: tuple[int, ...] = (0,)  # One run each.
+    resume: bool = False  # Go on from the last checkpoint of an unfinished run; without it such a run begins anew.
     together: bool = False
     """With --report-only: all presets that the corpus has results of, in tables and figures named after the corpus."""
-    save_every: int = 1000
-    """Steps between checkpoints."""
-    devices: int = 1
-    """Processes, or GPUs, on each machine."""
-    nodes: int = 1
-    """Machines, started as Lightning says for your cluster."""
+    save_every: int = 1000  # Steps between checkpoints.
+    devices: int = 1  # Processes, or GPUs, on each machine.
+    nodes: int = 1  # Machines, started as Lightning says for your cluster.
 
-    kind: Literal["LSTM", "GRU", "RNN"] | None = None
-    """Recurrent layers."""
-    hidden: int | None = None
-    """Their channels."""
-    layers: int | None = None
-    """How many."""
-    embedding: int | None = None
-    """Channels of a learnt embedding; 0 for one-hot characters."""
-    dropout: float | None = None
-    """After every layer."""
-    init: Literal["torch", "he", "orthogonal"] | None = None
-    """Initialisation of recurrent layers."""
-    window: int | None = None
-    """Characters that gradients flow back through."""
-    batch: int | None = None
-    """Windows a step."""
+    kind: Literal["LSTM", "GRU", "RNN"] | None = None  # Recurrent layers.
+    hidden: int | None = None  # Their channels.
+    layers: int | None = None  # How many.
+    embedding: int | None = None  # Channels of a learnt embedding; 0 for one-hot characters.
+    dropout: float | None = None  # After every layer.
+    init: Literal["torch", "he", "orthogonal"] | None = None  # Initialisation of recurrent layers.
+    window: int | None = None  # Characters that gradients flow back through.
+    batch: int | None = None  # Windows a step.
     random_windows: bool | None = None
     """Windows from anywhere, each from a zero state, in place of streams that carry it on."""
-    steps: int | None = None
-    """Of training."""
-    learning_rate: float | None = None
-    """Adam's."""
+    steps: int | None = None  # Of training.
+    learning_rate: float | None = None  # Adam's.
     schedule: Literal["decay", "cosine"] | None = None
     """decay: times 0.96 every 5,000 steps; cosine: down to a hundredth at the end."""
-    clip: float | None = None
-    """Largest norm of the gradient."""
+    clip: float | None = None  # Largest norm of the gradient.
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
     """Mixed precision is for readout and embedding; the recurrence stays in 32 bits."""
 
@@ -89,9 +72,8 @@ class Settings(SweepSettings):
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"--seeds: got {self.seeds}; expected different numbers, at least one")
         if len(self.seeds) > 1 and (self.devices, self.nodes) != (1, 1):
-            raise ValueError(
-                f"--devices {self.devices} --nodes {self.nodes}: expected a single seed with more than one"
-            )
+            several = f"--devices {self.devices} --nodes {self.nodes}"
+            raise ValueError(f"{several}: expected a single seed with more than one")
         if self.together and not self.report_only:
             raise ValueError("--together: expected it with --report-only, once every preset has been trained")
 
@@ -120,22 +102,14 @@ class Settings(SweepSettings):
 class SampleSettings:
     """Writes text with a trained model, each character as soon as it is drawn."""
 
-    checkpoint: tyro.conf.Positional[Path]
-    """A best.ckpt or last.ckpt of a training."""
-    prompt: str = ""
-    """What to go on from; without one the first character is drawn uniformly."""
-    temperature: float = 0.7
-    """Logits are divided by it; 0 takes the likeliest character."""
-    length: int = 500
-    """Characters to write."""
-    top_k: int | None = None
-    """Draw from so many of the likeliest."""
-    nucleus: float | None = None
-    """Draw from the likeliest that together have this probability."""
-    beams: int = 0
-    """Search for the likeliest texts with so many beams, in place of drawing; needs a prompt."""
-    seed: int | None = None
-    """The same one gives the same text; without one, texts differ."""
+    checkpoint: tyro.conf.Positional[Path]  # A best.ckpt or last.ckpt of a training.
+    prompt: str = ""  # What to go on from; without one the first character is drawn uniformly.
+    temperature: float = 0.7  # Logits are divided by it; 0 takes the likeliest character.
+    length: int = 500  # Characters to write.
+    top_k: int | None = None  # Draw from so many of the likeliest.
+    nucleus: float | None = None  # Draw from the likeliest that together have this probability.
+    beams: int = 0  # Search for the likeliest texts with so many beams, in place of drawing; needs a prompt.
+    seed: int | None = None  # The same one gives the same text; without one, texts differ.
 
 
 def main(settings: Settings) -> int:
@@ -143,8 +117,8 @@ def main(settings: Settings) -> int:
     for seed in settings.seeds:
         settings.training(seed)  # what is out of range is found before torch is imported
     if settings.together:
-        each: list[Any] = [{"preset": preset, "together": False} for preset in PRESETS]
-        sources = [dataclasses.replace(settings, **changes).source for changes in each]
+        presets: Any = PRESETS
+        sources = [dataclasses.replace(settings, preset=preset, together=False).source for preset in presets]
         return int(import_module("studies.char_lm.report").show_together(sources, settings.path))
     try:
         code = publish(settings)

@@ -5,7 +5,6 @@ import io
 import math
 import random
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from gnnseq.plots import style
 from harness.files import write_json
 from harness.report import print_checks
 from studies.char_lm import figures, report, results
-from studies.char_lm import sample_pages as samples
 
 TEMPERATURES, LENGTHS = (0, 0.5, 1, 2), (20, 30, 50, 120)
 
@@ -213,34 +211,12 @@ def test_everything_fits_eighty_columns():
         assert all(sum(line.startswith(name) for line in lines) == 1 for name in names)  # in one line each
 
 
-def test_without_samples_none_are_shown_and_none_written(tmp_path):
+def test_without_samples_none_are_shown_and_none_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "save_figure", lambda figure, stem: [])
     result = shakespeare()
     assert "Samples" not in printed(result)
-    assert samples.write_samples(result, tmp_path / "x") == []
-
-
-class Cells(HTMLParser):
-    """Text of the samples' cells, and every tag and attribute."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.found, self.tags, self.attributes, self.inside = [], [], [], False
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.attributes += [name for name, _ in attributes]
-        if tag == "td":
-            self.inside = ("class", "sample") in attributes
-            if self.inside:
-                self.found.append("")
-
-    def handle_endtag(self, tag):
-        self.inside = self.inside and tag != "td"
-
-    def handle_data(self, data):
-        if self.inside:
-            self.found[-1] += data
+    assert not [path for path in report.figures(result, tmp_path / "x") if path.suffix == ".txt"]
+    assert not list(tmp_path.glob("*.txt"))
 
 
 def sampled(*texts):
@@ -250,53 +226,41 @@ def sampled(*texts):
 
 
 @given(st.lists(st.text(), min_size=1, max_size=3))
-def test_every_character_of_a_sample_takes_one_place_in_both_tables(texts):
+def test_every_character_of_a_sample_takes_one_place_in_the_table(texts):
     result = sampled(*texts)
-    shown = [samples.visible(text) for text in texts]
+    shown = [results.visible(text) for text in texts]
     assert [len(text) for text in shown] == [len(text) for text in texts]
-    assert Cells(samples.html_table(result)).found == shown
-    table = samples.text_table(result)
+    table = figures.text_table(result)
     blocks = [block.split("-" * 78 + "\n")[2] for block in re.split("\nStep ", table)[1:]]
     for block, text in zip(blocks, shown, strict=True):
         lines = [line[14:] for line in block.splitlines()]
         assert "".join(lines).replace("␣", " ") == text.replace("␣", " ")
-        assert all(len(line) == samples.WIDTH for line in lines[:-1])
+        assert all(len(line) == figures.WIDTH for line in lines[:-1])
 
 
 @given(st.text())
 def test_what_would_break_a_line_or_hide_is_marked(text):
-    assert samples.visible(text).isprintable()
-    assert samples.visible("a b\n\tc\x07\u202e") == "a b↵⇥c□□"
-
-
-def test_the_page_needs_no_other_file_and_runs_nothing():
-    page = samples.html_table(sampled("<script>alert('x')</script>", "<img src=x onerror=y>", "&lt; $name"))
-    cells = Cells(page)
-    assert cells.found == ["<script>alert('x')</script>", "<img src=x onerror=y>", "&lt; $name"]
-    assert not {"script", "img", "link", "iframe", "object"} & set(cells.tags)
-    assert not {"src", "href"} & set(cells.attributes)
-    assert "url(" not in page
-    assert "@import" not in page
-    assert "a &lt;novel&gt; &amp; more" in page
+    assert results.visible(text).isprintable()
+    assert results.visible("a b\n\tc\x07\u202e") == "a b↵⇥c□□"
 
 
 def test_tables_have_a_block_a_step_and_a_row_for_each_temperature_and_length():
-    found = samples.blocks(reversed(south_park()["runs"][0]["samples"]))
+    found = results.blocks(reversed(south_park()["runs"][0]["samples"]))
     assert [step for step, _ in found] == [0, 10_000, 20_000, 30_000]
     for step, rows in found:
         assert [temperature for temperature, _ in rows] == list(TEMPERATURES)
         for temperature, of_length in rows:
             assert of_length == [(length, text_of(length, temperature, step)) for length in LENGTHS]
-    page = samples.html_table(south_park())
-    assert page.count("<table>") == 4
-    assert page.count("rowspan='4'") == 16
+    table = figures.text_table(south_park())
+    assert table.count("\nStep ") == 4
+    assert len(re.findall(r"^ +\d\.\d +20  ", table, flags=re.MULTILINE)) == 16
 
 
 def test_figures_are_the_same_files_when_drawn_again(tmp_path, monkeypatch):
     monkeypatch.setattr(Figure, "savefig", functools.partialmethod(Figure.savefig, dpi=40))  # for speed
     result = south_park()
     first, again = (report.figures(result, tmp_path / name / "southpark") for name in ("a", "b"))
-    names = ["training.png", "training.svg", "minutes.png", "minutes.svg", "samples.txt", "samples.html"]
+    names = ["training.png", "training.svg", "minutes.png", "minutes.svg", "samples.txt"]
     assert [path.name for path in first] == [f"southpark_{name}" for name in names]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
 

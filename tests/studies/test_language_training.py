@@ -16,10 +16,9 @@ import torch
 
 from gnnseq.data.text import Corpus
 from studies.char_lm import learner as language_learner
-from studies.char_lm.checkpoint_file import CheckpointFiles, read_checkpoint
 from studies.char_lm.interruption import Stopped
 from studies.char_lm.runs import LanguageTraining
-from studies.char_lm.training import load_model, train
+from studies.char_lm.training import CheckpointFiles, load_model, read_checkpoint, train
 
 CORPUS = Corpus.of("The quick brown fox jumps over the lazy dog, and the dog does not mind. " * 20)
 SMALL = LanguageTraining(

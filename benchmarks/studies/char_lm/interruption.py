@@ -2,18 +2,18 @@
 
 import signal
 import threading
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-__all__ = ["Signals", "Stopped"]
 
-
+@dataclass(eq=False)
 class Stopped(Exception):  # noqa: N818  # asked for, no error
     """Training was asked to stop by the signal ``number``, after ``step`` steps, and has saved ``path``."""
 
-    def __init__(self, number: int, step: int, path: str) -> None:
-        super().__init__(number, step, path)
-        self.number, self.step, self.path = number, step, path
+    number: int
+    step: int
+    path: str
 
     def __str__(self) -> str:
         return f"stopped by {signal.Signals(self.number).name} after step {self.step}; saved {self.path}"
@@ -29,7 +29,7 @@ class Signals:
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():  # which alone may handle signals
             self.before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-            self.listen()
+        self.listen()
         return self
 
     def __exit__(self, *exception: object) -> None:

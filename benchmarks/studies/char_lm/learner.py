@@ -1,11 +1,10 @@
 """What a step of training a language model does, and all that the next one depends on.
 
-    windows, any of them by its number -> step -> curves -> validation -> samples -> checkpoint
-
-Letters: T steps of a window, B windows of a batch, L layers, H hidden channels, R processes.
+Letters: B windows of a batch, L layers, H hidden channels, R processes.
 """
 
 import dataclasses
+import itertools
 import signal
 import sys
 import time
@@ -24,8 +23,6 @@ from gnnseq.models.language_model import LanguageModel, State, score
 from studies.char_lm.interruption import Signals, Stopped
 from studies.char_lm.runs import LanguageTraining
 
-__all__ = ["FORMAT", "LanguageLearner", "make_model"]
-
 FORMAT = "gnnseq language model 1"
 TEMPERATURES = (0.0, 0.5, 1.0, 2.0)
 LENGTHS = (20, 30, 50, 120)
@@ -38,22 +35,10 @@ def make_model(training: LanguageTraining, vocabulary: int) -> LanguageModel:
 
 
 class LanguageLearner(pl.LightningModule):
-    """A language model in training.
+    """A language model in training; checkpoints go into the folder, and with ``say`` each validation is printed.
 
     What happens between two steps is here, always in the same order, the checkpoint last: it has all that came before.
     So is validation: Lightning's own has a place within an epoch that a checkpoint does not tell exactly.
-
-    Args:
-        settings: Of the training.
-        corpus: What is learnt.
-        folder: Where checkpoints go.
-        signals: Which ask to stop.
-        save_every: Steps between checkpoints.
-        say: Whether to print a line for each validation.
-
-    Attributes:
-        record: What has been measured so far, as :func:`studies.char_lm.training.train` returns it.
-        state: Carried from window to window. [L, B, H], a pair of these for an LSTM
     """
 
     def __init__(
@@ -64,38 +49,33 @@ class LanguageLearner(pl.LightningModule):
         self.signals, self.save_every, self.say = signals, save_every, say
         self.model = make_model(settings, len(corpus.vocabulary))
         measured = ("step", "seconds", "cpu_seconds", "loss", "accuracy")
-        self.record: dict[str, Any] = {
-            "curves": {name: [] for name in (*measured, "learning_rate")},
-            "validation": {name: [] for name in measured},
-            "best": None,
-            "samples": [],
-        }
-        self.state: State = None
+        curves: dict[str, list[float]] = {name: [] for name in (*measured, "learning_rate")}
+        self.record: dict[str, Any] = {"curves": curves, "validation": {name: [] for name in measured}, "best": None,
+                                       "samples": []}  # fmt: skip
+        self.state: State = None  # carried from window to window [L, B, H], a pair of these for an LSTM
         self.sums = torch.zeros(2, dtype=torch.float64)  # of loss and accuracy since the last entry of the curves
         self.counted = 0
         self.random: Tensor | None = None
-        self.spent = np.zeros(2)  # seconds and processor's seconds of earlier sessions
-        self.began = np.zeros(2)
+        self.spent = self.began = np.zeros(2)  # seconds and processor's seconds: of earlier sessions; now
 
     def train_dataloader(self) -> "_Steps":
         """All windows that this process reads, from the step on that training has come to."""
-        settings, rank, ranks = self.settings, self.trainer.global_rank, self.trainer.world_size
-        columns = slice(rank * settings.batch, (rank + 1) * settings.batch)
-        every = settings.batch * ranks
-        windows = TextWindows(self.corpus.training, every, settings.window, settings.random_windows, settings.seed)
-        return _Steps(windows, settings.steps, columns)
+        settings, first = self.settings, self.trainer.global_rank * self.settings.batch
+        of_all = settings.batch * self.trainer.world_size
+        windows = TextWindows(self.corpus.training, of_all, settings.window, settings.random_windows, settings.seed)
+        return _Steps(windows, settings.steps, slice(first, first + settings.batch))
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate changed after every step."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.settings.rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, self.settings.rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def on_train_start(self) -> None:
         """Draw samples before the first step, and start the clock. Nothing random happens before the next step."""
         self.signals.listen()  # again: Lightning's own handler for SIGTERM has come in between
         if self.random is not None:
-            (torch.cuda if self.device.type == "cuda" else torch).set_rng_state(self.random)
+            self._generator().set_rng_state(self.random)
         elif self.global_rank > 0:  # every process drops units of its own
             torch.manual_seed(self.settings.seed + 1_000_003 * self.global_rank)
         if self.trainer.global_step == 0 and 0 in self.settings.sample_at:
@@ -145,8 +125,7 @@ class LanguageLearner(pl.LightningModule):
             "counted": self.counted,
             "sums": self._of_all(self.sums),  # [R, 2]
             "state": [self._of_all(part) for part in state if part is not None],  # [R, L, B, H]
-            # Of dropout: the CPU's random state, or the GPU's. [R, bytes]
-            "random": self._of_all((torch.cuda if self.device.type == "cuda" else torch).get_rng_state()),
+            "random": self._of_all(self._generator().get_rng_state()),  # of dropout [R, bytes]
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -154,8 +133,9 @@ class LanguageLearner(pl.LightningModule):
         kept, rank = checkpoint["language_model"], self.global_rank
         self.record, self.spent, self.counted = kept["record"], np.array(kept["seconds"]), kept["counted"]
         if rank >= len(kept["sums"]):
-            raise ValueError(f"the checkpoint is of {len(kept['sums'])} processes, and now there are more: "
-                             "resume with its --devices and --nodes")  # fmt: skip
+            raise ValueError(
+                f"the checkpoint is of {len(kept['sums'])} processes; resume with its --devices and --nodes"
+            )
         parts = tuple(part[rank].to(self.device) for part in kept["state"])
         self.state = parts if len(parts) > 1 else parts[0] if parts else None
         # Copies: torch reads a random state from where its storage begins.
@@ -181,11 +161,10 @@ class LanguageLearner(pl.LightningModule):
             minutes = self._seconds()[0] / 60
             print(f"step {step:,} of {self.settings.steps:,}: held-out {loss:.3f} nats/character after "
                   f"{minutes:.1f} of {minutes * self.settings.steps / step:.1f} minutes", file=sys.stderr)  # fmt: skip
-        best = self.record["best"]
-        if best is not None and not loss < best["loss"]:
-            return False
-        self.record["best"] = {"step": step, "loss": loss}
-        return True
+        better: bool = self.record["best"] is None or loss < self.record["best"]["loss"]
+        if better:
+            self.record["best"] = {"step": step, "loss": loss}
+        return better
 
     def _put(self, name: str, step: int, **values: float) -> None:
         clock, processor = self._seconds()
@@ -197,29 +176,26 @@ class LanguageLearner(pl.LightningModule):
 
     def _draw(self, step: int) -> None:
         """Samples of every length at every temperature, the same whenever they are drawn."""
-        for temperature in TEMPERATURES:
-            for length in LENGTHS:
-                entropy = [self.settings.seed, step, int(100 * temperature), length]
-                generator = torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-                characters = self.model.sample(length, temperature=temperature, generator=generator)
-                text = self.corpus.vocabulary.decode(list(characters))
-                self.record["samples"].append(
-                    {"step": step, "temperature": temperature, "length": length, "text": text}
-                )
+        for temperature, length in itertools.product(TEMPERATURES, LENGTHS):
+            entropy = [self.settings.seed, step, int(100 * temperature), length]
+            generator = torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+            characters = self.model.sample(length, temperature=temperature, generator=generator)
+            text = self.corpus.vocabulary.decode(list(characters))
+            self.record["samples"].append({"step": step, "temperature": temperature, "length": length, "text": text})
+
+    def _generator(self) -> Any:
+        """What has the random state of dropout: the GPU's, or the CPU's."""
+        return torch.cuda if self.device.type == "cuda" else torch
 
     def _seconds(self) -> tuple[float, float]:
         """Since training began, by the clock and by the processor, those of earlier sessions included."""
-        clock, processor = self.spent + _now() - self.began
-        return round(float(clock), 2), round(float(processor), 2)
+        clock, processor = (self.spent + _now() - self.began).round(2).tolist()
+        return clock, processor
 
     def _of_all(self, part: Tensor) -> Tensor:
         """The part of each process."""
-        if self.trainer.world_size == 1:
-            return part.unsqueeze(0).cpu()
-        part = part.to(self.device).contiguous()
-        gathered = [torch.empty_like(part) for _ in range(self.trainer.world_size)]
-        torch.distributed.all_gather(gathered, part)
-        return torch.stack(gathered).cpu()
+        parts: Any = part.unsqueeze(0) if self.trainer.world_size == 1 else self.all_gather(part)
+        return torch.as_tensor(parts, device="cpu")
 
 
 class _Steps:

@@ -1,7 +1,6 @@
-r"""Character n-grams with modified Kneser-Ney smoothing: what a language model has to beat.
+"""Character n-grams with modified Kneser-Ney smoothing: what a language model has to beat.
 
-Letters: K contexts, N characters of a text, P characters of a context, U pairs of context and character, V characters
-of the vocabulary.
+Letters: K contexts, N characters of a text, U pairs of context and character, V characters of the vocabulary.
 """
 
 from collections.abc import Sequence
@@ -14,8 +13,6 @@ from torch import Tensor
 
 from gnnseq.checks import check_whole
 
-__all__ = ["NGram", "fit_ngram"]
-
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float64]
 Text = Sequence[int] | Integers | Tensor
@@ -27,8 +24,7 @@ class _Level(NamedTuple):
     """Contexts of one length and what follows them.
 
     The code of a context is the number of the context without its first character, times V, plus this character; its
-    own number is its place among the sorted codes. Following characters are coded in the same way, so that no code
-    exceeds N V, however long the context.
+    own number is its place among the sorted codes. So no code exceeds N V, however long the context.
     """
 
     contexts: Integers  # codes [K]
@@ -49,9 +45,8 @@ class NGram:
         return float(-np.log(self._of_each(_checked("text", text, 1, self.vocabulary))).mean())
 
     def probabilities(self, context: Text = ()) -> Reals:
-        """Of every character to come next [V], after these [P]."""
-        indices = _checked("context", context, 0, self.vocabulary)
-        before = np.tile(indices[:, None], self.vocabulary)
+        """Of every character to come next [V], after these."""
+        before = np.tile(_checked("context", context, 0, self.vocabulary)[:, None], self.vocabulary)
         chances: Reals = self._of_each(np.vstack([before, np.arange(self.vocabulary)]))[-1]
         return chances
 
@@ -70,7 +65,7 @@ class NGram:
 
 
 def fit_ngram(text: Text, vocabulary: int, order: int = 5) -> NGram:
-    r"""Count the n-grams of a text and smooth them.
+    r"""Count the n-grams of a text, indices [N] below V, and smooth them; order 0 is the uniform distribution.
 
     A character w after a context c, of which c' lacks the first character, has the probability
 
@@ -89,15 +84,6 @@ def fit_ngram(text: Text, vocabulary: int, order: int = 5) -> NGram:
 
     Source: Chen and Goodman, "An empirical study of smoothing techniques for language modeling", Computer Speech and
     Language 13, 1999 (interpolated modified Kneser-Ney); the fallback is KenLM's (Heafield et al., ACL 2013).
-
-    Args:
-        text: Indices of characters, at least ``order``. [N]
-        vocabulary: V, characters that there are, whether the text has them or not.
-        order: Characters of an n-gram: 5 predicts a character from the 4 before it, 1 from how frequent it is, and
-            0 gives the uniform distribution.
-
-    Raises:
-        ValueError: An argument is out of its range, or the text shorter than the order.
 
     Example:
         >>> model = fit_ngram([0, 1, 0, 1, 0, 1, 0, 1], vocabulary=3, order=2)
@@ -125,16 +111,13 @@ def fit_ngram(text: Text, vocabulary: int, order: int = 5) -> NGram:
         inner = contexts[shorter + 1][context] // vocabulary * vocabulary + character
         inner = np.append(inner, firsts[shorter])  # whose left neighbour is the beginning
         counts[shorter] = np.bincount(np.searchsorted(pairs[shorter], inner))
-    levels = zip(contexts[:order], pairs, counts, strict=True)
-    return NGram(vocabulary, tuple(_smoothed(*level, vocabulary) for level in levels))
-
-
-def _smoothed(contexts: Integers, pairs: Integers, counts: Integers, vocabulary: int) -> _Level:
-    """A level from its counts [U], all at least 1."""
-    context = pairs // vocabulary
-    totals = np.bincount(context, counts)
-    discount = _discounts(counts)[np.minimum(counts, 3)]
-    return _Level(contexts, pairs, (counts - discount) / totals[context], np.bincount(context, discount) / totals)
+    levels = []
+    for codes, following, count in zip(contexts[:order], pairs, counts, strict=True):
+        context = following // vocabulary
+        totals, discount = np.bincount(context, count), _discounts(count)[np.minimum(count, 3)]
+        shares, rests = (count - discount) / totals[context], np.bincount(context, discount) / totals
+        levels.append(_Level(codes, following, shares, rests))
+    return NGram(vocabulary, tuple(levels))
 
 
 def _discounts(counts: Integers) -> Reals:
@@ -157,12 +140,10 @@ def _places(codes: Integers, wanted: Integers) -> Integers:
 def _checked(name: str, text: Text, least: int, vocabulary: int) -> Integers:
     indices = np.asarray(text) if len(text) else np.empty(0, dtype=np.int64)
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
-        raise ValueError(f"{name} has shape {indices.shape} and type {indices.dtype}; expected indices of characters, "
-                         "whole numbers in one dimension")  # fmt: skip
+        raise ValueError(f"{name} has shape {indices.shape} and type {indices.dtype}; expected indices of characters")
     if len(indices) < least:
         raise ValueError(f"{name} has {len(indices)} characters; expected at least {least}")
     wrong = indices[(indices < 0) | (indices >= vocabulary)]
     if len(wrong) > 0:
-        raise ValueError(f"{name} has the index {wrong[0]}; expected 0 to {vocabulary - 1}, indices of a vocabulary of "
-                         f"{vocabulary}")  # fmt: skip
+        raise ValueError(f"{name} has the index {wrong[0]}; expected 0 to {vocabulary - 1}")
     return indices.astype(np.int64)

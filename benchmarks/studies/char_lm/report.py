@@ -1,7 +1,6 @@
 """Tables and checked statements of the character language models, from their JSON alone."""
 
 import math
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,21 +13,9 @@ from rich.text import Text
 from harness import report as harness_report
 from harness.files import read_json
 from harness.report import markdown_table, mean_std
+from studies.char_lm import results
 from studies.char_lm.figures import figures
-from studies.char_lm.results import (
-    LOGGED,
-    LanguageGroup,
-    bits,
-    comparable,
-    corpus,
-    goals,
-    groups,
-    held_out,
-    mean_and_range,
-    published,
-    together,
-)
-from studies.char_lm.sample_pages import blocks, visible
+from studies.char_lm.results import LanguageGroup, blocks, groups, mean_and_range, scores, visible
 
 __all__ = ["TABLES", "checks", "figures", "losses", "print_report", "show_together"]
 
@@ -39,13 +26,13 @@ def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
     """Statements that must hold, each with whether it does: training is nowhere behind the report's log."""
     statements = []
     for group in groups(result):
-        for step, rows in group.logged().items() if comparable(result, group) else ():
-            nats, shares = zip(*rows, strict=True)
+        for step, rows in group.logged().items() if results.comparable(result, group) else ():
+            (nats, shares), log = zip(*rows, strict=True), results.LOGGED[step]
             text = (
                 f"training at step {step:,}: loss {mean_and_range(nats, 3)}, accuracy {mean_and_range(shares, 2)}; "
-                "in the report's log {:.3f} and {:.2f}".format(*LOGGED[step])
+                f"in the report's log {log[0]:.3f} and {log[1]:.2f}"
             )
-            statements.append((text, max(nats) <= LOGGED[step][0]))
+            statements.append((text, max(nats) <= log[0]))
     return statements
 
 
@@ -58,15 +45,11 @@ def print_report(result: dict[str, Any], console: Console) -> None:
 
 
 def show_together(sources: Sequence[Path], target: Path) -> int:
-    """Report the results that there are on one text as one; the exit code.
-
-    Raises:
-        FileNotFoundError: There are none.
-    """
-    results = [read_json(source) for source in sources if source.exists()]
-    if not results:
+    """Report the results that there are on one text as one; the exit code."""
+    found = [read_json(source) for source in sources if source.exists()]
+    if not found:
         raise FileNotFoundError(f"none of {', '.join(map(str, sources))} exists; run without --report-only first")
-    return harness_report.present(together(results), target, sys.modules[__name__], harness_report.console())
+    return harness_report.present(results.together(found), target, sys.modules[__name__], harness_report.console())
 
 
 def _table(title: str, caption: str, text: Sequence[str], numbers: Sequence[str]) -> Table:
@@ -76,51 +59,40 @@ def _table(title: str, caption: str, text: Sequence[str], numbers: Sequence[str]
 
 
 def _losses(result: dict[str, Any]) -> Table:
-    text = result["corpus"]
-    parts = "{:,} to train on, then {:,} for validation, then {:,} for the test.".format(*text["split"])
-    ours = [f"{group.label} {_mean(_held_out(result, group), 3)}" for group in groups(result)]
-    there = f" Last rows: as published, on validation and test together, where ours are {', '.join(ours)}."
-    table = _table(
-        f"Character language models: {corpus(result)}",
+    text, found = result["corpus"], [(group, scores(result, group)) for group in groups(result)]
+    caption = (
         "Nats a character, mean ± standard deviation over seeds: of the last training steps, with dropout; the lowest "
         "on validation; on the test part. Bits, perplexity and accuracy are the test's, a character. "
-        f"{text['characters']:,} characters of {text['vocabulary']} kinds: {parts}{there if published(result) else ''}",
-        [""],
-        ["train", "validation", "test", "bits", "ppl", "acc %", "min"],
-    )
-    for group in groups(result):
-        nats = group.test("loss")
-        table.add_row(
-            _named(group),
-            _mean([run["curves"]["loss"][-1] for run in group.runs], 3),
-            _mean_std(group.lowest()),
-            _mean_std(nats),
-            _mean([bits(value) for value in nats], 3),
-            _mean([math.exp(value) for value in nats], 2),
-            _mean([100 * value for value in group.test("accuracy")], 1),
-            _mean(group.minutes(), 0 if min(group.minutes()) >= 10 else 2),
-        )
+        f"{text['characters']:,} characters of {text['vocabulary']} kinds: "
+    ) + "{:,} to train on, then {:,} for validation, then {:,} for the test.".format(*text["split"])
+    if results.published(result):
+        ours = ", ".join(f"{group.label} {of_run['both'].mean():.3f}" for group, of_run in found)
+        caption += f" Last rows: as published, on validation and test together, where ours are {ours}."
+    headings = ["train", "validation", "test", "bits", "ppl", "acc %", "min"]
+    table = _table(f"Character language models: {results.corpus(result)}", caption, [""], headings)
+    for group, of_run in found:
+        digits = {"train": 3, "bits": 3, "ppl": 2, "acc %": 1, "min": 0 if of_run["min"].min() >= 10 else 2}
+        means = {name: f"{of_run[name].mean():.{places}f}" for name, places in digits.items()}
+        table.add_row(_named(group), *(means.get(name) or _mean_std(of_run[name]) for name in headings))
     table.add_section()
     for name, both in result["baselines"].items():
         test = both["test"]
-        table.add_row(name, "", *_three(both["validation"], test, bits(test)), f"{math.exp(test):.2f}", style="dim")
-    for name, level in published(result).items():
+        table.add_row(
+            name, "", *_three(both["validation"], test, test / math.log(2)), f"{math.exp(test):.2f}", style="dim"
+        )
+    for name, level in results.published(result).items():
         table.add_row(name, "", *_three(level), style="dim")
     return table
 
 
 def _times(result: dict[str, Any]) -> Table:
     """Minutes until validation is below what it is to reach in time, and below the best baseline."""
-    levels = [(f"{nats:.2f} in {minutes} min", nats, float(minutes)) for nats, minutes in goals(result).items()]
+    levels = [(f"{nats:.2f} in {limit} min", nats, float(limit)) for nats, limit in results.goals(result).items()]
     if result["baselines"]:
         nats, name = min((baseline["validation"], name) for name, baseline in result["baselines"].items())
         levels.append((f"{nats:.3f} ({name})", nats, math.inf))
-    table = _table(
-        "",
-        "Of validation; mean (range) over seeds, late by an interval at most. Green: every seed, in time.",
-        ["minutes until below"],
-        [name for name, _, _ in levels],
-    )
+    caption = "Of validation; mean (range) over seeds, late by an interval at most. Green: every seed, in time."
+    table = _table("", caption, ["minutes until below"], [name for name, _, _ in levels])
     for group in groups(result):
         cells = []
         for _, nats, limit in levels:
@@ -142,50 +114,41 @@ def _samples(run: dict[str, Any]) -> Table:
     return table
 
 
-def losses(*results: dict[str, Any]) -> str:
+def losses(*parts: dict[str, Any]) -> str:
     """Losses and times of results on one text, against the baselines and what others publish, for a page."""
-    result = together(results)
-    headings = [f"{corpus(result)}, nats/character", "validation", "test", "both", "test, bits", "minutes"]
-    headings += [f"below {nats:.2f} in {minutes} min" for nats, minutes in goals(result).items()]
+    result = results.together(parts)
+    goals = results.goals(result)
+    headings = [f"{results.corpus(result)}, nats/character", "validation", "test", "both", "test, bits", "minutes"]
+    headings += [f"below {nats:.2f} in {minutes} min" for nats, minutes in goals.items()]
     rows = []
     for group in groups(result):
-        nats = group.test("loss")
-        columns = [group.lowest(), nats, _held_out(result, group), [bits(value) for value in nats]]
-        times = [reached(group, group.minutes_below(goal)) for goal in goals(result)]
-        rows.append([_named(group), *map(_mean_std, columns), mean_and_range(group.minutes()), *times])
-    for name, both in result["baselines"].items():
-        rows.append([name, *_three(both["validation"], both["test"], held_out(result, **both), bits(both["test"]))])
-    rows += [[f"{name} (published)", "", "", *_three(nats)] for name, nats in published(result).items()]
+        of_run = scores(result, group)
+        cells = [_mean_std(of_run[name]) for name in ("validation", "test", "both", "bits")]
+        times = [reached(group, group.minutes_below(goal)) for goal in goals]
+        rows.append([_named(group), *cells, mean_and_range(of_run["min"]), *times])
+    for name, nats in result["baselines"].items():
+        both, bits = results.held_out(result, **nats), nats["test"] / math.log(2)
+        rows.append([name, *_three(nats["validation"], nats["test"], both, bits)])
+    rows += [[f"{name} (published)", "", "", *_three(nats)] for name, nats in results.published(result).items()]
     return markdown_table(headings, [[*row, *[""] * (len(headings) - len(row))] for row in rows])
 
 
 TABLES = {"losses": losses}
 
 
-def reached(group: LanguageGroup, minutes: list[float]) -> str:
+def reached(group: LanguageGroup, minutes: Sequence[float]) -> str:
     """Minutes, and how many of the seeds they are about unless it is all."""
-    if not minutes:
-        return "not reached"
     few = "" if len(minutes) == len(group.runs) else f", {len(minutes)} of {len(group.runs)}"
-    return mean_and_range(minutes) + few
-
-
-def _held_out(result: dict[str, Any], group: LanguageGroup) -> list[float]:
-    return [held_out(result, *both) for both in zip(group.lowest(), group.test("loss"), strict=True)]
+    return mean_and_range(minutes) + few if minutes else "not reached"
 
 
 def _named(group: LanguageGroup) -> str:
     return group.label if len(group.runs) == 1 else f"{group.label}, {len(group.runs)} seeds"
 
 
-def _mean(values: list[float], digits: int) -> str:
-    return f"{statistics.fmean(values):.{digits}f}"
-
-
-def _mean_std(values: list[float]) -> str:
+def _mean_std(values: Sequence[float]) -> str:
     return mean_std(values, 3).replace(" 0.", " .")
 
 
 def _three(*values: float) -> list[str]:
-    """With three digits."""
     return [f"{value:.3f}" for value in values]

@@ -1,4 +1,4 @@
-"""What the tables and figures of the character language models read from the JSON: seeds together, times, references.
+"""What tables and figures of the character models read from the JSON: seeds together, times, samples, references.
 
 Losses are nats per character throughout.
 """
@@ -23,9 +23,10 @@ LOGGED = {1000: (2.057, 0.39), 4000: (1.635, 0.50)}
 PUBLISHED = {"nanoGPT small, CPU": 1.88, "minGRU": 1.548, "nanoGPT 10.7M, GPU": 1.4697}
 SMALL = (3, 1.88)  # minutes in which the small nanoGPT gets there, as its authors say
 GOALS = {1.88: 3, 1.60: 15}  # minutes within which this study wants to be below
+MARKS = {"\n": "↵", "\t": "⇥"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class LanguageGroup:
     """Runs that differ in nothing but the seed."""
 
@@ -37,18 +38,6 @@ class LanguageGroup:
         """A curve of ``part``, "curves" or "validation": a row for each step that all runs have, a column a run."""
         curves = [pd.Series(run[part][name], run[part]["step"]) for run in self.runs]
         return pd.concat(curves, axis=1, join="inner").sort_index()
-
-    def minutes(self) -> list[float]:
-        """How long each run took."""
-        return [max([0.0, *run["curves"]["seconds"], *run["validation"]["seconds"]]) / 60 for run in self.runs]
-
-    def lowest(self) -> list[float]:
-        """Each run's lowest validation loss."""
-        return [min(run["validation"]["loss"]) for run in self.runs]
-
-    def test(self, name: str) -> list[float]:
-        """Of each run, a number of the test part."""
-        return [run["test"][name] for run in self.runs]
 
     def minutes_below(self, threshold: float) -> list[float]:
         """Minutes until validation was first seen below the threshold, for the runs that get there."""
@@ -62,52 +51,67 @@ class LanguageGroup:
         Means over the interval that ends at the step, or at the last recorded one before it: what is compared is never
         further in training than the log.
         """
-        found = {}
-        for step in LOGGED:
-            curves = [pd.DataFrame(run["curves"]).set_index("step") for run in self.runs]
-            if all(curve.index[0] <= step <= curve.index[-1] for curve in curves):
-                rows = [curve.loc[:step].iloc[-1] for curve in curves]
-                found[step] = [(float(row["loss"]), float(row["accuracy"])) for row in rows]
-        return found
+        curves = [pd.DataFrame(run["curves"]).set_index("step")[["loss", "accuracy"]] for run in self.runs]
+        return {
+            step: [tuple(curve.loc[:step].iloc[-1].tolist()) for curve in curves]
+            for step in LOGGED
+            if all(curve.index[0] <= step <= curve.index[-1] for curve in curves)
+        }
 
 
 def groups(result: dict[str, Any]) -> list[LanguageGroup]:
-    """The runs by their settings, in the order in which these first occur.
-
-    A group is called by its preset; if several have the same one, also by what they differ in.
-    """
-    found: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
+    """The runs by their settings, in order, called by their preset and by what groups of the same preset differ in."""
+    found: dict[str, LanguageGroup] = {}
     for run in result["runs"]:
-        settings = {"preset": "custom", **run["settings"]}
-        settings.pop("seed", None)
-        found.setdefault(json.dumps(settings, sort_keys=True), (settings, []))[1].append(run)
-    made = []
-    for settings, runs in found.values():
-        alike = [other for other, _ in found.values() if other["preset"] == settings["preset"]]
-        names = [name for name in settings if any(other.get(name) != settings[name] for other in alike)]
-        label = ", ".join([settings["preset"], *(f"{name.replace('_', ' ')} {settings[name]}" for name in names)])
-        made.append(LanguageGroup(settings, runs, label))
-    return made
+        settings = {"preset": "custom", **run["settings"], "seed": None}
+        key = json.dumps(settings, sort_keys=True)
+        found.setdefault(key, LanguageGroup(settings, [], settings["preset"])).runs.append(run)
+    for group in found.values():
+        alike = [other.settings for other in found.values() if other.settings["preset"] == group.settings["preset"]]
+        for name, value in group.settings.items():
+            if any(other.get(name) != value for other in alike):
+                group.label += f", {name.replace('_', ' ')} {value}"
+    return list(found.values())
+
+
+def scores(result: dict[str, Any], group: LanguageGroup) -> pd.DataFrame:
+    """A row a run: nats of the last training steps, the lowest of validation, the test's, both; more of the test."""
+    rows = []
+    for run in group.runs:
+        lowest, test = min(run["validation"]["loss"]), run["test"]["loss"]
+        rows.append({
+            "train": run["curves"]["loss"][-1], "validation": lowest, "test": test,
+            "both": held_out(result, lowest, test), "bits": test / math.log(2), "ppl": math.exp(test),
+            "acc %": 100 * run["test"]["accuracy"],
+            "min": max([0.0, *run["curves"]["seconds"], *run["validation"]["seconds"]]) / 60,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def together(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Several results on one text as one.
-
-    Raises:
-        ValueError: They are on different texts.
-    """
+    """Several results as one, unless they are on different texts."""
     first = results[0]
     for other in results[1:]:
         if (other["corpus"], other["baselines"]) != (first["corpus"], first["baselines"]):
-            raise ValueError(
-                f"results are on {corpus(first)} ({first['corpus']['characters']:,} characters) and on {corpus(other)} "
-                f"({other['corpus']['characters']:,}); expected one text and one split of it"
-            )
-    made = {
-        name: "; ".join(dict.fromkeys(str(result["provenance"].get(name)) for result in results))
-        for name in ("cpu", "command", "commit", "date")
-    }
+            one, two = (f"on {corpus(each)} ({each['corpus']['characters']:,} characters)" for each in (first, other))
+            raise ValueError(f"results are {one} and {two}; expected one text and one split of it")
+    names = ("cpu", "command", "commit", "date")
+    made = {name: "; ".join(dict.fromkeys(str(each["provenance"].get(name)) for each in results)) for name in names}
     return {**first, "provenance": made, "runs": [run for result in results for run in result["runs"]]}
+
+
+def visible(text: str) -> str:
+    """The text with a mark for whatever has no glyph of its own; spaces stay spaces."""
+    return "".join(MARKS.get(character) or (character if character.isprintable() else "□") for character in text)
+
+
+def blocks(samples: Sequence[dict[str, Any]]) -> list[tuple[int, list[tuple[float, list[tuple[int, str]]]]]]:
+    """By step, then temperature, lengths and texts, each in rising order; of samples alike in all each is kept."""
+    tree: dict[int, dict[float, list[tuple[int, str]]]] = {}
+    for sample in sorted(samples, key=lambda sample: (sample["step"], sample["temperature"], sample["length"])):
+        of_step = tree.setdefault(sample["step"], {})
+        of_step.setdefault(float(sample["temperature"]), []).append((sample["length"], sample["text"]))
+    return [(step, list(of_step.items())) for step, of_step in tree.items()]
 
 
 def corpus(result: dict[str, Any]) -> str:
@@ -133,13 +137,7 @@ def comparable(result: dict[str, Any], group: LanguageGroup) -> bool:
 
 def held_out(result: dict[str, Any], validation: float, test: float) -> float:
     """The loss on validation and test as one text, which is what others publish."""
-    _, *lengths = result["corpus"]["split"]
-    return float(np.average([validation, test], weights=lengths))
-
-
-def bits(nats: float) -> float:
-    """Bits, of nats."""
-    return nats / math.log(2)
+    return float(np.average([validation, test], weights=result["corpus"]["split"][1:]))
 
 
 def mean_and_range(values: Sequence[float], digits: int = 1) -> str:

@@ -8,25 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["PRESETS", "QUICK", "LanguageRun", "LanguageTraining"]
-
 
 @dataclass(frozen=True)
 class LanguageTraining:
-    """All that a training's numbers depend on, besides the text.
-
-    What is not explained here is an option of ``char_lm.py``, which says what it is.
-
-    Attributes:
-        window: T; the gradient flows from the last of these characters to the first.
-        batch: B, on each device.
-        random_windows: Otherwise the state is carried from window to window: truncated backpropagation.
-        schedule: ``"cosine"`` warms up for a tenth of the steps, at most 100.
-        precision: Lightning's name.
-        record_every: Steps between entries of the curves.
-        validate_every: Steps between scores on the validation part.
-        sample_at: Steps at which samples are drawn.
-    """
+    """All that a training's numbers depend on, besides the text; ``char_lm.py --help`` says what the options are."""
 
     kind: Literal["RNN", "LSTM", "GRU"] = "LSTM"
     hidden: int = 128
@@ -35,17 +20,17 @@ class LanguageTraining:
     dropout: float = 0.05
     init: Literal["torch", "he", "orthogonal"] = "torch"
     window: int = 30
-    batch: int = 64
-    random_windows: bool = False
+    batch: int = 64  # on each device
+    random_windows: bool = False  # otherwise the state is carried from window to window: truncated backpropagation
     steps: int = 100_000
     learning_rate: float = 2e-3
-    schedule: Literal["decay", "cosine"] = "decay"
+    schedule: Literal["decay", "cosine"] = "decay"  # cosine warms up for a tenth of the steps, at most 100
     clip: float | None = None
     seed: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    record_every: int = 100
-    validate_every: int = 1000
-    sample_at: tuple[int, ...] = (0, 10_000, 20_000, 30_000, 40_000, 50_000, 100_000)
+    record_every: int = 100  # steps between entries of the curves
+    validate_every: int = 1000  # steps between scores on the validation part
+    sample_at: tuple[int, ...] = (0, 10_000, 20_000, 30_000, 40_000, 50_000, 100_000)  # steps
 
     def __post_init__(self) -> None:
         for name in ("seed", "window", "batch", "steps", "record_every", "validate_every"):
@@ -70,16 +55,10 @@ _MODERN: dict[str, Any] = {"layers": 1, "embedding": 64, "init": "orthogonal", "
 PRESETS = {
     # The report's section 2.1; it does not say there how weights begin, and names He's way for its other networks.
     "report": LanguageTraining(init="he", steps=50_000),
-    # Two minutes on one core.
-    "fast": LanguageTraining(
-        hidden=256, dropout=0.1, steps=2400, learning_rate=4e-3, record_every=50, validate_every=200,
-        sample_at=(0, 200, 800, 2400), **_MODERN,
-    ),
-    # Half an hour on one core.
-    "best": LanguageTraining(
-        hidden=512, dropout=0.3, steps=7000, learning_rate=3e-3, validate_every=250, sample_at=(0, 1000, 7000),
-        **_MODERN,
-    ),
+    "fast": LanguageTraining(hidden=256, dropout=0.1, steps=2400, learning_rate=4e-3, record_every=50,
+                             validate_every=200, sample_at=(0, 200, 800, 2400), **_MODERN),
+    "best": LanguageTraining(hidden=512, dropout=0.3, steps=7000, learning_rate=3e-3,
+                             validate_every=250, sample_at=(0, 1000, 7000), **_MODERN),
 }  # fmt: skip
 QUICK = {"hidden": 32, "embedding": 0, "layers": 1, "window": 20, "batch": 16, "steps": 60, "record_every": 5,
          "validate_every": 20, "sample_at": (0, 60)}  # fmt: skip

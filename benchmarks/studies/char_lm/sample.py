@@ -9,8 +9,6 @@ import torch
 from harness.sweep import one_thread
 from studies.char_lm.training import load_model
 
-__all__ = ["show"]
-
 
 @one_thread()
 def show(settings: Any) -> None:
@@ -27,10 +25,8 @@ def show(settings: Any) -> None:
         return
     generator = torch.Generator()
     generator.manual_seed(generator.seed() if settings.seed is None else settings.seed)
-    characters = model.sample(
-        settings.length, prompt=prompt, temperature=settings.temperature, top_k=settings.top_k,
-        nucleus=settings.nucleus, generator=generator,
-    )  # fmt: skip
+    how = {name: getattr(settings, name) for name in ("length", "temperature", "top_k", "nucleus")}
+    characters = model.sample(**how, prompt=prompt, generator=generator)
     print(settings.prompt, end="", flush=True)
     begin = time.perf_counter()
     for character in characters:

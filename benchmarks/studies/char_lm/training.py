@@ -6,70 +6,36 @@ killed and resumed is bit for bit the one that never was.
 """
 
 import dataclasses
+import io
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from gnnseq.checks import check_whole
 from gnnseq.data.text import Corpus, Vocabulary
 from gnnseq.models.language_model import LanguageModel, score
+from harness.files import write_bytes
 from harness.lightning_fit import bare_trainer, quiet_and_seeded, run_trainer
-from studies.char_lm.checkpoint_file import CheckpointFiles, read_checkpoint
 from studies.char_lm.interruption import Signals
 from studies.char_lm.learner import FORMAT, LanguageLearner, make_model
 from studies.char_lm.runs import LanguageTraining
 
-__all__ = ["load_model", "train"]
-
 
 def train(
-    training: LanguageTraining,
-    corpus: Corpus,
-    folder: str | Path,
-    *,
-    resume: bool = False,
-    save_every: int = 1000,
-    devices: int = 1,
-    nodes: int = 1,
-    progress: bool = False,
-) -> dict[str, Any]:
-    """Train a model, and score the best of validation on the test part.
+    training: LanguageTraining, corpus: Corpus, folder: str | Path, *, resume: bool = False, save_every: int = 1000,
+    devices: int = 1, nodes: int = 1, progress: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Train a model, score the best of validation on the test part, and return what was measured as JSON values.
 
     Writes ``last.ckpt`` and ``best.ckpt`` into the folder, and logs for TensorBoard and as CSV into its ``logs/``.
-    Ctrl-C and SIGTERM end it after the step that is being done; a second Ctrl-C at once. Random state and signal
-    handlers outside do not change.
-
-    Args:
-        training: What to train.
-        corpus: What to train on.
-        folder: Where checkpoints and logs go.
-        resume: Whether to go on from the folder's ``last.ckpt``, if there is one.
-        save_every: Steps between checkpoints, the most that a kill can cost.
-        devices: Processes a node, each with its own device and windows, whose gradients are averaged.
-        nodes: Machines.
-        progress: Whether to print a line for each validation, to stderr.
-
-    Returns:
-        JSON values: ``seed``, ``parameters``, ``curves`` (means since the last entry), ``validation``, ``best`` (its
-        step and loss), ``test`` (scores of the best) and ``samples``. Seconds count everything since training began,
-        validation, samples and checkpoints included; cpu_seconds are what the processor spent on it.
-
-    Raises:
-        Stopped: A signal asked for it.
-        ValueError: A setting is wrong; the checkpoint is of another training; the loss is no longer finite.
-        OSError: A checkpoint cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> corpus = Corpus.of("To be, or not to be, that is the question. " * 40)
-        >>> small = LanguageTraining(hidden=8, layers=1, window=10, batch=4, steps=20, record_every=10,
-        ...                          validate_every=10, sample_at=(20,))
-        >>> result = train(small, corpus, tempfile.mkdtemp())
-        >>> result["curves"]["step"], result["validation"]["step"], len(result["samples"])
-        ([10, 20], [10, 20], 16)
+    Ctrl-C and SIGTERM end it after the step that is being done, by :class:`Stopped`; a second Ctrl-C at once. Each of
+    the devices has windows of its own; gradients are averaged. Curves are means since the entry before. Seconds count
+    everything since training began, validation, samples and checkpoints included; cpu_seconds are the processor's.
     """
     check_whole(1, save_every=save_every, devices=devices, nodes=nodes)
     folder = Path(folder)
@@ -79,16 +45,12 @@ def train(
         found = _goes_on(last, learner) if resume and last.exists() else None
         if found is None or found["global_step"] < training.steps:
             trainer = bare_trainer(
-                accelerator="auto" if torch.cuda.is_available() else "cpu",
-                devices=devices,
-                num_nodes=nodes,
-                precision=training.precision,
+                accelerator="auto" if torch.cuda.is_available() else "cpu", devices=devices, num_nodes=nodes,
                 max_epochs=1,  # of as many batches as there are steps
-                gradient_clip_val=training.clip,
+                precision=training.precision, gradient_clip_val=training.clip, plugins=[CheckpointFiles()],
                 logger=[TensorBoardLogger(folder / "logs", "tensorboard"), CSVLogger(folder / "logs", "csv")],
-                plugins=[CheckpointFiles()],
                 log_every_n_steps=min(training.record_every, training.steps),
-            )
+            )  # fmt: skip
             run_trainer(trainer, learner, ckpt_path=None if found is None else str(last), weights_only=True)
         else:
             learner.on_load_checkpoint(found)
@@ -102,13 +64,45 @@ def train(
     }
 
 
-def load_model(path: str | Path) -> tuple[LanguageModel, Vocabulary]:
-    """The model that a checkpoint of :func:`train` holds, in evaluation mode, and its vocabulary.
+class CheckpointFiles(TorchCheckpointIO):
+    """Lightning's plugin for checkpoints that are whole or not there: a reader finds the old one or the new one."""
 
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is no whole checkpoint of a language model.
-    """
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint, or raise an OSError that names the file; the old one then stays."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        try:
+            write_bytes(path, content.getbuffer())
+        except OSError as error:
+            before = "the one from before is intact" if Path(path).exists() else "there is none from before"
+            raise OSError(error.errno, f"checkpoint not written, {before}; make room or name another folder "
+                          f"({error.strerror})", str(path)) from error  # fmt: skip
+
+    def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Read a checkpoint, see :func:`read_checkpoint`."""
+        return read_checkpoint(path)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read what torch.save wrote, tensors and plain values only, onto the CPU; nothing in the file is executed."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such checkpoint; expected a .ckpt file that training has written")
+    content = path.read_bytes()
+    try:
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle's, zip's or torch's own
+        reason = (str(error).splitlines() or [""])[0].partition(". ")[0]
+        raise ValueError(f"{path}: {len(content)} bytes that are no checkpoint ({type(error).__name__}: {reason}); the "
+                         "file was cut off, damaged or made by another program; take another one, or train anew"
+                         ) from error  # fmt: skip
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: holds a {type(found).__name__}; expected a checkpoint of a training")
+    return found
+
+
+def load_model(path: str | Path) -> tuple[LanguageModel, Vocabulary]:
+    """The model that a checkpoint of :func:`train` holds, in evaluation mode, and its vocabulary."""
     checkpoint, kept = _read(path)
     vocabulary = Vocabulary(kept["vocabulary"])
     model = make_model(LanguageTraining(**kept["training"]), len(vocabulary))
@@ -122,17 +116,14 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     kept = checkpoint.get("language_model")
     if not isinstance(kept, dict) or kept.get("format") != FORMAT:
         raise ValueError(f"{path}: a checkpoint, but of no language model that this version reads; expected one that "
-                         "studies.char_lm.training.train has written")  # fmt: skip
+                         "char_lm.py has written")  # fmt: skip
     return checkpoint, kept
 
 
 def _goes_on(path: Path, learner: LanguageLearner) -> dict[str, Any]:
     """The checkpoint, after making sure that it is of this training."""
     checkpoint, kept = _read(path)
-    before, now = (
-        {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
-        for settings in (kept["training"], dataclasses.asdict(learner.settings))
-    )
+    before, now = (json.loads(json.dumps(each)) for each in (kept["training"], dataclasses.asdict(learner.settings)))
     if now["schedule"] == "decay":  # does not know when it ends, so that a training can be made longer
         before["steps"] = now["steps"]
     changed = [f"{name}={before.get(name)!r} (now {now[name]!r})" for name in now if before.get(name) != now[name]]
