@@ -18,8 +18,7 @@ def layout(epidemic: Epidemic) -> dict[str, Any]:
     Where edges have weights, those of all steps are added up, and a node is drawn with its strongest links and those
     of a spanning tree. Nodes apart from the largest connected part stand in a row below it.
     """
-    graph = nx.Graph()
-    graph.add_nodes_from(range(len(epidemic.nodes)))
+    graph = nx.empty_graph(len(epidemic.nodes))
     for edge_index, edge_weight in epidemic.graphs:
         weights = [1.0] * edge_index.size(1) if edge_weight is None else edge_weight.tolist()
         for source, target, weight in zip(*edge_index.tolist(), weights, strict=True):
@@ -32,19 +31,15 @@ def layout(epidemic: Epidemic) -> dict[str, Any]:
             strong += sorted(graph.edges(node), key=lambda edge: -graph.edges[edge]["weight"])[:LINKS]
         graph = nx.create_empty_copy(graph)
         graph.add_edges_from(strong)
-    largest: set[int] = max(nx.connected_components(graph), key=len)
-    whole = graph.subgraph(largest)
+    whole = graph.subgraph(max(nx.connected_components(graph), key=len))
     places = nx.kamada_kawai_layout(whole, weight=None, pos=nx.circular_layout(sorted(whole)))
-    apart = [node for node in graph if node not in whole]
+    apart = sorted(set(graph) - set(whole))
     places |= {node: np.array([-0.6 + 0.1 * place, -0.95]) for place, node in enumerate(apart)}
-    xy = np.array([places[node] for node in range(len(epidemic.nodes))])
+    xy = np.array([places[node] for node in graph])
     if set(COMPASS) <= set(epidemic.nodes):
         west, east, north, south = (xy[epidemic.nodes.index(name)] for name in COMPASS)
         across = (east - west) / np.linalg.norm(east - west)
         up = np.array([-across[1], across[0]])
         xy = xy @ np.column_stack([across, up * np.sign((north - south) @ up)])
-    return {
-        "nodes": list(epidemic.nodes),
-        "places": xy.round(3).tolist(),
-        "links": sorted(sorted(edge) for edge in graph.edges),
-    }
+    links = sorted(sorted(edge) for edge in graph.edges)
+    return {"nodes": list(epidemic.nodes), "places": xy.round(3).tolist(), "links": links}
