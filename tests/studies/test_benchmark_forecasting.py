@@ -12,8 +12,8 @@ from gnnseq.data.epidemics import Epidemic, planted
 from harness.cli import publish
 from studies.forecasting import fit as forecasting
 from studies.forecasting import report, runs, study
-from studies.forecasting.layout import layout
 from studies.forecasting.results import label, preferred
+from studies.forecasting.study import layout
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,6 @@ import numpy as np
 
 from gnnseq.data.epidemics import Epidemic, ForecastWindows, Values
 
-__all__ = ["autoregression", "histories", "least_squares", "mean", "persistence"]
-
 
 def histories(
     epidemic: Epidemic, lags: int, horizons: Sequence[int], neighbours: bool, start: int, stop: int
@@ -60,11 +58,10 @@ def autoregression(
 def mean(epidemic: Epidemic, horizons: Sequence[int]) -> Values:
     """Forecasts [W, K, N]: each node's mean before the test part."""
     _, start, stop = epidemic.starts
-    return np.broadcast_to(epidemic.values[:start].mean(0), (stop - start, len(horizons), len(epidemic.nodes)))
+    return np.tile(epidemic.values[:start].mean(0), (stop - start, len(horizons), 1))
 
 
 def persistence(epidemic: Epidemic, horizons: Sequence[int]) -> Values:
     """Forecasts [W, K, N]: what was seen last."""
     _, start, stop = epidemic.starts
-    windows = ForecastWindows.of(epidemic.values, 1, horizons, start, stop)
-    return windows.by_step(np.repeat(windows.x, len(horizons), 1), horizons, start, stop)
+    return np.stack([epidemic.values[start - horizon : stop - horizon] for horizon in horizons], 1)

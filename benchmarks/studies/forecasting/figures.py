@@ -13,19 +13,18 @@ from gnnseq.plots import COLORS, save_figure, style
 from harness.figure_layout import GAP, curve, legend, panels
 from studies.forecasting.results import MODEL_LOOKS, label, preferred, reference, short
 
-__all__ = ["figures"]
-
 MOST = 0.97  # of the nodes are inside a map's colours
 
 
 def figures(result: dict[str, Any], stem: Path) -> list[Path]:
     """Draw errors by horizon, and each epidemic's graph."""
-    maps = {each["epidemic"]: each for each in reversed(result["protocols"]) if each["statistics"] == "training"}
     with style():
-        drawn = {"horizons": _horizons(result), **{name: _map(maps[name]) for name in reversed(maps)}}
-    return [
-        path for name, figure in drawn.items() for path in save_figure(figure, stem.with_name(f"{stem.name}_{name}"))
-    ]
+        drawn = {"horizons": _horizons(result)}
+        for protocol in result["protocols"]:
+            if protocol["statistics"] == "training":
+                drawn[protocol["epidemic"]] = _map(protocol)
+    paths = [save_figure(figure, stem.with_name(f"{stem.name}_{name}")) for name, figure in drawn.items()]
+    return [path for pair in paths for path in pair]
 
 
 def _horizons(result: dict[str, Any]) -> Figure:
@@ -40,9 +39,9 @@ def _horizons(result: dict[str, Any]) -> Figure:
         gap=(0.75, GAP[1]), sharey=False,
     )  # fmt: skip
     x = np.arange(len(horizons))
-    looks = {name: {"color": COLORS["ink"], "lw": 1.6, "ls": ls}
-             for name, ls in {"AR": "-", "mean": ":", "persistence": "--"}.items()}  # fmt: skip
-    models: dict[str, Any] = {model: {"color": COLORS[c], "marker": marker} for model, (_, c, marker) in MODEL_LOOKS.items()}
+    looks: dict[str, Any] = {"AR": {"ls": "-"}, "mean": {"ls": ":"}, "persistence": {"ls": "--"}}
+    looks = {name: {"color": COLORS["ink"], "lw": 1.6, **look} for name, look in looks.items()}
+    models: dict[str, Any] = {model: {"color": COLORS[c], "marker": m} for model, (_, c, m) in MODEL_LOOKS.items()}
     for protocol, (above, below) in zip(protocols, axes.T, strict=True):
         baselines = {**protocol["baselines"], "AR": reference(protocol)[1]}
         base = np.array(baselines["AR"]["by_horizon"][0])
@@ -67,8 +66,7 @@ def _horizons(result: dict[str, Any]) -> Figure:
 def _map(protocol: dict[str, Any]) -> Figure:
     """The graph twice: each node's error of the autoregression, and what the network preferred by validation adds."""
     against, errors = reference(protocol)
-    with_graph = [n for n in protocol["networks"] if n["settings"]["model"] != "LSTM" and n["settings"]["path"]]
-    network = preferred(with_graph)
+    network = preferred([n for n in protocol["networks"] if n["settings"]["neighbours"]])
     base, own = (np.array(each["by_node"])[:, 0] for each in (errors, network))
     change, xy = 100 * (own / base - 1), np.array(protocol["places"])
     # A few nodes beyond the ends would leave all others one colour.

@@ -1,25 +1,15 @@
-"""Networks over time, over relations, or over both, that forecast a panel on a graph.
+"""Networks over time, over relations, or over both, that forecast every horizon directly from the last L steps.
 
-Every forecast is direct: one output for each horizon, from the last L steps.
-
-Letters: N nodes, H hidden channels, L lags, P lags of the linear path, B windows, K horizons, E edges; C channels: the
-values, and their means over each node's neighbourhood or not.
+Letters: N nodes, H hidden channels, L lags, P lags of the linear path, K horizons, C channels of the history.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gnnseq.data.epidemics import Epidemic, ForecastWindows
 from gnnseq.layers import GCN, LSTM, TemporalGCN
 from gnnseq.schedule import packed_paths
 from studies.forecasting.runs import Model
-
-__all__ = ["EpidemicNetwork", "batch"]
 
 
 class EpidemicNetwork(nn.Module):
@@ -37,9 +27,7 @@ class EpidemicNetwork(nn.Module):
 
     linear: Tensor | None  # [C P + 1, K], the constant last
 
-    def __init__(
-        self, model: Model, lags: int, hidden_channels: int, horizons: int, linear: Tensor | None = None
-    ) -> None:
+    def __init__(self, model: Model, lags: int, hidden_channels: int, horizons: int, linear: Tensor | None = None):
         super().__init__()
         self.model, self.lags = model, lags
         self.register_buffer("linear", linear)
@@ -73,21 +61,3 @@ class EpidemicNetwork(nn.Module):
         w, a = self.linear[:-1], self.linear[-1]
         history = x[-len(w) // x.size(2) :].permute(1, 2, 0).flatten(1)  # [N, C * P]
         return y + history @ w + a
-
-
-def batch(epidemic: Epidemic, channels: Sequence[ForecastWindows], lags: int) -> tuple[Tensor, Any, Any]:
-    """Windows side by side as one graph: x [steps, B * N, C], edge_index and edge_weight, or lists of the last L."""
-    x = torch.from_numpy(np.stack([each.x for each in channels], 3).swapaxes(0, 1)).flatten(1, 2).float()
-
-    def joined(when: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
-        """The graphs of these steps, one a window. when [B]"""
-        graphs = [epidemic.graph(step) for step in when]
-        edge_index = torch.cat([edges + len(epidemic.nodes) * place for place, (edges, _) in enumerate(graphs)], 1)
-        weights = [weight for _, weight in graphs if weight is not None]
-        return edge_index, torch.cat(weights) if weights else None
-
-    origins = channels[0].origins
-    if len(epidemic.graphs) == 1:
-        return x, *joined(origins)
-    edge_index, edge_weight = zip(*(joined(origins - lag) for lag in reversed(range(lags))), strict=True)
-    return x, list(edge_index), list(edge_weight)

@@ -70,24 +70,21 @@ def _verdict(protocol: dict[str, Any]) -> str:
         for name in (first, best)
     }
     chosen = preferred(protocol["networks"])
-    return "\n".join([
+    lines = [
         f"Below {first} on average: {below[first]}.",
         f"The best baseline is {best} with {errors[best]:.3f}; below it: {below[best]}.",
         f"Validation prefers {label(chosen)}: {_spread(chosen)}, and {_spread(chosen['together'])} for the mean of "
         "its seeds' forecasts.",
         *(f"Relations, {line}." for line in relations(protocol)),
-    ])  # fmt: skip
+    ]
+    return "\n".join(lines)
 
 
 def relations(protocol: dict[str, Any]) -> list[str]:
     """For each linear path: the network with relations that validation prefers, against the one without."""
-    found = []
-    for path in protocol["paths"]:
-        alone, *others = (network for network in protocol["networks"] if network["settings"]["path"] == path)
-        best = preferred(others)
-        change, p = _against(best, alone)
-        found.append(f"{label(best)} against {label(alone)}: {change} %, p {p}")
-    return found
+    kinds = [[each for each in protocol["networks"] if each["settings"]["path"] == path] for path in protocol["paths"]]
+    pairs = [(preferred(others), alone) for alone, *others in kinds]
+    return ["{} against {}: {} %, p {}".format(*map(label, pair), *_against(*pair)) for pair in pairs]
 
 
 def one_ahead(result: dict[str, Any]) -> str:
