@@ -31,16 +31,15 @@ class Settings(SweepSettings):
     """Most epochs of a training."""
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "hidden", "max_epochs"):
-            if getattr(self, name) < 1:
-                option = f"--{name.replace('_', '-')}"
-                raise ValueError(f"{option}: got {getattr(self, name)}; expected at least 1")
+        for option, value in (("seeds", self.seeds), ("hidden", self.hidden), ("max-epochs", self.max_epochs)):
+            if value < 1:
+                raise ValueError(f"--{option}: got {value}; expected at least 1")
 
     @property
     def name(self) -> str:
         """What the results are called: a changed study must not overwrite the original's."""
-        changed = any(getattr(self, name) != getattr(Settings, name) for name in ("seeds", "hidden", "max_epochs"))
-        return "custom" if changed else super().name
+        own = self.seeds, self.hidden, self.max_epochs
+        return super().name if own == (Settings.seeds, Settings.hidden, Settings.max_epochs) else "custom"
 
 
 if __name__ == "__main__":

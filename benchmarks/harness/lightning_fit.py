@@ -1,8 +1,4 @@
-"""Training with early stopping: Lightning's loop, quiet, without files, and the best weights put back.
-
-What a study needs around ``Trainer.fit`` and nothing else; the LightningModule says what is learnt. Progress bars,
-loggers and checkpoints belong to scripts that train for hours, and those build their own Trainer.
-"""
+"""Training with early stopping: Lightning's loop, quiet, without files, and the best weights put back."""
 
 import logging
 import math
@@ -15,7 +11,6 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor
 
 __all__ = ["bare_trainer", "fit", "quiet_and_seeded", "run_trainer"]
 
@@ -23,60 +18,25 @@ METRIC = "validation"
 
 
 def fit(
-    module: pl.LightningModule,
-    train: Iterable[Any],
-    validation: Iterable[Any] | None,
+    module: pl.LightningModule,  # trained in place; afterwards it has its best weights and is in evaluation mode
+    train: Iterable[Any],  # an epoch's batches: a DataLoader, or what can be iterated again and again, such as a list
+    validation: Iterable[Any] | None,  # None trains max_epochs and keeps the last weights
     *,
     max_epochs: int,
-    patience: int | None = None,
-    seed: int,
-    clip: float | None = None,
-    mode: Literal["min", "max"] = "min",
+    patience: int | None = None,  # epochs in a row without a better one that end training; None never does
+    seed: int,  # of dropout and shuffling; weights were drawn when the module was made
+    clip: float | None = None,  # largest norm of the gradient of all weights together; a longer one is scaled down
+    mode: Literal["min", "max"] = "min",  # whether the lower or the higher metric is better
 ) -> dict[str, Any]:
     """Train on the CPU until the validation metric has not improved for a while, and keep the best weights.
 
     The module logs ``self.log("validation", value)`` in its ``validation_step``, which is called after every epoch.
     Equal modules, data and seeds give equal bits; neither the random state nor any other setting outside changes, and
-    no file is written. Dropout and shuffling draw from ``seed``; weights were drawn when the module was made.
+    no file is written.
 
-    Args:
-        module: What to train, in place. Afterwards it has the weights of the best epoch and is in evaluation mode.
-        train: Batches of an epoch: a DataLoader, or anything that can be iterated again and again, such as a list.
-        validation: The same. None trains ``max_epochs`` and keeps the last weights: so a model is trained on everything
-            once validation has said for how long.
-        max_epochs: Most epochs.
-        patience: Training ends after this many epochs in a row without a better one; None never ends it early.
-        seed: Of everything random during training.
-        clip: Largest norm of the gradient of all weights together; a longer one is scaled down.
-        mode: Whether the metric is better when it is lower or when it is higher.
-
-    Returns:
-        JSON values: ``epochs`` trained, ``best_epoch`` (1 is the first), ``best``, the metric there, and ``curves``,
-        all metrics that the module logged, by name, one value an epoch. If the metric becomes infinite or NaN, training
-        ends and that epoch is not in the curves. Without validation ``best_epoch`` is the last and ``best`` is None.
-
-    Raises:
-        ValueError: An argument is out of range; no "validation" is logged; it is infinite or NaN in the first epoch.
-
-    Example:
-        >>> class Line(pl.LightningModule):
-        ...     def __init__(self):
-        ...         super().__init__()
-        ...         self.slope = torch.nn.Parameter(torch.zeros(()))
-        ...     def loss(self, batch):
-        ...         x, y = batch
-        ...         return (self.slope * x - y).square().mean()
-        ...     def training_step(self, batch):
-        ...         return self.loss(batch)
-        ...     def validation_step(self, batch):
-        ...         self.log("validation", self.loss(batch))
-        ...     def configure_optimizers(self):
-        ...         return torch.optim.SGD(self.parameters(), lr=0.1)
-        >>> batches = [(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 6.0]))]
-        >>> line = Line()
-        >>> result = fit(line, batches, batches, max_epochs=50, patience=5, seed=0)
-        >>> round(line.slope.item(), 3), result["epochs"] == len(result["curves"]["validation"])
-        (3.0, True)
+    Returned are JSON values: ``epochs`` trained, ``best_epoch`` (1 is the first), ``best``, the metric there, and
+    ``curves``, all metrics that the module logged, by name, one value an epoch. If the metric becomes infinite or NaN,
+    training ends and that epoch is not in the curves. Without validation ``best_epoch`` is the last, ``best`` None.
     """
     for name, value in (("max_epochs", max_epochs), ("patience", patience)):
         if value is not None and value < 1:
@@ -86,11 +46,7 @@ def fit(
 
     memory = _Memory(patience or max_epochs, 1 if mode == "max" else -1)
     with quiet_and_seeded(seed):
-        trainer = bare_trainer(
-            max_epochs=max_epochs,
-            gradient_clip_val=clip,
-            callbacks=[memory],
-        )
+        trainer = bare_trainer(max_epochs=max_epochs, gradient_clip_val=clip, callbacks=[memory])
         run_trainer(trainer, module, _Batches(train), None if validation is None else _Batches(validation))
     module.eval()
     if validation is None:
@@ -106,22 +62,18 @@ class _Memory(pl.Callback):
     def __init__(self, patience: int, sign: int) -> None:
         self.patience, self.sign = patience, sign
         self.best_epoch = 0
-        self.weights: dict[str, Tensor] = {}
+        self.weights: dict[str, torch.Tensor] = {}
         self.curves: dict[str, list[float]] = {}
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Name the fault of a module."""
         logged = trainer.callback_metrics
+        expected = f"expected self.log({METRIC!r}, value) in its validation_step"
         if METRIC not in logged:
-            raise ValueError(
-                f"module: logs {', '.join(map(repr, logged)) or 'nothing'}; expected self.log({METRIC!r}, value) in "
-                "its validation_step"
-            )
+            raise ValueError(f"module: logs {', '.join(map(repr, logged)) or 'nothing'}; {expected}")
         if not self.weights and not torch.isfinite(logged[METRIC]):
-            raise ValueError(
-                f"module: its {METRIC!r} is {logged[METRIC].item()} after the first epoch; check the data for NaN, or "
-                "take a smaller learning rate"
-            )
+            found = f"module: its {METRIC!r} is {logged[METRIC].item()} after the first epoch"
+            raise ValueError(f"{found}; check the data for NaN, or take a smaller learning rate")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After validation, when the metrics of the training epoch are there too."""
@@ -131,8 +83,7 @@ class _Memory(pl.Callback):
             return
         for name, value in values.items():
             self.curves.setdefault(name, []).append(value)
-        if METRIC in values:
-            metric = self.curves[METRIC]
+        if metric := self.curves.get(METRIC):
             if not self.weights or self.sign * metric[-1] > self.sign * metric[self.best_epoch - 1]:
                 self.best_epoch = len(metric)
                 self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
@@ -154,32 +105,20 @@ class _Batches:
 
 def bare_trainer(**options: Any) -> pl.Trainer:
     """A Trainer for one CPU that prints nothing and writes no file, unless the options say otherwise."""
-    bare: dict[str, Any] = {
-        "accelerator": "cpu",
-        "devices": 1,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        # Layers remember normalised graphs; one that was first met in inference mode could not be trained with.
-        "inference_mode": False,
-    }
+    # Layers remember normalised graphs; one that was first met in inference mode could not be trained with.
+    off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "inference_mode")
+    bare: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "num_sanity_val_steps": 0, **dict.fromkeys(off, False)}
     return pl.Trainer(**bare | options)
 
 
 def run_trainer(trainer: pl.Trainer, module: pl.LightningModule, *data: Any, **options: Any) -> None:
-    """``trainer.fit``, after which the module stands alone; signals end it as they do everywhere.
-
-    Ctrl-C is a KeyboardInterrupt, where Lightning exits and ignores the next one; SIGTERM exits with the shell's 143,
-    where Lightning reports success.
-    """
+    """``trainer.fit``, after which the module stands alone; signals end it as they do everywhere."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, *data, **options)
-    except SIGTERMException:
+    except SIGTERMException:  # Lightning reports success
         raise SystemExit(128 + signal.SIGTERM) from None
-    except SystemExit as error:
+    except SystemExit as error:  # Lightning exits at Ctrl-C, and ignores the next one
         if not isinstance(error.__context__, KeyboardInterrupt):
             raise
         signal.signal(signal.SIGINT, handler)

@@ -1,7 +1,5 @@
 """Is one forecast better than another, or was it luck?"""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -16,14 +14,8 @@ def diebold_mariano(losses: NDArray[np.float64], others: NDArray[np.float64], ho
 
     with the autocovariances gamma_l of d over W steps, because neighbouring steps are alike and forecasts h steps ahead
     share h - 1 surprises: m = max(h - 1, W^(1/3)) (Newey and West 1987). t is compared with Student's distribution of
-    W - 1 degrees of freedom. Diebold and Mariano 1995, https://doi.org/10.1080/07350015.1995.10524599.
-
-    Returns:
-        The mean of d, below zero if the first forecast is better, and the p-value; 1 if d does not vary, from which
-        nothing can be concluded.
-
-    Raises:
-        ValueError: The two are not series of finite losses on the same two or more steps.
+    W - 1 degrees of freedom; p is 1 if d does not vary, from which nothing can be concluded. Diebold and Mariano 1995,
+    https://doi.org/10.1080/07350015.1995.10524599.
 
     Example:
         >>> difference, p = diebold_mariano(np.array([1.0, 2.0, 1.0, 2.0]), np.array([2.0, 2.5, 2.0, 3.5]))
@@ -32,8 +24,8 @@ def diebold_mariano(losses: NDArray[np.float64], others: NDArray[np.float64], ho
     """
     losses, others = np.asarray(losses, dtype=np.float64), np.asarray(others, dtype=np.float64)
     if losses.ndim != 1 or losses.shape != others.shape or len(losses) < 2:
-        raise ValueError(f"losses and others have shapes {losses.shape} and {others.shape}; expected one loss a step, "
-                         "of the same two or more steps")  # fmt: skip
+        shapes = f"losses and others have shapes {losses.shape} and {others.shape}"
+        raise ValueError(f"{shapes}; expected one loss a step, of the same two or more steps")
     if not (np.isfinite(losses).all() and np.isfinite(others).all()):
         raise ValueError("losses or others hold NaN or infinity; expected finite losses: leave such steps out of both")
     d = losses - others
@@ -45,7 +37,7 @@ def diebold_mariano(losses: NDArray[np.float64], others: NDArray[np.float64], ho
         variance += 2 * (1 - lag / (reach + 1)) * (centred[lag:] @ centred[:-lag]) / steps
     if variance <= (1e-12 * float(np.abs(d).max())) ** 2:  # equal numbers differ from their mean by rounding
         return average, 1.0
-    return average, float(2 * stats.t.sf(abs(average) / math.sqrt(variance / steps), steps - 1))
+    return average, float(2 * stats.t.sf(abs(average) / np.sqrt(variance / steps), steps - 1))
 
 
 def paired_t(differences: NDArray[np.float64]) -> float:
@@ -55,6 +47,5 @@ def paired_t(differences: NDArray[np.float64]) -> float:
         >>> round(paired_t(np.array([0.1, 0.3, 0.2])), 3), paired_t(np.array([0.1]))
         (0.074, 1.0)
     """
-    if len(differences) < 2 or differences.std() == 0:
-        return 1.0
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    untested = len(differences) < 2 or differences.std() == 0
+    return 1.0 if untested else float(stats.ttest_1samp(differences, 0.0).pvalue)

@@ -12,8 +12,8 @@ from gnnseq.data.epidemics import Epidemic, planted
 from harness.cli import publish
 from studies.forecasting import fit as forecasting
 from studies.forecasting import report, runs, study
-from studies.forecasting.layout import layout
 from studies.forecasting.results import label, preferred
+from studies.forecasting.study import layout
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_what_is_preferred_is_decided_on_validation():
 def test_relations_are_held_against_none_beside_the_same_path(made):
     _, result = made
     (protocol,) = result["protocols"]
-    alone, beside = report.relations(protocol, result["horizons"])
+    alone, beside = report.relations(protocol)
     assert alone.startswith("GCN alone against LSTM alone: ")
     assert beside.startswith("AR(4)n + GCN against AR(4) + LSTM: ")
     errors = {label(n): np.mean([row[0] for row in n["by_horizon"]]) for n in protocol["networks"]}

@@ -9,8 +9,8 @@ import torch
 from gnnseq.data.epidemics import EPIDEMICS, Epidemic, ForecastWindows, planted
 from studies.forecasting import fit as forecasting
 from studies.forecasting.autoregression import autoregression, least_squares
-from studies.forecasting.fit import forecast, select
-from studies.forecasting.networks import EpidemicNetwork, batch
+from studies.forecasting.fit import batch, forecast, select
+from studies.forecasting.networks import EpidemicNetwork
 from studies.forecasting.runs import MODELS, ForecastRun
 
 SMALL = {"hidden": 4, "max_epochs": 3, "horizons": (1, 3)}

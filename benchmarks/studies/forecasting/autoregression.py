@@ -2,7 +2,8 @@
 
 All take the steps before the test part and return forecasts of the test part, each from the steps up to its origin.
 
-Letters: N nodes, L lags, B windows, K horizons, W steps of the test part.
+Letters: N nodes, L lags, B windows, K horizons, W steps of the test part, C channels: the values, and their means over
+each node's neighbourhood or not.
 """
 
 from collections.abc import Sequence
@@ -11,23 +12,29 @@ import numpy as np
 
 from gnnseq.data.epidemics import Epidemic, ForecastWindows, Values
 
-__all__ = ["autoregression", "least_squares", "mean", "persistence"]
+
+def histories(
+    epidemic: Epidemic, lags: int, horizons: Sequence[int], neighbours: bool, start: int, stop: int
+) -> tuple[list[ForecastWindows], Values, Values]:
+    """The part's windows of each channel, their features [B, N, C L] and targets [B, N, K]."""
+    panels = [epidemic.values, epidemic.neighbours()] if neighbours else [epidemic.values]
+    channels = [ForecastWindows.of(panel, lags, horizons, start, stop) for panel in panels]
+    return channels, np.concatenate([each.x for each in channels], 1).swapaxes(1, 2), channels[0].y.swapaxes(1, 2)
 
 
 def least_squares(x: Values, y: Values) -> Values:
-    """Coefficients [L + 1, K] of the lags, oldest first, and the constant, for each horizon apart.
+    """Coefficients [L + 1, K] of histories x [..., L] for targets y [..., K], NaN where there is none.
 
-    From histories x [S, L] and targets y [S, K], NaN where there is none.
+    Lags come oldest first, then the constant; each horizon has a fit of its own.
 
     Example:
         >>> least_squares(np.array([[1.0], [2.0], [3.0]]), np.array([[3.0], [5.0], [np.nan]])).round(6).tolist()
         [[2.0], [1.0]]
     """
+    x, y = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
     features = np.column_stack([x, np.ones(len(x))])
-    there = ~np.isnan(y)
-    return np.column_stack([
-        np.linalg.lstsq(features[kept], column[kept], rcond=None)[0] for column, kept in zip(y.T, there.T, strict=True)
-    ])  # fmt: skip
+    fits = [np.linalg.lstsq(features[~np.isnan(column)], column[~np.isnan(column)], rcond=None) for column in y.T]
+    return np.column_stack([coefficients for coefficients, *_ in fits])
 
 
 def autoregression(
@@ -39,32 +46,22 @@ def autoregression(
     neighbourhood are features too: what a graph tells without a network.
     """
     _, start, stop = epidemic.starts
-    panels = [epidemic.values, epidemic.neighbours()] if neighbours else [epidemic.values]
-
-    def sides(first: int, last: int) -> tuple[ForecastWindows, Values, Values]:
-        """Features [B, N, L or 2 L] and targets [B, N, K] of a part."""
-        parts = [ForecastWindows.of(panel, lags, horizons, first, last) for panel in panels]
-        return parts[0], np.concatenate([part.x for part in parts], 1).swapaxes(1, 2), parts[0].y.swapaxes(1, 2)
-
-    _, x, y = sides(0, start)
-    windows, x_test, _ = sides(start, stop)
-    nodes, features = x.shape[1:]
-    forecasts = np.empty((*x_test.shape[:2], len(horizons)))  # [B, N, K]
-    for group in [slice(None)] if pooled else [slice(node, node + 1) for node in range(nodes)]:
-        w = least_squares(x[:, group].reshape(-1, features), y[:, group].reshape(-1, len(horizons)))
-        forecasts[:, group] = x_test[:, group] @ w[:-1] + w[-1]
-    return windows.by_step(forecasts.swapaxes(1, 2), horizons, start, stop)
+    _, x, y = histories(epidemic, lags, horizons, neighbours, 0, start)
+    (windows, *_), x_test, _ = histories(epidemic, lags, horizons, neighbours, start, stop)
+    forecasts = []
+    for group in [slice(None)] if pooled else [slice(node, node + 1) for node in range(x.shape[1])]:
+        w = least_squares(x[:, group], y[:, group])
+        forecasts.append(x_test[:, group] @ w[:-1] + w[-1])
+    return windows.by_step(np.concatenate(forecasts, 1).swapaxes(1, 2), horizons, start, stop)
 
 
 def mean(epidemic: Epidemic, horizons: Sequence[int]) -> Values:
     """Forecasts [W, K, N]: each node's mean before the test part."""
     _, start, stop = epidemic.starts
-    shape = stop - start, len(horizons), epidemic.values.shape[1]
-    return np.broadcast_to(epidemic.values[:start].mean(0), shape)
+    return np.tile(epidemic.values[:start].mean(0), (stop - start, len(horizons), 1))
 
 
 def persistence(epidemic: Epidemic, horizons: Sequence[int]) -> Values:
     """Forecasts [W, K, N]: what was seen last."""
     _, start, stop = epidemic.starts
-    windows = ForecastWindows.of(epidemic.values, 1, horizons, start, stop)
-    return windows.by_step(np.repeat(windows.x, len(horizons), 1), horizons, start, stop)
+    return np.stack([epidemic.values[start - horizon : stop - horizon] for horizon in horizons], 1)

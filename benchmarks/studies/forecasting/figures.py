@@ -10,29 +10,21 @@ from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.lines import Line2D
 
 from gnnseq.plots import COLORS, save_figure, style
-from harness.figure_layout import GAP, legend, panels
-from studies.forecasting.results import MODEL_NAMES, label, preferred, reference, short
+from harness.figure_layout import GAP, curve, legend, panels
+from studies.forecasting.results import MODEL_LOOKS, label, preferred, reference, short
 
-__all__ = ["figures"]
-
-LOOKS = {
-    "LSTM": ("blue", "o"),
-    "GCN": ("purple", "s"),
-    "time_then_space": ("green", "^"),
-    "space_then_time": ("orange", "v"),
-    "space_time": ("vermillion", "D"),
-}
 MOST = 0.97  # of the nodes are inside a map's colours
 
 
 def figures(result: dict[str, Any], stem: Path) -> list[Path]:
     """Draw errors by horizon, and each epidemic's graph."""
-    maps = {each["epidemic"]: each for each in reversed(result["protocols"]) if each["statistics"] == "training"}
     with style():
-        drawn = {"horizons": _horizons(result), **{name: _map(maps[name]) for name in reversed(maps)}}
-    return [
-        path for name, figure in drawn.items() for path in save_figure(figure, stem.with_name(f"{stem.name}_{name}"))
-    ]
+        drawn = {"horizons": _horizons(result)}
+        for protocol in result["protocols"]:
+            if protocol["statistics"] == "training":
+                drawn[protocol["epidemic"]] = _map(protocol)
+    paths = [save_figure(figure, stem.with_name(f"{stem.name}_{name}")) for name, figure in drawn.items()]
+    return [path for pair in paths for path in pair]
 
 
 def _horizons(result: dict[str, Any]) -> Figure:
@@ -47,89 +39,65 @@ def _horizons(result: dict[str, Any]) -> Figure:
         gap=(0.75, GAP[1]), sharey=False,
     )  # fmt: skip
     x = np.arange(len(horizons))
-    lines = {"AR": "-", "mean": ":", "persistence": "--"}
+    looks: dict[str, Any] = {"AR": {"ls": "-"}, "mean": {"ls": ":"}, "persistence": {"ls": "--"}}
+    looks = {name: {"color": COLORS["ink"], "lw": 1.6, **look} for name, look in looks.items()}
+    models: dict[str, Any] = {model: {"color": COLORS[c], "marker": m} for model, (_, c, m) in MODEL_LOOKS.items()}
     for protocol, (above, below) in zip(protocols, axes.T, strict=True):
-        base = np.array(protocol["baselines"][reference(protocol)]["by_horizon"][0])
-        for name, dashes in lines.items():
-            line = np.array(protocol["baselines"][reference(protocol) if name == "AR" else name]["by_horizon"][0])
-            if line.max() < 1.6 * base.max():
-                above.plot(x, line, color=COLORS["ink"], lw=1.6, ls=dashes)
+        baselines = {**protocol["baselines"], "AR": reference(protocol)[1]}
+        base = np.array(baselines["AR"]["by_horizon"][0])
+        for name, look in looks.items():
+            (line,) = baselines[name]["by_horizon"]
+            if max(line) < 1.6 * base.max():
+                above.plot(x, line, **look)
         below.axhline(0, color=COLORS["ink"], lw=1.6)
         for network in protocol["networks"]:
-            color, marker = LOOKS[network["settings"]["model"]]
-            panel, runs = above, np.array(network["by_horizon"])
-            if network["settings"]["path"]:
-                panel, runs = below, 100 * (runs / base - 1)
-            panel.plot(x, runs.mean(0), color=COLORS[color], marker=marker)
-            panel.fill_between(x, runs.min(0), runs.max(0), color=COLORS[color], alpha=0.15, lw=0)
+            settings, runs = network["settings"], np.array(network["by_horizon"])
+            panel, runs = (below, 100 * (runs / base - 1)) if settings["path"] else (above, runs)
+            curve(panel, x, runs, **models[settings["model"]])
         above.set(title=short(protocol), ylim=(0, None))
         below.set(xlabel=f"{protocol['step']}s ahead", xticks=x, xticklabels=horizons)
     axes[0, 0].set_ylabel("mean squared error")
     axes[1, 0].set_ylabel("beside an AR: change, %")
-    handles = [
-        *(
-            Line2D([], [], color=COLORS[c], marker=marker, label=MODEL_NAMES[name])
-            for name, (c, marker) in LOOKS.items()
-        ),
-        *(Line2D([], [], color=COLORS["ink"], lw=1.6, ls=dashes, label=name) for name, dashes in lines.items()),
-    ]
-    legend(figure, handles=handles, ncols=len(handles), handlelength=1.6)
+    named = {MODEL_LOOKS[model][0]: look for model, look in models.items()} | looks
+    legend(figure, handles=[Line2D([], [], label=name, **look) for name, look in named.items()], handlelength=1.6)
     return figure
 
 
 def _map(protocol: dict[str, Any]) -> Figure:
     """The graph twice: each node's error of the autoregression, and what the network preferred by validation adds."""
-    base = np.array(protocol["baselines"][reference(protocol)]["by_node"])[:, 0]
-    with_graph = [n for n in protocol["networks"] if n["settings"]["model"] != "LSTM" and n["settings"]["path"]]
-    network = preferred(with_graph)
-    change = 100 * (np.array(network["by_node"])[:, 0] / base - 1)
+    against, errors = reference(protocol)
+    network = preferred([n for n in protocol["networks"] if n["settings"]["neighbours"]])
+    base, own = (np.array(each["by_node"])[:, 0] for each in (errors, network))
+    change, xy = 100 * (own / base - 1), np.array(protocol["places"])
+    # A few nodes beyond the ends would leave all others one colour.
+    most = max(float(np.quantile(np.abs(change), MOST)), 1.0)
+    scale = Normalize(base.min(), float(np.quantile(base, MOST)))
     named = len(base) <= 30
     # Places are fixed; layout="none" would fall back to the style's layout when the figure is saved again.
     figure = Figure(figsize=(15, 8.4), layout=PlaceHolderLayoutEngine(True, True))
-    # A few nodes beyond the ends would leave all others one colour.
-    most = max(float(np.quantile(np.abs(change), MOST)), 1.0)
-    _panel(figure, 0.01, protocol, base, "viridis", Normalize(base.min(), float(np.quantile(base, MOST))), named,
-           extend="max", label=f"mean squared error of {reference(protocol)}")  # fmt: skip
-    _panel(figure, 0.51, protocol, change, "RdBu_r", TwoSlopeNorm(0, -most, most), named,
-           extend="both", label=f"change by {label(network)}, %")  # fmt: skip
-    better = int((change < 0).sum())
+    for side, values, colors, norm, extend, title in (
+        (0.01, base, "viridis", scale, "max", f"mean squared error of {against}"),
+        (0.51, change, "RdBu_r", TwoSlopeNorm(0, -most, most), "both", f"change by {label(network)}, %"),
+    ):
+        panel = figure.add_axes((side, 0.17, 0.48, 0.7))
+        for link in protocol["links"]:
+            panel.plot(*xy[link].T, color="#b9b9b9", lw=1.2, zorder=1)
+        look: dict[str, Any] = {"s": 420 if named else 130, "edgecolors": COLORS["ink"], "lw": 0.8, "zorder": 2}
+        dots = panel.scatter(xy[:, 0], xy[:, 1], c=values, cmap=colors, norm=norm, **look)
+        look = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 11, "zorder": 3}
+        for name, place in zip(protocol["nodes"], xy, strict=True) if named else ():
+            panel.annotate(name, place, xytext=(0, -14), **look)
+        panel.set_axis_off()
+        panel.margins(0.1)
+        place = figure.add_axes((side + 0.1, 0.14, 0.28, 0.022))
+        bar = figure.colorbar(dots, cax=place, orientation="horizontal", extend=extend, label=title)
+        bar.outline.set_visible(False)
+    subtitle = (
+        f"{protocol['title']}. {label(network)} is better at {(change < 0).sum()} of {len(change)} nodes; "
+        f"blue is better, mean over {len(network['runs'])} seeds."
+    )
     links = "Lines join neighbours" if named else "Lines are the strongest movements of people"
     figure.text(0.015, 0.975, f"Where the error is, one {protocol['step']} ahead", va="top", fontsize="x-large")
-    figure.text(
-        0.015, 0.925,
-        f"{protocol['title']}. {label(network)} is better at {better} of {len(change)} nodes; "
-        f"blue is better, mean over {len(network['runs'])} seeds.",
-        va="top",
-    )  # fmt: skip
+    figure.text(0.015, 0.925, subtitle, va="top")
     figure.text(0.015, 0.015, f"{links}; places come from the graph, not from a map.", va="bottom", fontsize="small")
     return figure
-
-
-def _panel(
-    figure: Figure, side: float, protocol: dict[str, Any], values: np.ndarray, colors: str, norm: Normalize,
-    named: bool, **bar_options: Any,
-) -> None:  # fmt: skip
-    """The graph in the colours of these values, and the colour bar."""
-    panel, xy = figure.add_axes((side, 0.17, 0.48, 0.7)), np.array(protocol["places"])
-    for source, target in protocol["links"]:
-        panel.plot(*xy[[source, target]].T, color="#b9b9b9", lw=1.2, zorder=1)
-    dots = panel.scatter(
-        xy[:, 0],
-        xy[:, 1],
-        c=values,
-        cmap=colors,
-        norm=norm,
-        s=420 if named else 130,
-        edgecolors=COLORS["ink"],
-        lw=0.8,
-        zorder=2,
-    )
-    for name, place in zip(protocol["nodes"], xy, strict=True) if named else ():
-        panel.annotate(
-            name, place, xytext=(0, -14), textcoords="offset points", ha="center", va="top", fontsize=11, zorder=3
-        )
-    panel.set_axis_off()
-    panel.margins(0.1)
-    scale = figure.add_axes((side + 0.1, 0.14, 0.28, 0.022))
-    bar = figure.colorbar(dots, cax=scale, orientation="horizontal", **bar_options)
-    bar.outline.set_visible(False)

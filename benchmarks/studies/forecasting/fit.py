@@ -1,111 +1,57 @@
 """Training of the networks: how long is chosen on validation, then anew on everything before the test part.
 
-Letters: N nodes, P lags of the linear path, C channels, B windows, K horizons, W steps of the test part.
+Letters: N nodes, L lags, B windows, K horizons, W steps of the test part, C channels of the history.
 """
 
 import copy
-from collections.abc import Collection
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
 
-from gnnseq.data.epidemics import EPIDEMICS, Epidemic, ForecastWindows, Values
-from harness.lightning_fit import fit
-from studies.forecasting.autoregression import least_squares
-from studies.forecasting.networks import EpidemicNetwork, batch
+from gnnseq.data.epidemics import EPIDEMICS, Epidemic, ForecastWindows
+from studies.forecasting.autoregression import histories, least_squares
+from studies.forecasting.networks import EpidemicNetwork
 from studies.forecasting.runs import ForecastRun, Statistics
 
-__all__ = ["ForecastLearner", "forecast", "select"]
-
-Part = tuple[tuple[Tensor, Any, Any], Tensor, Tensor]  # what the network reads, the targets, which of them are there
-
-
-class ForecastLearner(pl.LightningModule):
-    """Mean squared error over the targets that are there, with AdamW.
-
-    ``kept`` has the weights after each of the epochs ``keep``.
-    """
-
-    def __init__(self, network: EpidemicNetwork, run: ForecastRun, keep: Collection[int]) -> None:
-        super().__init__()
-        self.network, self.run, self.keep = network, run, keep
-        self.kept: dict[int, dict[str, Tensor]] = {}
-        # Layers remember the graph they saw last. Training's and validation's take turns, so each has its own layers.
-        self._judge = [copy.deepcopy(network)]  # in a list: no submodule, so nothing that is trained or kept
-
-    def training_step(self, part: Part) -> Tensor:
-        """The loss."""
-        return _losses(self.network, part).mean()
-
-    def on_train_epoch_end(self) -> None:
-        """Keep the weights of the epochs asked for."""
-        epoch = self.current_epoch + 1
-        if epoch in self.keep:
-            self.kept[epoch] = copy.deepcopy(self.network.state_dict())
-
-    def validation_step(self, part: Part) -> None:
-        """Log each horizon's loss and their mean."""
-        (judge,) = self._judge
-        judge.load_state_dict(self.network.state_dict())
-        losses = _losses(judge, part)
-        self.log("validation", losses.mean(), batch_size=1)
-        for horizon, loss in zip(self.run.horizons, losses, strict=True):
-            self.log(f"validation_{horizon}", loss, batch_size=1)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW."""
-        return torch.optim.AdamW(self.parameters(), lr=self.run.learning_rate, weight_decay=self.run.weight_decay)
-
-
-def _losses(network: EpidemicNetwork, part: Part) -> Tensor:
-    """Mean squared errors of the horizons. [K]"""
-    graph, y, there = part
-    squares: Tensor = (network(*graph) - y).where(there, 0.0).square()
-    return squares.sum(0) / there.sum(0)
+Inputs = tuple[Tensor, Any, Any]  # of an EpidemicNetwork
 
 
 def select(run: ForecastRun) -> dict[str, Any]:
-    """Train on the training part until the validation part says stop; the test part is not looked at.
+    """Train until the validation part says stop: its mean error, and the best number of epochs for each horizon.
 
-    Each horizon has the number of epochs after which its own error was least, as each has an autoregression of its own:
-    what helps one step ahead can harm eight steps ahead.
-
-    Returns:
-        ``epochs`` [K], and ``validation``, the mean over the horizons of the mean squared error there.
+    Each horizon has its own, as each has an autoregression of its own: what helps one step ahead can harm eight steps
+    ahead. The test part is not looked at.
     """
     epidemic = _epidemic(run.epidemic, run.statistics)
     validation, test, _ = epidemic.starts
-    curves = _train(run, epidemic, validation, (validation, test), run.max_epochs)[1]["curves"]
-    by_horizon = np.array([curves[f"validation_{horizon}"] for horizon in run.horizons])  # [K, epochs]
-    return {"validation": float(by_horizon.min(1).mean()), "epochs": (by_horizon.argmin(1) + 1).tolist()}
+    _, inputs, y = _part(run, epidemic, validation, test)
+    curves: list[list[float]] = []  # [epochs, K + 1]: the horizons' errors and their mean, NaN if training diverges
+    for network in _epochs(run, epidemic, validation):
+        losses = _losses(network, inputs, y)
+        curves.append([*losses.tolist(), losses.mean().item()])
+        if len(curves) > np.nanargmin(curves, 0)[-1] + run.patience:
+            break
+    by_horizon = np.array(curves)[:, :-1]
+    return {"validation": float(np.nanmin(by_horizon, 0).mean()), "epochs": (np.nanargmin(by_horizon, 0) + 1).tolist()}
 
 
 def forecast(run: ForecastRun) -> dict[str, Any]:
-    """Train anew on everything before the test part, for as many epochs as :func:`select` found, and forecast it.
-
-    Returns:
-        What :func:`select` says, and ``forecasts`` as nested lists [W, K, N].
-
-    Example:
-        >>> result = forecast(ForecastRun("planted", "time_then_space", seed=0, max_epochs=3))
-        >>> np.shape(result["forecasts"])
-        (48, 4, 12)
-    """
+    """What :func:`select` says, and forecasts [W, K, N] by a network trained anew on all before the test part."""
     epidemic = _epidemic(run.epidemic, run.statistics)
     _, test, stop = epidemic.starts
     chosen = select(run)
-    learner, _ = _train(run, epidemic, test, None, max(chosen["epochs"]), keep=set(chosen["epochs"]))
-    (windows, *_), (inputs, _, _) = _part(run, epidemic, test, stop)
-    columns = []
-    with torch.no_grad():
-        for k, epochs in enumerate(chosen["epochs"]):
-            learner.network.load_state_dict(learner.kept[epochs])
-            columns.append(learner.network(*inputs)[:, k].unflatten(0, (len(windows.origins), -1)))  # [B, N]
-    y = torch.stack(columns, 1).double().numpy()  # [B, K, N]
+    epochs = np.array(chosen["epochs"])
+    windows, inputs, _ = _part(run, epidemic, test, stop)
+    y = np.empty((len(windows.origins), len(epochs), len(epidemic.nodes)))  # [B, K, N]
+    for epoch, network in enumerate(islice(_epochs(run, epidemic, test), epochs.max()), 1):
+        if epoch in epochs:
+            outputs = network(*inputs).unflatten(0, (len(windows.origins), -1)).mT.numpy()
+            y[:, epochs == epoch] = outputs[:, epochs == epoch]
     return {**chosen, "forecasts": windows.by_step(y, run.horizons, test, stop).round(5).tolist()}
 
 
@@ -114,36 +60,52 @@ def _epidemic(name: str, statistics: Statistics) -> Epidemic:
     return EPIDEMICS[name]().standardized(statistics)
 
 
-def _part(run: ForecastRun, epidemic: Epidemic, start: int, stop: int) -> tuple[list[ForecastWindows], Part]:
-    """The windows of each channel with targets from start to stop, and what a network reads and is held against."""
-    panels = [epidemic.values, epidemic.neighbours()] if run.neighbours else [epidemic.values]
-    channels = [ForecastWindows.of(panel, max(run.lags, run.path), run.horizons, start, stop) for panel in panels]
-    y = torch.from_numpy(_by_node(channels[0].y)).float()  # [B * N, K]
-    return channels, (batch(epidemic, channels, run.lags), y, ~y.isnan())
+def batch(epidemic: Epidemic, channels: list[ForecastWindows], lags: int) -> Inputs:
+    """Windows side by side as one graph: x [steps, B * N, C], edge_index and edge_weight, or lists of the last L."""
+
+    def joined(when: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        graphs = [epidemic.graph(step) for step in when]  # one a window
+        edge_index = torch.cat([edges + len(epidemic.nodes) * place for place, (edges, _) in enumerate(graphs)], 1)
+        weights = [weight for _, weight in graphs if weight is not None]
+        return edge_index, torch.cat(weights) if weights else None
+
+    x = torch.from_numpy(np.stack([each.x for each in channels], 3).swapaxes(0, 1)).flatten(1, 2).float()
+    origins = channels[0].origins
+    if len(epidemic.graphs) == 1:
+        return x, *joined(origins)
+    edge_index, edge_weight = zip(*(joined(origins - lag) for lag in reversed(range(lags))), strict=True)
+    return x, list(edge_index), list(edge_weight)
 
 
-def _by_node(windows: Values) -> Values:
-    """From [B, S, N] to [B * N, S]."""
-    return windows.swapaxes(1, 2).reshape(-1, windows.shape[1])
+def _part(run: ForecastRun, epidemic: Epidemic, start: int, stop: int) -> tuple[ForecastWindows, Inputs, Tensor]:
+    """The windows with targets from start to stop, what a network reads, and the targets [B * N, K]."""
+    channels, _, y = histories(epidemic, max(run.lags, run.path), run.horizons, run.neighbours, start, stop)
+    return channels[0], batch(epidemic, channels, run.lags), torch.from_numpy(y).flatten(0, 1).float()
 
 
-def _train(
-    run: ForecastRun,
-    epidemic: Epidemic,
-    stop: int,
-    validation: tuple[int, int] | None,
-    epochs: int,
-    keep: Collection[int] = (),
-) -> tuple[ForecastLearner, dict[str, Any]]:
-    channels, part = _part(run, epidemic, 0, stop)
+def _epochs(run: ForecastRun, epidemic: Epidemic, stop: int) -> Iterator[EpidemicNetwork]:
+    """The network after each epoch, a step of AdamW on all windows before stop."""
     linear = None
     if run.path:
-        histories = np.concatenate([_by_node(each.x[:, -run.path :]) for each in channels], 1)  # [B * N, C * P]
-        linear = torch.from_numpy(least_squares(histories, _by_node(channels[0].y))).float()
+        _, x, targets = histories(epidemic, run.path, run.horizons, run.neighbours, 0, stop)
+        linear = torch.from_numpy(least_squares(x, targets)).float()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         network = EpidemicNetwork(run.model, run.lags, run.hidden, len(run.horizons), linear)
-    held_out = None if validation is None else [_part(run, epidemic, *validation)[1]]
-    learner = ForecastLearner(network, run, keep)
-    patience = None if validation is None else run.patience
-    return learner, fit(learner, [part], held_out, max_epochs=epochs, patience=patience, seed=run.seed)
+    # Layers remember the graph they saw last. What is tried out between two steps has its own layers, for its graph.
+    tried = copy.deepcopy(network).requires_grad_(False)
+    _, inputs, y = _part(run, epidemic, 0, stop)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay)
+    for _ in range(run.max_epochs):
+        optimizer.zero_grad()
+        _losses(network, inputs, y).mean().backward()
+        optimizer.step()
+        tried.load_state_dict(network.state_dict())
+        yield tried
+
+
+def _losses(network: EpidemicNetwork, inputs: Inputs, y: Tensor) -> Tensor:
+    """Mean squared errors of the horizons, over the targets that are there. [K]"""
+    there = ~y.isnan()
+    squares: Tensor = (network(*inputs) - y).where(there, 0.0).square()
+    return squares.sum(0) / there.sum(0)

@@ -24,7 +24,7 @@ class ForecastRun:
     learning_rate: float = 5e-2
     weight_decay: float = 1.0
     max_epochs: int = 80  # each of one step on all windows
-    patience: int = 15  # see harness.lightning_fit.fit
+    patience: int = 15  # epochs without a better mean error that end training
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,8 @@ class ForecastProtocol:
     def networks(self, seeds: int, hidden: int, max_epochs: int) -> list[list[ForecastRun]]:
         """The runs of every kind of network, which differ in the seed alone."""
         return [
-            [
-                ForecastRun(self.epidemic, model, seed, self.statistics, self.lags, path,
-                            neighbours=path > 0 and model != "LSTM", hidden=hidden, max_epochs=max_epochs)
-                for seed in range(seeds)
-            ]
+            [ForecastRun(self.epidemic, model, seed, self.statistics, self.lags, path, path > 0 and model != "LSTM",
+                         hidden, max_epochs=max_epochs) for seed in range(seeds)]
             for path in self.paths for model in MODELS
         ]  # fmt: skip
 
@@ -59,6 +56,4 @@ PROTOCOLS: tuple[ForecastProtocol, ...] = (
     ForecastProtocol("covid", "England Covid, 8 days of history, scaled by the training days",
                      "england_covid", "training", 8, (0, 8), (8, 4)),
 )  # fmt: skip
-QUICK: tuple[ForecastProtocol, ...] = (
-    ForecastProtocol("planted", "Planted on a ring", "planted", "training", 4, (0, 4), (4, 8)),
-)
+QUICK = (ForecastProtocol("planted", "Planted on a ring", "planted", "training", 4, (0, 4), (4, 8)),)

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from rich.console import Console
 
@@ -11,20 +12,19 @@ from harness.provenance import provenance
 from harness.sweep import run_sweep
 from studies.forecasting.autoregression import autoregression, mean, persistence
 from studies.forecasting.fit import forecast
-from studies.forecasting.layout import layout
 from studies.forecasting.runs import PROTOCOLS, QUICK, ForecastRun
 
-__all__ = ["run"]
-
 HORIZONS = ForecastRun.horizons
+LINKS = 2  # strongest of every node that are drawn where the graph changes
+# A layout knows no compass. These lie in the west, the east, the north and the south of Hungary.
+COMPASS = ("Vas", "Szabolcs", "Borsod", "Baranya")
 
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
     """Make all forecasts that the settings ask for; finished ones are not made again."""
-    seeds, max_epochs = settings.seeds, settings.max_epochs
+    protocols, seeds, max_epochs = PROTOCOLS, settings.seeds, settings.max_epochs
     if settings.quick:
-        seeds, max_epochs = min(seeds, 2), min(max_epochs, 40)
-    protocols = QUICK if settings.quick else PROTOCOLS
+        protocols, seeds, max_epochs = QUICK, min(seeds, 2), min(max_epochs, 40)
     # Data that cannot be had are missed here, not in a process of the sweep.
     epidemics = [EPIDEMICS[protocol.epidemic]().standardized(protocol.statistics) for protocol in protocols]
     kinds = [protocol.networks(seeds, settings.hidden, max_epochs) for protocol in protocols]
@@ -60,25 +60,47 @@ def _baselines(epidemic: Epidemic, orders: tuple[int, ...]) -> dict[str, Any]:
 def _network(epidemic: Epidemic, records: list[dict[str, Any]]) -> dict[str, Any]:
     """Errors of a kind of network, and of the mean of its seeds' forecasts."""
     forecasts = [np.array(record["result"].pop("forecasts")) for record in records]
-    return {
-        "settings": records[0]["settings"],
-        "runs": [
-            {"seed": record["settings"]["seed"], "seconds": record["seconds"], "commit": record["commit"],
-             **record["result"]}
-            for record in records
-        ],
-        **_errors(epidemic, forecasts),
-        "together": _errors(epidemic, [np.mean(forecasts, 0)]),
-    }  # fmt: skip
+    runs = [{"seed": record["settings"]["seed"], "seconds": record["seconds"], "commit": record["commit"],
+             **record["result"]} for record in records]  # fmt: skip
+    together = _errors(epidemic, [np.mean(forecasts, 0)])
+    return {"settings": records[0]["settings"], "runs": runs, **_errors(epidemic, forecasts), "together": together}
 
 
 def _errors(epidemic: Epidemic, forecasts: list[Values]) -> dict[str, Any]:
     """Mean squared errors of forecasts [W, K, N], averaged over the list where a row is of steps or nodes."""
     _, start, stop = epidemic.starts
-    squares = np.stack([(each - epidemic.values[start:stop, None]) ** 2 for each in forecasts])  # [runs, W, K, N]
-    means = {
-        "by_horizon": squares.mean((1, 3)),  # [runs, K]
-        "by_step": squares.mean((0, 3)),  # [W, K]
-        "by_node": squares.mean((0, 1)).T,  # [N, K]
-    }
+    squares = (np.stack(forecasts) - epidemic.values[start:stop, None]) ** 2  # [runs, W, K, N]
+    # [runs, K], [W, K], [N, K]
+    means = {"by_horizon": squares.mean((1, 3)), "by_step": squares.mean((0, 3)), "by_node": squares.mean((0, 1)).T}
     return {name: [[float(f"{value:.5g}") for value in row] for row in rows] for name, rows in means.items()}
+
+
+def layout(epidemic: Epidemic) -> dict[str, Any]:
+    """Names, places and undirected links of the nodes: JSON values, so that a figure needs no data.
+
+    Where edges have weights, those of all steps are added up, and a node is drawn with its strongest links and those
+    of a spanning tree. Nodes apart from the largest connected part stand in a row below it.
+    """
+    weights = np.zeros((len(epidemic.nodes), len(epidemic.nodes)))
+    for edge_index, edge_weight in epidemic.graphs:
+        np.add.at(weights, tuple(edge_index.numpy()), 1.0 if edge_weight is None else edge_weight.numpy())
+    np.fill_diagonal(weights, 0.0)
+    graph = nx.from_numpy_array(weights + weights.T)
+    if any(weight is not None for _, weight in epidemic.graphs):
+        strong = list(nx.maximum_spanning_edges(graph, data=False))
+        for node in graph:
+            strong += sorted(graph.edges(node), key=lambda edge: -graph.edges[edge]["weight"])[:LINKS]
+        graph = nx.create_empty_copy(graph)
+        graph.add_edges_from(strong)
+    whole = graph.subgraph(max(nx.connected_components(graph), key=len))
+    places = nx.kamada_kawai_layout(whole, weight=None, pos=nx.circular_layout(sorted(whole)))
+    apart = sorted(set(graph) - set(whole))
+    places |= {node: np.array([-0.6 + 0.1 * place, -0.95]) for place, node in enumerate(apart)}
+    xy = np.array([places[node] for node in graph])
+    if set(COMPASS) <= set(epidemic.nodes):
+        west, east, north, south = (xy[epidemic.nodes.index(name)] for name in COMPASS)
+        across = (east - west) / np.linalg.norm(east - west)
+        up = np.array([-across[1], across[0]])
+        xy = xy @ np.column_stack([across, up * np.sign((north - south) @ up)])
+    links = sorted(sorted(edge) for edge in graph.edges)
+    return {"nodes": list(epidemic.nodes), "places": xy.round(3).tolist(), "links": links}
