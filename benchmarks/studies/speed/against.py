@@ -64,7 +64,7 @@ def compare_builds(
         records = []
         for number, name in enumerate(names, 1):
             show(f"{name}, case {number} of {len(names)}")
-            records.append(compare(name, *workers, rounds=rounds))
+            records.append(compare(name, workers[0], workers[1], rounds))
     finally:
         for worker in workers:
             worker.process.kill()

@@ -15,7 +15,7 @@ from studies.speed import scaling
 from studies.speed.against import compare_builds
 from studies.speed.cases import CASES
 from studies.speed.graphs import relational
-from studies.speed.measure import disagreement, interleave, measure, prepare
+from studies.speed.measure import Step, disagreement, interleave, measure, prepare
 from studies.speed.targets import NAMES
 
 # TemporalGCN in two of its orders: space_then_time has a convolution, a sweep of paths and a linear map, which is all
@@ -68,7 +68,7 @@ def measure_autocast(quick: bool, rounds: int, warm_up: int, device: torch.devic
     """bfloat16 autocast against float32, a record a layer: a training step's time, and how far its numbers are off."""
     for name in LAYERS:
         case = (CASES | {"relational": relational})[name](quick, device)
-        mixed_step = partial(case.ours, autocast=True)
+        mixed_step: Step = partial(case.ours, autocast=True)
         exact, mixed = case.ours(), mixed_step()
         steps = {"float32": case.ours, "bfloat16": mixed_step}
         yield {
