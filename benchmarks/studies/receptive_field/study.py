@@ -180,7 +180,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     """Measure all that the settings ask for."""
     sizes = (9, 6)  # of the path and of its history
     if settings.quick:
-        settings, sizes = dataclasses.replace(settings, hops=3, length=20, hidden=8, seeds=2), (4, 3)
+        settings, sizes = dataclasses.replace(settings, hops=2, length=20, hidden=8, seeds=1), (3, 3)
     own, graphs, acyclic = None, five_graphs(settings.quick), acyclic_graphs(settings.quick)
     long_path = nx.path_graph(14 if settings.quick else 25)
     if settings.graph is not None:
