@@ -73,7 +73,7 @@ def _losses(result: dict[str, Any]) -> Table:
     for group, of_run in found:
         digits = {"train": 3, "bits": 3, "ppl": 2, "acc %": 1, "min": 0 if of_run["min"].min() >= 10 else 2}
         means = {name: f"{of_run[name].mean():.{places}f}" for name, places in digits.items()}
-        table.add_row(_named(group), *(means.get(name) or _mean_std(list(of_run[name])) for name in headings))
+        table.add_row(_named(group), *(means.get(name) or _mean_std(of_run[name].tolist()) for name in headings))
     table.add_section()
     for name, both in result["baselines"].items():
         test = both["test"]
@@ -123,9 +123,9 @@ def losses(*parts: dict[str, Any]) -> str:
     rows = []
     for group in groups(result):
         of_run = scores(result, group)
-        cells = [_mean_std(list(of_run[name])) for name in ("validation", "test", "both", "bits")]
+        cells = [_mean_std(of_run[name].tolist()) for name in ("validation", "test", "both", "bits")]
         times = [reached(group, group.minutes_below(goal)) for goal in goals]
-        rows.append([_named(group), *cells, mean_and_range(list(of_run["min"])), *times])
+        rows.append([_named(group), *cells, mean_and_range(of_run["min"].tolist()), *times])
     for name, nats in result["baselines"].items():
         both, bits = results.held_out(result, **nats), nats["test"] / math.log(2)
         rows.append([name, *_three(nats["validation"], nats["test"], both, bits)])
