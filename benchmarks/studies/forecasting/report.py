@@ -39,9 +39,8 @@ def print_report(result: dict[str, Any], console: Console) -> None:
             below = f"{(seeds < _one_ahead(base)).sum()}/{len(seeds)}" if "runs" in errors else ""
             ends = place >= 0 and place % len(MODEL_LOOKS) == 0
             made.add_row(name, _spread(errors), *others, *compared, below, end_section=ends)
-        console.print()
-        console.print(made)
-        console.print(_verdict(protocol), **PLAIN)
+        console.print("", made, sep="\n")
+        console.print(*_verdict(protocol), sep="\n", **PLAIN)
 
 
 def _one_ahead(errors: dict[str, Any]) -> np.ndarray:
@@ -61,7 +60,7 @@ def _against(errors: dict[str, Any], other: dict[str, Any]) -> tuple[str, str]:
     return f"{100 * difference / others.mean():+.1f}", "<.001" if p < 1e-3 else f"{p:.3f}".removeprefix("0")
 
 
-def _verdict(protocol: dict[str, Any]) -> str:
+def _verdict(protocol: dict[str, Any]) -> list[str]:
     """One step ahead: networks against autoregressions, relations against none, and what validation prefers."""
     errors = {name: _one_ahead(baseline)[0] for name, baseline in protocol["baselines"].items()}
     (first, _), best = reference(protocol), min(errors, key=errors.__getitem__)
@@ -70,14 +69,13 @@ def _verdict(protocol: dict[str, Any]) -> str:
         for name in (first, best)
     }
     chosen = preferred(protocol["networks"])
-    lines = [
+    return [
         f"Below {first} on average: {below[first]}.",
         f"The best baseline is {best} with {errors[best]:.3f}; below it: {below[best]}.",
         f"Validation prefers {label(chosen)}: {_spread(chosen)}, and {_spread(chosen['together'])} for the mean of "
         "its seeds' forecasts.",
         *(f"Relations, {line}." for line in relations(protocol)),
     ]
-    return "\n".join(lines)
 
 
 def relations(protocol: dict[str, Any]) -> list[str]:
