@@ -38,6 +38,7 @@ class Settings(SweepSettings):
     """
 
     study = "char_lm"
+    least = {"embedding": 0} | dict.fromkeys(("hidden", "layers", "save_every", "devices", "nodes"), 1)
 
     corpus: str = "pydoc"  # pydoc, tinyshakespeare, southpark, or a UTF-8 file or folder.
     preset: Literal["report", "fast", "best"] = "fast"
@@ -69,11 +70,14 @@ class Settings(SweepSettings):
     """Mixed precision is for readout and embedding; the recurrence stays in 32 bits."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"--seeds: got {self.seeds}; expected different numbers, at least one")
         if len(self.seeds) > 1 and (self.devices, self.nodes) != (1, 1):
             several = f"--devices {self.devices} --nodes {self.nodes}"
             raise ValueError(f"{several}: expected a single seed with more than one")
+        if self.together and self.json:
+            raise ValueError("--together and --json: several results are no one JSON; choose one")
         if self.together and not self.report_only:
             raise ValueError("--together: expected it with --report-only, once every preset has been trained")
 
@@ -128,7 +132,7 @@ def main(settings: Settings) -> int:
         print(f"\nchar_lm.py: {how}; to go on: {again}", file=sys.stderr)
         return 128 + error.number if isinstance(error, Stopped) else 130
     best = settings.folder / read_json(settings.source)["checkpoints"][0]
-    if best.exists():
+    if best.exists() and not settings.json:
         print(f"more: python benchmarks/char_lm.py sample {best}")
     return code
 

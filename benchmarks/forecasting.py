@@ -31,6 +31,7 @@ class Settings(SweepSettings):
     """Most epochs of a training."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for option, value in (("seeds", self.seeds), ("hidden", self.hidden), ("max-epochs", self.max_epochs)):
             if value < 1:
                 raise ValueError(f"--{option}: got {value}; expected at least 1")

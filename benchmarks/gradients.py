@@ -2,7 +2,7 @@
 
     python benchmarks/gradients.py
 
-RNN, LSTM and GRU, for each initialisation, before and after a short training; about two minutes on two cores. An LSTM
+RNN, LSTM and GRU, for each initialisation, before and after a short training; about three minutes on two cores. An LSTM
 has two states: h_t, and the cell state c_t along which it remembers.
 
 Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 0: all runs finished; 2: an argument or
@@ -23,6 +23,7 @@ class Settings(SweepSettings):
     """The norm of dL/dh_t over t, for every cell and initialisation, untrained and trained."""
 
     study = "gradients"
+    least = {"length": 2} | dict.fromkeys(("seeds", "steps", "hidden", "batch"), 1)
 
     length: int | None = None
     """Digits of a palindrome; 100, or 12 with --quick, where not given."""

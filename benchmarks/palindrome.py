@@ -27,6 +27,7 @@ class Settings(SweepSettings):
     """
 
     study = "palindrome"
+    least = {"lengths": 2} | dict.fromkeys(("seeds", "hidden", "batch", "steps"), 1)
 
     full: bool = False  # The report's Figure 1
     long: bool = False  # Lengths 50, 100 and 200

@@ -25,17 +25,21 @@ class Settings(StudySettings):
     """How far each layer sees: reach and influence, measured, against networkx."""
 
     study = "receptive_field"
+    least = {"length": 2} | dict.fromkeys(("hops", "hidden", "seeds"), 1)
 
     graph: Path | None = None
     """Your own graph: GraphML, or one edge a line, two names separated by blanks or a comma, no heading; a third
     column is passed over. Every pair is measured: seconds for a hundred nodes, minutes for a thousand."""
     directed: bool = False  # Read an edge list's lines as source and target; GraphML says so itself
-    hops: int = 6  # Part 1 goes from 1 to this many layers
-    length: int = 100  # Nodes of the path in part 4
-    hidden: int = 64  # Hidden channels in part 4
-    seeds: int = 5  # Networks of each kind in part 4
+    hops: int | None = None  # Part 1 goes from 1 to this many layers; 6, or 2 with --quick, where not given
+    length: int | None = None  # Nodes of the path in part 4; 100, or 20 with --quick, where not given
+    hidden: int | None = None  # Hidden channels in part 4; 64, or 8 with --quick, where not given
+    seeds: int | None = None  # Networks of each kind in part 4; 5, or 1 with --quick, where not given
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.record and self.graph is not None:
+            raise ValueError(f"--record and --graph {self.graph}: the evidence is of the study's own graphs")
         if self.graph is not None and not self.report_only and not self.graph.is_file():
             raise ValueError(f"--graph {self.graph}: no such file")
 

@@ -1,6 +1,6 @@
 """How fast is gnnseq, against torch.nn, torch_geometric, DGL and pytorch-tree-lstm, and against the bare work?
 
-    python benchmarks/speed.py                     every case, about five minutes
+    python benchmarks/speed.py                     every case, about six minutes
     python benchmarks/speed.py --works trees gcn   only these
     python benchmarks/speed.py --scaling           time per node and per edge as paths and graphs grow, as a figure:
                                                    a quarter of an hour; stopped, it goes on
@@ -27,7 +27,7 @@ from studies.speed.targets import NAMES
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Speed: ours, each peer's, and the roofline. Without arguments every case, in about five minutes."""
+    """Speed: ours, each peer's, and the roofline. Without arguments every case, in about six minutes."""
 
     study = "speed"
 
@@ -47,6 +47,7 @@ class Settings(StudySettings):
     """Runs of each before the first round."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("rounds", "warm_up", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:

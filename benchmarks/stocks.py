@@ -51,6 +51,7 @@ class Settings(SweepSettings):
     synthetic: Synthetic = field(default_factory=Synthetic)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if unknown := set(self.models) - set(NETWORKS):
             raise ValueError(f"models: got {', '.join(sorted(unknown))}; expected some of {', '.join(NETWORKS)}")
         if self.seeds < 1:

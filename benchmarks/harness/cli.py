@@ -24,6 +24,7 @@ class StudySettings:
     """What every study's command line has."""
 
     study: ClassVar[str]  # names its folder in studies/, its script and its folder of results
+    least: ClassVar[dict[str, int]] = {}  # of the options that are numbers, or several
 
     quick: bool = False
     """The form that CI runs: seconds, on little; its numbers mean nothing."""
@@ -35,6 +36,15 @@ class StudySettings:
     """Print the result as JSON in place of tables and figures."""
     results: Path | None = None
     """Folder of JSON and figures; results/ under the working directory, and in it the study's own, where not given."""
+
+    def __post_init__(self) -> None:
+        if self.record and self.quick:
+            raise ValueError("--record and --quick: a quick form's numbers mean nothing; choose one")
+        for name, least in self.least.items():
+            given = getattr(self, name)
+            numbers = given if isinstance(given, tuple) else () if given is None else (given,)
+            if any(number < least for number in numbers):
+                raise ValueError(f"--{name.replace('_', '-')} {given}: expected {least} or more")
 
     @property
     def name(self) -> str:
@@ -69,6 +79,11 @@ class SweepSettings(StudySettings):
     jobs: int = -1
     """Processes, one thread each; -1 means every core."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.jobs == 0:
+            raise ValueError("--jobs 0: expected a number of processes, or -1 for one a core")
+
 
 def run(main: Callable[[Settings], int], settings: type[Settings], command: str | None = None) -> NoReturn:
     """Call ``main`` with the settings that the command line gives, and end with an exit code.
@@ -101,6 +116,8 @@ def run_study(settings: type[StudySettings]) -> NoReturn:
 def publish(settings: StudySettings) -> int:
     """Run the study that the settings are of, unless only a report is asked for, and show the result."""
     target = settings.path  # settings that contradict one another are found before torch is imported
+    if settings.report_only and not settings.source.exists():
+        raise FileNotFoundError(f"{settings.source} does not exist; run the command without --report-only first")
     tools, report = import_module("harness.report"), import_module(f"studies.{settings.study}.report")
     console = tools.console(stderr=settings.json)  # stdout is then the JSON's alone
     if not settings.report_only:

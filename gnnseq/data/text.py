@@ -186,7 +186,7 @@ class Window(NamedTuple):
 
 
 class TextWindows:
-    """TextWindows of a text, any of which is known by its number: training can go on from any step.
+    """Windows of a text, any of which is known by its number: training can go on from any step.
 
     Contiguous streams cut the text into B equal stretches and read all of them side by side, T characters at a time, so
     that state can be carried from window to window; at their end they begin anew. The rest that does not fill a window

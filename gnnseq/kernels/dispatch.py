@@ -79,8 +79,8 @@ def _is_compiled(cell: Cell, x: Tensor, initial: Tensor | None, weights: CellWei
         return False
     if initial is not None and (initial.size(1) != cell.states * hidden or not is_plain(initial)):
         return False
-    # Torch makes the products with x and b_ih + b_hh, and promotes the types of the biases.
-    return is_plain(kernel) and is_plain(weights.weight_ih) and (is_index(x) or is_plain(x))
+    plain = all(is_plain(weight) for weight in weights if weight is not None)
+    return plain and (is_index(x) or is_plain(x))
 
 
 def _takes_weights(edge_weight: Tensor | None) -> bool:

@@ -41,7 +41,8 @@ def split_bias(
     if cell.name != "gru":
         return bias_ih + bias_hh, weight_hh.new_zeros(hidden)
     gates, inner = bias_hh.split([2 * hidden, hidden])
-    return torch.cat([bias_ih[: 2 * hidden] + gates, bias_ih[2 * hidden :]]), inner.contiguous()
+    inner = inner.to(weight_hh.dtype).resolve_neg().contiguous()  # compiled code reads it as it lies in memory
+    return torch.cat([bias_ih[: 2 * hidden] + gates, bias_ih[2 * hidden :]]), inner
 
 
 def as_features(x: Tensor, weight_ih: Tensor) -> Tensor:

@@ -1,5 +1,8 @@
 """Which kernel is chosen, one row of the table a case."""
 
+import contextlib
+import copy
+
 import pytest
 import torch
 
@@ -58,3 +61,16 @@ def test_under_a_transform_the_loop_is_taken(layer_type, schedule):
     layer, x, found = layer_type(F, H), torch.randn(2, schedule.num_nodes, F), []
     torch.func.vmap(lambda x: found.append(chosen(layer, schedule, x)) or x)(x)
     assert found == [None]
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16], ids=str)
+@pytest.mark.parametrize("name", ["bias_ih_l0", "bias_hh_l0"])
+def test_compiled_code_reads_no_bias_of_another_type(name, kind):
+    """One-hot inputs bring no type of their own, so nothing else would notice."""
+    layer, schedule = GRU(6, 40), packed_paths([20] * 8)
+    getattr(layer, name).data = getattr(layer, name).data.to(kind)
+    x = torch.randint(0, 6, (160,))
+    expected = copy.deepcopy(layer).double()(x, schedule)[0]
+    with contextlib.suppress(RuntimeError):  # torch's own, of products of two types
+        found = layer(x, schedule)[0]
+        assert torch.allclose(found.double(), expected, atol=5e-3 if kind == torch.float16 else 1e-5)

@@ -6,9 +6,11 @@ import runpy
 import subprocess
 import sys
 import types
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import tyro
 from rich.console import Console
 
 from harness import cli as command
@@ -137,3 +139,24 @@ def test_every_script_answers_without_loading_torch(name, option, code, word):
     )
     assert ended.returncode == code, ended.stderr
     assert word in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("gradients", ["--seeds", "0"]),
+        ("gradients", ["--length", "1"]),
+        ("palindrome", ["--steps", "0"]),
+        ("palindrome", ["--lengths", "9", "1"]),
+        ("palindrome", ["--jobs", "0"]),
+        ("receptive_field", ["--hidden", "0"]),
+        ("char_lm", ["--hidden", "0"]),
+        ("optimizers", ["--record", "--quick"]),
+    ],
+)
+def test_a_number_out_of_range_is_refused_by_its_option(script, arguments, capsys):
+    settings = import_module(script).Settings
+    with pytest.raises(SystemExit) as caught:
+        tyro.cli(settings, args=arguments)
+    assert caught.value.code == 2
+    assert arguments[0] in " ".join(capsys.readouterr().err.split())

@@ -22,6 +22,7 @@ from harness.sweep import now_and_then, one_thread
 from studies.receptive_field.graphs import acyclic_graphs, drawing, five_graphs, focus, read_graph, within
 
 WIDTH = 4  # channels of the networks whose reach is measured: reach does not depend on it
+SIZES = {"hops": 6, "length": 100, "hidden": 64, "seeds": 5}  # where the command line names none
 DRAWN = 500  # graphs of more nodes are not
 
 Row = dict[str, Any]
@@ -178,9 +179,10 @@ def orders(nodes: int, steps: int) -> Iterator[Row]:
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
     """Measure all that the settings ask for."""
-    sizes = (9, 6)  # of the path and of its history
-    if settings.quick:
-        settings, sizes = dataclasses.replace(settings, hops=2, length=20, hidden=8, seeds=1), (3, 3)
+    plain = {"hops": 2, "length": 20, "hidden": 8, "seeds": 1} if settings.quick else SIZES
+    given = {name: getattr(settings, name) for name in plain if getattr(settings, name) is not None}
+    settings = dataclasses.replace(settings, **plain | given)
+    sizes = (3, 3) if settings.quick else (9, 6)  # of the path and of its history
     own, graphs, acyclic = None, five_graphs(settings.quick), acyclic_graphs(settings.quick)
     long_path = nx.path_graph(14 if settings.quick else 25)
     if settings.graph is not None:
