@@ -1,4 +1,4 @@
-"""The quick form of every study in the registry, one after the other, as CI runs them.
+"""The quick form of every study in the registry, two at a time, as CI runs them.
 
     python benchmarks/quick.py --studies palindrome stocks
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,16 +30,20 @@ class Settings:
 
 
 def main(settings: Settings) -> int:
-    """Run them; the exit code."""
+    """Run them, two at a time; the exit code."""
     failed = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in settings.studies:
-            start = time.monotonic()
-            print(f"python benchmarks/{name}.py --quick", flush=True)
-            script = Path(__file__).resolve().with_name(f"{name}.py")
-            code = subprocess.call([sys.executable, script, "--quick", "--results", Path(folder, name)])
-            print(f"{name}: exit code {code} after {time.monotonic() - start:.0f} s", flush=True)
-            failed += [name] * (code != 0)
+
+    def finish(name: str) -> tuple[str, subprocess.CompletedProcess[str], float]:
+        start, script = time.monotonic(), Path(__file__).resolve().with_name(f"{name}.py")
+        command = [sys.executable, script, "--quick", "--results", Path(folder, name)]
+        made = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return name, made, time.monotonic() - start
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+        for name, made, seconds in pool.map(finish, settings.studies):
+            print(f"python benchmarks/{name}.py --quick\n{made.stdout}", flush=True)
+            print(f"{name}: exit code {made.returncode} after {seconds:.0f} s", flush=True)
+            failed += [name] * (made.returncode != 0)
     print("failed:" if failed else "all quick forms ended well", *failed)
     return int(bool(failed))
 
