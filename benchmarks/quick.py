@@ -31,11 +31,11 @@ class Settings:
 
 def main(settings: Settings) -> int:
     """Run them, two at a time; the exit code."""
-    failed = []
+    failed, arguments = [], {study.name: study.quick for study in STUDIES}
 
     def finish(name: str) -> tuple[str, subprocess.CompletedProcess[str], float]:
         start, script = time.monotonic(), Path(__file__).resolve().with_name(f"{name}.py")
-        command = [sys.executable, script, "--quick", "--results", Path(folder, name)]
+        command = [sys.executable, script, *arguments[name], "--results", Path(folder, name)]
         made = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return name, made, time.monotonic() - start
 

@@ -72,7 +72,7 @@ class Settings(SweepSettings):
         training, synthetic = SYNTHETIC_TRAINING if data is None else StockTraining(), self.synthetic
         seeds, leaks, drawn = self.seeds, self.protocol != "leak-free", data is None
         if self.quick:
-            seeds, training, synthetic = min(seeds, 2), replace(training, max_epochs=10), Synthetic(stocks=16, days=400)
+            seeds, training, synthetic = min(seeds, 2), replace(training, max_epochs=4), Synthetic(stocks=16, days=400)
         given: dict[str, Any] = {"learning_rate": self.learning_rate, "max_epochs": self.epochs, "hidden": self.hidden}
         shared: dict[str, Any] = {
             "protocol": "published" if leaks else "leak-free", "data": data, "synthetic": synthetic if drawn else None,

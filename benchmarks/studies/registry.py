@@ -22,6 +22,7 @@ class Study:
     finding: str
     time: str
     results: dict[str, str | None] = field(default_factory=dict)
+    quick: tuple[str, ...] = ("--quick", "--jobs", "1")  # one process: every other would import torch anew
 
 
 _NASDAQ = (
@@ -44,6 +45,7 @@ STUDIES = (
         "exactly, every pair of nodes; `--graph FILE` asks your graph",
         "30 s",
         {"receptive_field": ""},
+        ("--quick",),
     ),
     Study(
         "gradients",
@@ -108,5 +110,6 @@ STUDIES = (
         "docs/speed.md",
         "6 min",
         {"speed": "", "scaling": "--scaling", "intel": None},
+        ("--quick",),
     ),
 )

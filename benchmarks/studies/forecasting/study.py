@@ -24,7 +24,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     """Make all forecasts that the settings ask for; finished ones are not made again."""
     protocols, seeds, max_epochs = PROTOCOLS, settings.seeds, settings.max_epochs
     if settings.quick:
-        protocols, seeds, max_epochs = QUICK, min(seeds, 2), min(max_epochs, 40)
+        protocols, seeds, max_epochs = QUICK, min(seeds, 2), min(max_epochs, 10)
     # Data that cannot be had are missed here, not in a process of the sweep.
     epidemics = [EPIDEMICS[protocol.epidemic]().standardized(protocol.statistics) for protocol in protocols]
     kinds = [protocol.networks(seeds, settings.hidden, max_epochs) for protocol in protocols]
