@@ -109,7 +109,7 @@ STUDIES = (
         "1.1 to 2.3 times as fast as torch.nn on equal lengths, 2.7 to 3.4 times on ragged ones; trees and graphs in "
         "docs/speed.md",
         "6 min",
-        {"speed": "", "scaling": "--scaling", "intel": None},
+        {"speed": "", "scaling": "--scaling", "intel": None, "against": None},
         ("--quick",),
     ),
 )
