@@ -30,6 +30,7 @@ class Settings(StudySettings):
     """Speed: ours, each peer's, and the roofline. Without arguments every case, in about six minutes."""
 
     study = "speed"
+    least = dict.fromkeys(("rounds", "warm_up", "threads"), 1)
 
     works: tuple[Literal[NAMES], ...] = ()  # type: ignore[valid-type]
     """Only these cases; all of them and the autocast table if none is named."""
@@ -48,10 +49,6 @@ class Settings(StudySettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rounds", "warm_up", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"--{name.replace('_', '-')} {value}: expected 1 or more")
         if self.scaling and self.against:
             raise ValueError("--scaling and --against: choose one")
         if self.against and not self.against.is_file():

@@ -10,7 +10,7 @@ from typing import ClassVar, NoReturn, TypeVar
 
 import tyro
 
-from harness.files import write_json
+from harness.files import expect_result, write_json
 
 __all__ = ["EVIDENCE", "StudySettings", "SweepSettings", "run", "run_study"]
 
@@ -116,8 +116,8 @@ def run_study(settings: type[StudySettings]) -> NoReturn:
 def publish(settings: StudySettings) -> int:
     """Run the study that the settings are of, unless only a report is asked for, and show the result."""
     target = settings.path  # settings that contradict one another are found before torch is imported
-    if settings.report_only and not settings.source.exists():
-        raise FileNotFoundError(f"{settings.source} does not exist; run the command without --report-only first")
+    if settings.report_only:
+        expect_result(settings.source)  # nor is it for a report of nothing
     tools, report = import_module("harness.report"), import_module(f"studies.{settings.study}.report")
     console = tools.console(stderr=settings.json)  # stdout is then the JSON's alone
     if not settings.report_only:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["UnreadableResultError", "read_json", "write_bytes", "write_json", "write_text"]
+__all__ = ["UnreadableResultError", "expect_result", "read_json", "write_bytes", "write_json", "write_text"]
 
 
 class UnreadableResultError(ValueError):
@@ -35,6 +35,13 @@ def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def expect_result(path: Path) -> Path:
+    """The path of a result that a run without --report-only has written; a FileNotFoundError if there is none."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
+    return path
 
 
 def read_json(path: str | Path) -> Any:

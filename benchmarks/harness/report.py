@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from harness.files import read_json
+from harness.files import expect_result, read_json
 
 PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}  # numbers in the terminal's colour, paths in one piece
 
@@ -26,10 +26,8 @@ def console(stderr: bool = False) -> Console:
 
 
 def read_result(path: Path) -> Any:
-    """Read the result that a run without --report-only has written; a FileNotFoundError says that there is none."""
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; run the command without --report-only first")
-    return read_json(path)
+    """The result that :func:`harness.files.expect_result` finds."""
+    return read_json(expect_result(path))
 
 
 def show(source: Path, target: Path, report: Any, console: Console) -> int:

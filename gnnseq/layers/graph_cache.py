@@ -25,8 +25,7 @@ class NormalizedGraph:
     """The edges of a layer's last graph and their normalised weights.
 
     Both are recomputed whenever a number in the graph changes, edges and weights each on their own; weights that are
-    learnt are normalised in every call, so that they get their gradient. Copies, deep copies and pickles of it are
-    empty.
+    learnt are normalised in every call, so that they get their gradient. Deep copies and pickles of it are empty.
     """
 
     def __init__(self) -> None:
