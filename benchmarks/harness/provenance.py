@@ -27,7 +27,11 @@ def provenance() -> dict[str, Any]:
     return {
         "commit": commit(),
         "dirty": None if changes is None else bool(changes),  # tracked files differ from the commit
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in PACKAGES},
+            "torch": torch.__version__,  # which names the build, CPU or CUDA; metadata may not
+        },
         "cpu": _cpu_model(),
         "cores": joblib.cpu_count(),  # those this process may use
         "threads": torch.get_num_threads(),
