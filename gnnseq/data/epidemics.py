@@ -3,6 +3,7 @@
 Letters: T time steps, N nodes, E edges, L lags, B windows, K horizons.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -75,6 +76,17 @@ class Epidemic:
         steps = len(self.values)
         training = int(0.8 * (steps - self.lags))
         return self.lags + int(0.8 * training), self.lags + training, steps
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that a forecast depends on: the values, the graphs, and where the parts begin."""
+        found = hashlib.sha256(f"{self.values.shape} {self.lags} {len(self.graphs)}".encode())
+        found.update(np.ascontiguousarray(self.values).tobytes())
+        for edge_index, edge_weight in self.graphs:
+            for part in (edge_index, edge_weight):
+                found.update(b"none" if part is None else f"{part.dtype} {list(part.shape)}".encode())
+                found.update(b"" if part is None else part.contiguous().numpy().tobytes())
+        return found.hexdigest()
 
     def standardized(self, statistics: Statistics) -> "Epidemic":
         """Every node's values less their mean, divided by their standard deviation.

@@ -4,6 +4,7 @@ Letters: N characters of a text, V characters of the vocabulary, B windows of a 
 """
 
 import csv
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,14 @@ class Corpus:
     training: Tensor
     validation: Tensor
     test: Tensor
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what there is to read: the characters, and which of them are in which part."""
+        found = hashlib.sha256(self.vocabulary.characters.encode())
+        for part in (self.training, self.validation, self.test):
+            found.update(len(part).to_bytes(8, "little") + part.numpy().tobytes())
+        return found.hexdigest()
 
     @classmethod
     def of(cls, text: str, name: str = "text", shares: Sequence[float] = SHARES) -> "Corpus":

@@ -5,13 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from gnnseq.data.epidemics import EPIDEMICS, Epidemic, ForecastWindows, planted
-from studies.forecasting import fit as forecasting
+from harness.sweep import run_sweep
 from studies.forecasting.autoregression import autoregression, least_squares
 from studies.forecasting.fit import batch, forecast, select
 from studies.forecasting.networks import EpidemicNetwork
-from studies.forecasting.runs import MODELS, ForecastRun
+from studies.forecasting.runs import MODELS, QUICK, ForecastRun
 
 SMALL = {"hidden": 4, "max_epochs": 3, "horizons": (1, 3)}
 
@@ -32,9 +33,7 @@ def small(monkeypatch):
     known = {"still": planted(nodes=5, steps=60), "changing": changing()}
     for name, epidemic in known.items():
         monkeypatch.setitem(EPIDEMICS, name, lambda epidemic=epidemic: epidemic)
-    forecasting._epidemic.cache_clear()
-    yield known
-    forecasting._epidemic.cache_clear()
+    return known
 
 
 @pytest.mark.parametrize("make", [lambda: planted(nodes=5, steps=60), changing])
@@ -88,7 +87,6 @@ def test_no_forecast_depends_on_what_comes_after_its_origin(small, monkeypatch, 
     changed = Epidemic(epidemic.values.copy(), epidemic.nodes, graphs, "step", 4)
     changed.values[start + 5 :] += 10.0
     monkeypatch.setitem(EPIDEMICS, name, lambda: changed)
-    forecasting._epidemic.cache_clear()
     after = np.array(forecast(run)["forecasts"])
     for k, horizon in enumerate(run.horizons):
         # Equal settings, equal history: equal to the rounding of sums that a longer batch orders differently.
@@ -102,8 +100,28 @@ def test_choosing_does_not_look_at_the_test_part(small, monkeypatch):
     changed = dataclasses.replace(small["still"], values=small["still"].values.copy())
     changed.values[changed.starts[1] :] = 1e6
     monkeypatch.setitem(EPIDEMICS, "still", lambda: changed)
-    forecasting._epidemic.cache_clear()
     assert select(run) == before
+
+
+def test_other_data_under_an_old_name_are_not_forecast_from_what_was_kept(small, monkeypatch, tmp_path):
+    def forecasts():
+        protocol = dataclasses.replace(QUICK[0], epidemic="still", paths=(0,))
+        (run,) = protocol.networks(EPIDEMICS["still"]().standardized("training").digest, 1, 2, 2)[0]
+        return run_sweep(forecast, [run], tmp_path, jobs=1, console=Console(quiet=True))[0]["result"]
+
+    before = forecasts()
+    assert forecasts() == before
+    changed = dataclasses.replace(small["still"], values=small["still"].values[::-1].copy())
+    monkeypatch.setitem(EPIDEMICS, "still", lambda: changed)
+    assert forecasts() != before
+    digests = {
+        epidemic.digest
+        for epidemic in (
+            small["still"], changed, small["changing"], dataclasses.replace(changed, lags=3),
+            dataclasses.replace(changed, graphs=((changed.graphs[0][0].flip(0), None),)),
+        )
+    }  # fmt: skip
+    assert len(digests) == 5
 
 
 @pytest.mark.usefixtures("small")

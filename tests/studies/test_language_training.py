@@ -267,6 +267,14 @@ def test_another_trainings_checkpoint_is_refused(short):
         train(replace(SMALL, sample_at=()), Corpus.of("0123456789" * 50), short, resume=True)
 
 
+def test_another_text_of_the_same_characters_is_refused(tmp_path):
+    one = "0123456789" * 50
+    train(replace(SMALL, steps=2, sample_at=()), Corpus.of(one), tmp_path)
+    for other in (Corpus.of(one[::-1]), Corpus.of(one, shares=(0.8, 0.1, 0.1))):
+        with pytest.raises(ValueError, match="another text of the same characters; resume with its settings"):
+            train(replace(SMALL, steps=4, sample_at=()), other, tmp_path, resume=True)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

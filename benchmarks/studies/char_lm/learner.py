@@ -120,6 +120,7 @@ class LanguageLearner(pl.LightningModule):
             "format": FORMAT,
             "training": dataclasses.asdict(self.settings),
             "vocabulary": self.corpus.vocabulary.characters,
+            "text": self.corpus.digest,
             "record": self.record,
             "seconds": self._seconds(),
             "counted": self.counted,

@@ -1,7 +1,6 @@
 """Every seed of a training, and baselines on the same text, as one JSON value."""
 
 import functools
-import hashlib
 import json
 import os
 import sys
@@ -24,8 +23,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     """Train what the settings ask for; finished runs are not trained again."""
     corpus = load_corpus(settings.corpus)
     parts = (corpus.training, corpus.validation, corpus.test)
-    content = b"".join(part.numpy().tobytes() for part in parts) + corpus.vocabulary.characters.encode()
-    text = corpus.name, hashlib.sha256(content).hexdigest(), settings.kept_as
+    text = corpus.name, corpus.digest, settings.kept_as
     cache = settings.folder / "cache"
     runs = [LanguageRun(*text, settings.training(seed)) for seed in settings.seeds]
     alone = len(runs) == 1

@@ -129,6 +129,8 @@ def _goes_on(path: Path, learner: LanguageLearner) -> dict[str, Any]:
     changed = [f"{name}={before.get(name)!r} (now {now[name]!r})" for name in now if before.get(name) != now[name]]
     if kept["vocabulary"] != learner.corpus.vocabulary.characters:
         changed.append("another vocabulary")
+    elif kept.get("text") != learner.corpus.digest:  # or the state would be carried over into it
+        changed.append("another text of the same characters")
     if changed:
         raise ValueError(f"{path} is of a training with {', '.join(changed)}; resume with its settings, or train anew "
                          "in another folder")  # fmt: skip

@@ -4,7 +4,7 @@ Letters: N nodes, L lags, B windows, K horizons, W steps of the test part, C cha
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -55,9 +55,13 @@ def forecast(run: ForecastRun) -> dict[str, Any]:
     return {**chosen, "forecasts": windows.by_step(y, run.horizons, test, stop).round(5).tolist()}
 
 
-@lru_cache
 def _epidemic(name: str, statistics: Statistics) -> Epidemic:
-    return EPIDEMICS[name]().standardized(statistics)
+    return _read(EPIDEMICS[name], statistics)
+
+
+@lru_cache
+def _read(load: Callable[[], Epidemic], statistics: Statistics) -> Epidemic:
+    return load().standardized(statistics)
 
 
 def batch(epidemic: Epidemic, channels: list[ForecastWindows], lags: int) -> Inputs:

@@ -16,6 +16,7 @@ class ForecastRun:
     model: Model
     seed: int  # of the weights
     statistics: Statistics = "training"  # see Epidemic.standardized
+    data: str | None = None  # the epidemic's digest: a finished run under an old name is not one on other data
     lags: int = 4  # L, steps that the network reads
     path: int = 4  # P, steps that the linear path reads; 0 leaves it out
     neighbours: bool = False  # whether the linear path reads the neighbours' means too
@@ -39,11 +40,11 @@ class ForecastProtocol:
     paths: tuple[int, ...]  # steps of the networks' linear path, which reads the graph if they do; 0 for none
     orders: tuple[int, ...]  # of the pooled autoregressions; the first is what everything else is tested against
 
-    def networks(self, seeds: int, hidden: int, max_epochs: int) -> list[list[ForecastRun]]:
-        """The runs of every kind of network, which differ in the seed alone."""
+    def networks(self, data: str, seeds: int, hidden: int, max_epochs: int) -> list[list[ForecastRun]]:
+        """The runs of every kind of network on data of that digest, which differ in the seed alone."""
         return [
-            [ForecastRun(self.epidemic, model, seed, self.statistics, self.lags, path, path > 0 and model != "LSTM",
-                         hidden, max_epochs=max_epochs) for seed in range(seeds)]
+            [ForecastRun(self.epidemic, model, seed, self.statistics, data, self.lags, path,
+                         path > 0 and model != "LSTM", hidden, max_epochs=max_epochs) for seed in range(seeds)]
             for path in self.paths for model in MODELS
         ]  # fmt: skip
 

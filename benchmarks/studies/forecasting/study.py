@@ -27,7 +27,10 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         protocols, seeds, max_epochs = QUICK, min(seeds, 2), min(max_epochs, 10)
     # Data that cannot be had are missed here, not in a process of the sweep.
     epidemics = [EPIDEMICS[protocol.epidemic]().standardized(protocol.statistics) for protocol in protocols]
-    kinds = [protocol.networks(seeds, settings.hidden, max_epochs) for protocol in protocols]
+    kinds = [
+        protocol.networks(epidemic.digest, seeds, settings.hidden, max_epochs)
+        for protocol, epidemic in zip(protocols, epidemics, strict=True)
+    ]
     runs = [run for kinds_of_protocol in kinds for kind in kinds_of_protocol for run in kind]
     records = iter(run_sweep(forecast, runs, settings.folder / "cache", settings.jobs, console=console))
     found = [
