@@ -209,8 +209,8 @@ def test_real_files_under_a_published_protocol(tmp_path, capsys):
 def test_seeds_together_are_the_mean_of_their_forecasts(market, tmp_path):
     source = written(market.panel.closes, tmp_path / "files")
     settings = stocks.Settings(
-        prices=str(source.prices), relations=tuple(map(str, source.relations)), models=("LSTM", "LSTM+RSR"), seeds=2,
-        epochs=1, hidden=4, jobs=1, results=tmp_path,
+        prices=str(source.prices), raw=True, relations=tuple(map(str, source.relations)), models=("LSTM", "LSTM+RSR"),
+        seeds=2, epochs=1, hidden=4, jobs=1, results=tmp_path,
     )  # fmt: skip
     result = stocks_study.run(settings, Console(quiet=True))
     assert settings.name == "closes_leak-free"
@@ -261,6 +261,10 @@ def test_a_run_is_another_one_on_other_data(tmp_path):
         ({"seeds": 0}, "seeds=0; expected 1 or more"),
         ({"cost": 2.0}, "cost=2.0; expected 0 to 1"),
         ({"protocol": "rsr"}, "are for real prices; give --prices too"),
+        ({"raw": True}, "are for real prices; give --prices too"),
+        ({"prices": "x", "raw": True, "adjusted": True}, "closes are one of the two"),
+        ({"prices": "x", "columns": ("close",)}, "columns: got 'close'; expected WHAT=NAME"),
+        ({"prices": "x", "relation_columns": ("group=S",)}, "give --relations too"),
     ],
 )
 def test_wrong_settings_are_refused(arguments, message):
@@ -281,6 +285,17 @@ def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
     [
         (["--prices", "nowhere"], 2, "stocks.py: nowhere: not here"),
         (["--prices", "bad.csv"], 2, "bad.csv:3: A is 'x'; expected a positive number"),
+        (["--prices", "split.csv"], 2, "A 2024-01-02 -51%; say which. adjusted=True (--adjusted)"),
+        (
+            ["--prices", "split.csv", "--raw", "--relations", "s.csv", "--relation-columns", "group=Sector"],
+            2,
+            "closes has 2 days",
+        ),
+        (
+            ["--prices", "split.csv", "--raw", "--relations", "s.csv", "e.csv"],
+            2,
+            "s.csv:1: Sector and Industry may both be the group",
+        ),
         (["--quick", "--seeds", "0"], 2, "seeds=0; expected 1 or more"),
         (["--quick"], 130, "the same command continues from the finished runs"),
     ],
@@ -292,6 +307,9 @@ def test_exit_codes(tmp_path, monkeypatch, capsys, arguments, code, message):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
     (tmp_path / "bad.csv").write_text("Date,A\n2024-01-01,1\n2024-01-02,x\n")
+    (tmp_path / "split.csv").write_text("Date,A,B\n2024-01-01,1,1\n2024-01-02,0.49,1\n")
+    (tmp_path / "s.csv").write_text("Ticker,Sector,Industry\nA,x,y\nB,x,z\n")
+    (tmp_path / "e.csv").write_text("source,target\nX,Y\n")
     monkeypatch.setattr(stocks_study, "run_sweep", interrupted)
     monkeypatch.setattr(sys, "argv", ["stocks.py", *arguments, "--results", str(tmp_path)])
     with pytest.raises(SystemExit) as caught:

@@ -1,6 +1,7 @@
 """The stock study's runs, each a forecast of a market from files, or drawn, that is scored: one JSON value."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from gnnseq.data.stocks.panel import Panel
 from gnnseq.data.stocks.prices import load_prices
 from gnnseq.data.stocks.relations import Relations, join, load_relations, nearest
 from gnnseq.data.stocks.samples import Samples, leak_free, published, training_returns
+from gnnseq.data.stocks.tables import Errors
 from harness.provenance import provenance
 from harness.sweep import run_sweep
 from studies.stocks.baselines import Forecast, predict
@@ -29,7 +31,10 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     """Make and score all forecasts that the settings ask for; finished runs are not made again."""
     source = None
     if settings.prices is not None:
-        source = Source(find(settings.prices), tuple(find(path) for path in settings.relations), settings.adjusted)
+        source = Source(
+            find(settings.prices), tuple(find(path) for path in settings.relations), settings.are_adjusted,
+            settings.zone, settings.named_columns, settings.named_relation_columns,
+        )  # fmt: skip
     runs = settings.runs(None if source is None else source.digest())
     data = describe(runs[0], source)  # a wrong file is met here, not in a process of the sweep
     forecast, seconds = partial(measure, source=source), partial(_seconds, source=source)
@@ -111,12 +116,26 @@ def _load(source: Source | None, synthetic: Synthetic | None, seed: int, protoco
         drawn = make_market(stocks=synthetic.stocks, days=synthetic.days, seed=seed)
         panel, several = drawn.panel, [drawn.relations]
     else:
-        panel = load_prices(source.prices, source.adjusted)
-        several = [load_relations(path, panel.tickers) for path in source.relations]
+        columns = dict(source.columns) or None
+        panel = load_prices(source.prices, source.adjusted, zone=source.zone, columns=columns)
+        several = _relations(source, panel.tickers)
     samples = leak_free(panel) if protocol == "leak-free" else published(panel)
     if neighbours:
         several.append(nearest(training_returns(panel, samples), neighbours))
     return panel, samples, join(several), drawn
+
+
+def _relations(source: Source, tickers: Sequence[str]) -> list[Relations]:
+    """Of all files, or what is wrong with all of them; named columns are those of tables."""
+    several, errors = [], Errors()
+    for path in source.relations:
+        named = dict(source.relation_columns) if path.suffix.lower() not in (".json", ".npz") else None
+        try:
+            several.append(load_relations(path, tickers, columns=named))
+        except ValueError as error:
+            errors.add(path, str(error))
+    errors.check()
+    return several
 
 
 def describe(run: StockRun, source: Source | None) -> dict[str, Any]:
@@ -135,7 +154,7 @@ def describe(run: StockRun, source: Source | None) -> dict[str, Any]:
         "found": panel.counts(),
         "findings": [str(finding) for finding in panel.findings],
         "edges": relations.num_edges,
-        "types": [list(named) for named in zip(relations.names, relations.types.sum(0).int().tolist(), strict=True)],
+        "types": [list(named) for named in zip(relations.names, (relations.types > 0).sum(0).tolist(), strict=True)],
         "without_relations": panel.num_stocks - int(relations.edge_index.unique().numel()),
         "left_out": list(relations.left_out),
         "features": list(samples.feature_names),

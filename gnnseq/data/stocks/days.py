@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
+from gnnseq.data.stocks.panel import DATE
+
 __all__ = ["read_days", "time_zone"]
 
 CLOCK = r"(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?: ?(?P<half>[AaPp]\.?[Mm]\.?))?"
@@ -106,6 +108,8 @@ def _in_calendar(day: str) -> bool:
 def _known(cells: list[str]) -> tuple[dict[str, Day], tuple[str, str] | None]:
     """The days of texts, or the text that leaves it open what they are, and why."""
     present = [cell for cell in cells if cell]
+    if all(map(DATE.fullmatch, present)):
+        return {cell: (cell, "", None) for cell in present}, None
     for form, read in ((COMPACT, _fields), (EPOCH, _epoch), (NAMED, _fields)):
         matches = [form.fullmatch(cell) for cell in present]
         if present and all(matches):

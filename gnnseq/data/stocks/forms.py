@@ -97,8 +97,8 @@ class _Form:
         known = [index for index in self.others if self.roles[index] is not None and index != price]
         if self.alone and not known and "close" not in self.given and len(self.others) > 1:
             strange = next(self.names[index] for index in self.others if index != price)
-            raise self.wrong(f"has {self.names[price]!r} and {strange!r}, which may be a ticker; expected closes of one "
-                             f"ticker, or of one a column: columns={{'close': {self.names[price]!r}}} says that it "
+            raise self.wrong(f"has {self.names[price]!r} and {strange!r}, which may be a ticker; expected closes of "
+                             f"one ticker, or of one a column: columns={{'close': {self.names[price]!r}}} says that it "
                              "is the first")  # fmt: skip
         days, times, (close, volume, splits) = self._read(price)
         return self._kept([Quotes(

@@ -147,11 +147,13 @@ def _by_day(quotes: Quotes, found: list[Finding]) -> tuple[list[str], Array, Arr
             found.append(Finding("duplicated date", quotes.label, date, detail))
     columns, days = np.arange(len(quotes.tickers)), list(rows_of)
     closes = quotes.closes[chosen, columns]
+    missing: list[Finding] = []
     if not quotes.wide:
-        found += [Finding("empty row", quotes.label, days[day], "no number in it; a day without price")
-                  for day in np.flatnonzero(np.isnan(closes[:, 0]))]  # fmt: skip
+        missing += [Finding("empty row", quotes.label, days[day], "no number in it; a day without price")
+                    for day in np.flatnonzero(np.isnan(closes[:, 0]))]  # fmt: skip
     if quotes.volumes is not None:
-        _drop_untraded(closes, quotes.volumes[chosen, columns], days, quotes.tickers, found)
+        missing += _drop_untraded(closes, quotes.volumes[chosen, columns], days, quotes.tickers)
+    found += sorted(missing, key=lambda finding: finding.date)
     if quotes.splits is None:
         return days, closes, None
     # A split may stand in another row of its day than the last price.
@@ -159,9 +161,7 @@ def _by_day(quotes: Quotes, found: list[Finding]) -> tuple[list[str], Array, Arr
     return days, closes, splits
 
 
-def _drop_untraded(
-    closes: Array, volumes: Array, days: Sequence[str], tickers: Sequence[str], found: list[Finding]
-) -> None:
+def _drop_untraded(closes: Array, volumes: Array, days: Sequence[str], tickers: Sequence[str]) -> list[Finding]:
     """Take away prices of days without volume.
 
     A stock without volume on a day was not traded; an index never has any. Which of the two it is may only be learnt
@@ -169,10 +169,10 @@ def _drop_untraded(
     """
     volumes = np.nan_to_num(volumes, nan=1.0)
     traded = np.logical_or.accumulate(volumes > 0, axis=0)
-    for day, column in np.argwhere(traded & (volumes == 0) & ~np.isnan(closes)):
-        detail = "nothing was traded; a day without price"
-        found.append(Finding("no volume", tickers[column], days[day], detail))
-        closes[day, column] = np.nan
+    untraded = traded & (volumes == 0) & ~np.isnan(closes)
+    closes[untraded] = np.nan
+    detail = "nothing was traded; a day without price"
+    return [Finding("no volume", tickers[column], days[day], detail) for day, column in np.argwhere(untraded)]
 
 
 def _apply_splits(
