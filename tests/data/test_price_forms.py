@@ -101,6 +101,11 @@ def test_an_adjusted_close_in_any_spelling_knows_a_split(name, tmp_path):
     np.testing.assert_array_equal(load_prices(folder).closes[:, 0], [100, 100, 101])
 
 
+def test_an_empty_adjusted_close_is_none(tmp_path):
+    panel = read(tmp_path, "Date,Open,Close,Adj Close\n2024-01-30,9,10,\n2024-01-31,9,11,n/a\n", "A.csv")
+    np.testing.assert_array_equal(panel.closes[:, 0], [10, 11])
+
+
 def test_what_is_not_adjusted_by_its_name_is_no_adjusted_close(tmp_path):
     panel = read(tmp_path, "Date,Unadjusted Close,Adj Open,Volume\n2024-01-30,10,1,5\n2024-01-31,11,2,5\n", "A.csv")
     np.testing.assert_array_equal(panel.closes[:, 0], [10, 11])
@@ -248,6 +253,8 @@ def test_columns_that_names_do_not_tell_are_named_by_the_caller(tmp_path):
         ("Date,A\n2024-01-30,0\n", "A is '0'; expected a positive number"),
         ("Date,A\n2024-01-30,-3\n", "A is '-3'; expected a positive number"),
         ("Date,A,A\n2024-01-30,1,2\n", r"csv:1: 'A' occurs twice"),
+        ("Date,A,A.1\n2024-01-30,1,2\n", r"csv:1: 'A.1' occurs twice"),
+        ("Date,Close,Close.1\n2024-01-30,1,2\n", "Close and Close.1 may both be the close"),
         ("Date,aapl,AAPL\n2024-01-30,1,2\n", "'aapl' and 'AAPL' differ in case alone"),
         ("Date,Ticker,Close\n2024-01-30,A,1\n2024-01-31,a,1\n", "'A' and 'a' differ in case alone|'a' and 'A'"),
         ("Date,Ticker,Close\n2024-01-30,,1\n", r"csv:2: Ticker is empty"),

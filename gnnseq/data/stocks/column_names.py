@@ -6,7 +6,7 @@ Names are compared without case, spaces and signs, so that "Adj Close", "adj_clo
 import re
 from collections.abc import Sequence
 
-__all__ = ["FIELDS", "LABELS", "is_date", "role", "split_names", "squeezed"]
+__all__ = ["FIELDS", "LABELS", "SECOND", "is_date", "role", "split_names", "squeezed"]
 
 DATES = {
     "date", "dates", "day", "datetime", "timestamp", "time", "tradedate", "tradingdate", "tradingday", "datadate",
@@ -28,17 +28,20 @@ OTHERS = {"dividend", "dividends", "capitalgains", "divcash", "exdividend", "div
 RANGES = {"open", "high", "low", "openprice", "highprice", "lowprice", "openingprice", "pxopen", "pxhigh", "pxlow"}
 FIELDS = ("open", "close", "adjusted", "volume", "splits", "other")  # roles of what a provider gives of one ticker
 LABELS = {"ticker", "tickers", "symbol", "symbols", "price", "prices", "field", "fields", "attributes"}  # of such names
+SECOND = re.compile(r"(?<=.)\.\d+$")
 SEPARATORS = " _.|/:-"
 
 
 def squeezed(name: str) -> str:
-    """A name's letters and digits in small letters, without a number before them ("5. adjusted close").
+    """A name's letters and digits in small letters.
+
+    Without a number before them ("5. adjusted close"), and without one by which pandas tells two columns apart.
 
     Example:
-        >>> squeezed("Adj_Close*"), squeezed("5. adjusted close"), squeezed("<CLOSE>")
+        >>> squeezed("Adj_Close*"), squeezed("5. adjusted close"), squeezed("Close.1")
         ('adjclose', 'adjustedclose', 'close')
     """
-    small = "".join(sign for sign in name.lower() if sign.isalnum())
+    small = "".join(sign for sign in SECOND.sub("", name.strip()).lower() if sign.isalnum())
     return re.sub(r"^\d+(?=[a-z])", "", small)
 
 

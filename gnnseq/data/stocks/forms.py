@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnseq.data.stocks.column_names import FIELDS, role, split_names, squeezed
+from gnnseq.data.stocks.column_names import FIELDS, SECOND, role, split_names, squeezed
 from gnnseq.data.stocks.days import read_days
 from gnnseq.data.stocks.numbers import decimal_sign, read_numbers
 from gnnseq.data.stocks.quotes import Quotes
@@ -84,6 +84,8 @@ class _Form:
         if any(len(levels) > 1 for levels in self.table.names):
             return self._field_and_ticker([self.table.names[index] for index in self.others])
         closes, adjusted = self._one("close"), self._one("adjusted")
+        if adjusted is not None and closes is not None and self._is_empty(adjusted) and not self._is_empty(closes):
+            adjusted = None
         ticker = self._one("ticker")
         beside = ticker is not None or "open" in self.roles.values()
         if closes is None and adjusted is None and beside:
@@ -131,7 +133,8 @@ class _Form:
         if not self.alone:
             return self.wrong(f"the header is {','.join(self.names)!r}; expected Date and Close among the columns")
         return self.wrong(f"the header begins {self.names[:3]}; expected Date and then one column a ticker, each with "
-                          "its name; or Date and Close, and Ticker if there are several")  # fmt: skip
+                          "its name; or Date and Close, and Ticker if there are several; or their names: "
+                          "columns={'date': ..., 'close': ...}")  # fmt: skip
 
     def _is_index(self, index: int) -> bool:
         """Whether a column only counts the rows."""
@@ -140,6 +143,9 @@ class _Form:
         return [str(cell).removesuffix(".0") for cell in self.table.columns[index]] == list(
             map(str, range(len(self.table)))
         )
+
+    def _is_empty(self, index: int) -> bool:
+        return bool(np.isnan(read_numbers(self.table.columns[index], lambda _, __: None)).all())
 
     def _one(self, what: str) -> int | None:
         """The column of a role; an error if there are several."""
@@ -207,7 +213,9 @@ class _Form:
         if fields or None not in found | {"ticker"}:
             raise self.wrong(f"has {(fields or names)[0]!r}, which is no ticker, and no close; expected Date and "
                              "Close, or closes of one ticker a column")  # fmt: skip
-        twice = [name for name in names if names.count(name) > 1]
+        twice = [
+            name for name in names if names.count(name) > 1 or (SECOND.search(name) and SECOND.sub("", name) in names)
+        ]
         if twice:
             raise self.wrong(f"{twice[0]!r} occurs twice; expected each ticker once")
         days, times = self._days()
