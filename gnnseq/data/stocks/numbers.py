@@ -89,6 +89,11 @@ def read_numbers(
     """
     if isinstance(column, np.ndarray):
         return column.astype(np.float64)
+    if decimal == "." and "_" not in "".join(column):  # 1_000 is a number to Python alone
+        try:
+            return np.array([float(cell or "nan") for cell in column])
+        except ValueError:
+            pass  # cell by cell, then
     found = np.empty(len(column))
     currencies: dict[str, int] = {}
     for row, cell in enumerate(column):

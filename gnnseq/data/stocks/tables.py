@@ -115,7 +115,7 @@ def read_table(path: Path, errors: Errors) -> Table:
 
 
 def _rows(path: Path) -> tuple[list[int], list[list[str]]]:
-    """Where the rows of a CSV begin, and their cells."""
+    """Where the rows of a CSV begin, and their cells; those that may be names without spaces around them."""
     text = read_utf8(path)
     first = next((line for line in text.splitlines() if line.strip()), "")
     declared = re.fullmatch(r"sep=(.)", first.strip())  # as Excel writes it
@@ -127,10 +127,9 @@ def _rows(path: Path) -> tuple[list[int], list[list[str]]]:
     line = 1  # where the row begins: a quotation mark that is never closed makes it end far below
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
-            if any(cells) and not (declared and not rows and cells[0].startswith("sep=")):
+            if any(map(str.strip, row)) and not (declared and not rows and row[0].startswith("sep=")):
                 lines.append(line)
-                rows.append(cells)
+                rows.append(row if len(rows) > 2 else list(map(str.strip, row)))
             line = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(f"{path}:{line}: not a line of CSV ({error})") from error
@@ -145,14 +144,14 @@ def _csv(path: Path, errors: Errors) -> Table:
     width = len(rows[0])
     kept_lines, kept = [], []
     for line, row in zip(lines[headers:], rows[headers:], strict=True):
-        while len(row) > width and not row[-1]:  # a separator at the end of the line
+        while len(row) > width and not row[-1].strip():  # a separator at the end of the line
             row.pop()
         if len(row) == width:
             kept_lines.append(line)
             kept.append(row)
         else:
             errors.add(path, f"{path}:{line}: {len(row)} cells; expected {width}, as in the header")
-    columns: list[Column] = [list(column) for column in zip(*kept, strict=True)] or [[] for _ in range(width)]
+    columns: list[Column] = [list(map(str.strip, column)) for column in zip(*kept, strict=True)] or [[] for _ in range(width)]
     if not headers:
         return Table(path, (), tuple(columns), kept_lines, where)
     if headers == 1:
