@@ -24,7 +24,17 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from harness.cli import SweepSettings, run_study
-from studies.stocks.runs import BASELINES, LEAK, NETWORKS, ORACLE, RANDOM, StockRun, StockTraining, Synthetic
+from studies.stocks.runs import (
+    BASELINES,
+    LEAK,
+    NEIGHBOURS,
+    NETWORKS,
+    ORACLE,
+    RANDOM,
+    StockRun,
+    StockTraining,
+    Synthetic,
+)
 
 SYNTHETIC_TRAINING = StockTraining(hidden=32, learning_rate=5e-3, max_epochs=40, patience=8)
 
@@ -105,10 +115,11 @@ class Settings(SweepSettings):
         seeds, leaks, drawn = self.seeds, self.protocol != "leak-free", data is None
         if self.quick:
             seeds, training, synthetic = min(seeds, 2), replace(training, max_epochs=4), Synthetic(stocks=16, days=400)
+        usual = 0 if self.relations or drawn else NEIGHBOURS
         given: dict[str, Any] = {"learning_rate": self.learning_rate, "max_epochs": self.epochs, "hidden": self.hidden}
         shared: dict[str, Any] = {
             "protocol": "published" if leaks else "leak-free", "data": data, "synthetic": synthetic if drawn else None,
-            "neighbours": (0 if self.relations or drawn else 10) if self.neighbours is None else self.neighbours,
+            "neighbours": usual if self.neighbours is None else self.neighbours,
             "cost": self.cost,
             "training": replace(training, **{name: value for name, value in given.items() if value is not None}),
         }  # fmt: skip

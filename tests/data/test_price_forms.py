@@ -334,6 +334,9 @@ def test_the_files_of_relational_stock_ranking(tmp_path):
     assert panel.counts()["no calendar"] == 1
     (tmp_path / "NASDAQ_aver_line_dates.csv").write_text("\n".join(f"2013-01-0{day} 16:00:00" for day in (2, 3, 4, 7)))
     assert load_prices(folder).dates == ("2013-01-03", "2013-01-04", "2013-01-07")
+    ranking(folder, "NASDAQ_MSFT_1.csv", [0.9, 0.9, -1234])
+    ranking(folder, "NASDAQ_GE_1.csv", [0.9, 0.9, -1234])
+    assert load_prices(folder).dates == ("2013-01-03", "2013-01-04")  # as the authors' program reads NASDAQ
     ranking(folder, "B_1.csv", [-5, 0.5])
     (folder / "C_1.csv").write_text("0,1,2\n")
     with pytest.raises(ValueError, match=r"(?s)B_1\.csv:1: expected positive.*C_1\.csv:1: 3 numbers and no header"):

@@ -206,6 +206,20 @@ def test_real_files_under_a_published_protocol(tmp_path, capsys):
     assert runs_of(result, LEAK)
 
 
+def test_one_tickers_table_is_studied_as_one_ticker(market, tmp_path):
+    file = tmp_path / "AAPL.csv"
+    rows = [f"{date} 00:00:00-05:00,1,2,0.5,{close},{10**6}" for date, close in
+            zip(market.panel.dates, market.panel.closes[:, 0].tolist(), strict=True)]  # fmt: skip
+    file.write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n")
+    settings = stocks.Settings(prices=str(file), seeds=1, epochs=1, hidden=4, jobs=1, results=tmp_path)
+    result = stocks_study.run(settings, Console(quiet=True))
+    assert result["data"]["tickers"] == ["AAPL"]
+    assert models(result) == [HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR, "LSTM"]
+    target = leak_free(Panel(market.panel.closes[:, :1], market.panel.dates, ("AAPL",)))
+    expected = np.prod(1 + target.target[target.test.start : target.test.stop].numpy()) - 1
+    assert runs_of(result, HOLD)[0]["metrics"]["return1"] == pytest.approx(expected, rel=1e-12)
+
+
 def test_seeds_together_are_the_mean_of_their_forecasts(market, tmp_path):
     source = written(market.panel.closes, tmp_path / "files")
     settings = stocks.Settings(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 LSTM, LSTM_GCN, LSTM_RSR = "LSTM", "LSTM+GCN", "LSTM+RSR"  # no relations, all alike, each as strong as is learnt
 NETWORKS = (LSTM, LSTM_GCN, LSTM_RSR)
+NEIGHBOURS = 10  # of a stock, where nothing else relates it; all others, where they are fewer
 HOLD, RANDOM, YESTERDAY, LEAK = "hold everything", "random picks", "yesterday's return", "the leak alone"
 AUTOREGRESSION, LINEAR = "autoregression", "linear regression"
 BASELINES = (HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR, LEAK)

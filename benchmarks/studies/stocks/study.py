@@ -22,7 +22,18 @@ from harness.sweep import run_sweep
 from studies.stocks.baselines import Forecast, predict
 from studies.stocks.networks import learn, seconds_at_most
 from studies.stocks.portfolio import score
-from studies.stocks.runs import ENSEMBLE, HOLD, NETWORKS, ORACLE, Source, StockRun, Synthetic
+from studies.stocks.runs import (
+    ENSEMBLE,
+    HOLD,
+    LSTM_GCN,
+    LSTM_RSR,
+    NEIGHBOURS,
+    NETWORKS,
+    ORACLE,
+    Source,
+    StockRun,
+    Synthetic,
+)
 
 Loaded = tuple[Panel, Samples, Relations, Market | None]  # a drawn market knows the best forecast
 
@@ -37,6 +48,9 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         )  # fmt: skip
     runs = settings.runs(None if source is None else source.digest())
     data = describe(runs[0], source)  # a wrong file is met here, not in a process of the sweep
+    if data["stocks"] == 1:
+        console.print(f"one ticker, {data['tickers'][0]}: there is nothing to relate, and the LSTM alone is trained")
+        runs = [one for one in runs if one.model not in (LSTM_GCN, LSTM_RSR)]
     forecast, seconds = partial(measure, source=source), partial(_seconds, source=source)
     records = run_sweep(forecast, runs, settings.folder / "cache", settings.jobs, seconds, console)
     if source is not None:
@@ -120,6 +134,8 @@ def _load(source: Source | None, synthetic: Synthetic | None, seed: int, protoco
         panel = load_prices(source.prices, source.adjusted, zone=source.zone, columns=columns)
         several = _relations(source, panel.tickers)
     samples = leak_free(panel) if protocol == "leak-free" else published(panel)
+    if neighbours == NEIGHBOURS:
+        neighbours = min(neighbours, panel.num_stocks - 1)
     if neighbours:
         several.append(nearest(training_returns(panel, samples), neighbours))
     return panel, samples, join(several), drawn

@@ -61,6 +61,9 @@ def ranking_panel(path: Path, tables: list[Table], errors: Errors) -> Panel:
     if dates is None:
         dates = [str(FIRST + day) for day in range(days)]
         found = [Finding("no calendar", "all", dates[0], "no file lists the days; they are numbered from year 1")]
+    if days > 1 and np.isnan(features[-1, :, -1]).mean() > 0.5:  # the authors' program drops NASDAQ's last day, too
+        found.append(Finding("last day", "all", dates[-1], "most stocks have no price; left out"))
+        features, dates = features[:-1], dates[:-1]
     return examine(
         features[..., -1], dates, tuple(series), adjusted=True, found=found, features=features, feature_names=FEATURES
     )

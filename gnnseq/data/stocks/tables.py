@@ -151,7 +151,8 @@ def _csv(path: Path, errors: Errors) -> Table:
             kept.append(row)
         else:
             errors.add(path, f"{path}:{line}: {len(row)} cells; expected {width}, as in the header")
-    columns: list[Column] = [list(map(str.strip, column)) for column in zip(*kept, strict=True)] or [[] for _ in range(width)]
+    cells = zip(*kept, strict=True) if kept else [()] * width
+    columns: list[Column] = [list(map(str.strip, column)) for column in cells]
     if not headers:
         return Table(path, (), tuple(columns), kept_lines, where)
     if headers == 1:
