@@ -60,8 +60,8 @@ FORMS = {
     "New York's midnight": wide(dates=[f"{date}T00:00:00-0500" for date in DATES]),
     "UTC's midnight": wide(dates=[f"{date}T00:00:00Z" for date in DATES]),
     "a close's time": wide(dates=[f"{date} 16:00:00" for date in DATES]),
-    "semicolons and decimal commas": SEMICOLONS.replace("Datum", "Date"),
-    "Swiss thousands": SEMICOLONS.replace("Datum", "Date").replace(",", ".").replace(";1.", ";1'"),
+    "semicolons and decimal commas": SEMICOLONS,
+    "Swiss thousands": SEMICOLONS.replace(",", ".").replace(";1.", ";1'"),
     "quoted thousands": re.sub(r"(\d)(\d{3}\.\d+)", r'"\1,\2"', wide()),
     "dollars": "Date,A,B\n2024-01-30,$10.5,$1200.25\n2024-01-31,$11.25,$1210.5\n2024-02-01,$10.75,$1190\n",
     "long": long(),
@@ -144,7 +144,7 @@ def test_listed_splits_tell_whether_closes_are_adjusted(tmp_path):
     assert [str(finding) for finding in raw.findings if finding.kind == "split"] == [
         "split: A 2024-01-03, 1.5 for 1, as listed; later prices times 1.5"
     ]
-    with pytest.raises(ValueError, match="say which"):  # one split tells this, the other that
+    with pytest.raises(ValueError, match="expected to be told which"):  # one split tells this, the other that
         read(tmp_path, history([100, 50, 49, 48], [0, 2, 2, 0]), "A.csv")
 
 
@@ -261,6 +261,10 @@ def test_columns_that_names_do_not_tell_are_named_by_the_caller(tmp_path):
         ("Date,Open,High,Low,Volume\n2024-01-30,1,1,1,1\n", "has 'Volume', which is no ticker, and no close"),
         ("Date,Open,High,Low\n2024-01-30,1,1,1\n", "has 'Open', which is no ticker, and no close"),
         ("Date,A,Volume\n2024-01-30,1,1\n", "has 'Volume', which is no ticker"),
+        ("Date,Close,Stock Splits\n2024-01-30,1,x\n2024-01-31,1,0\n", "csv:2: Stock Splits is 'x'"),
+        ("Date,Open,Close,Adj Value\n2024-01-30,1,1,1\n", "'Adj Value' may be the adjusted close"),
+        ("Date,ADJ,BHP,Close\n2024-01-30,1,1,1\n", "'ADJ' may be the adjusted close"),
+        ("Datum;Erster;Hoch;Tief\n2024-01-30;1;1;1\n", "has 'Erster', which is no ticker"),
         ("Date,Ticker,Worth\n2024-01-30,7203,1\n2024-01-30,6758,1\n", "has 'Ticker' and no close"),
         ("Date,Close,A\n2024-01-30,1,1\n", "has 'Close' and 'A', which may be a ticker"),
         ("Date,Datum Date,A\n2024-01-30,,1\nx,,1\n", "the date is 'x'"),

@@ -299,7 +299,7 @@ def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
     [
         (["--prices", "nowhere"], 2, "stocks.py: nowhere: not here"),
         (["--prices", "bad.csv"], 2, "bad.csv:3: A is 'x'; expected a positive number"),
-        (["--prices", "split.csv"], 2, "A 2024-01-02 -51%; say which. adjusted=True (--adjusted)"),
+        (["--prices", "split.csv"], 2, "are repaired. On the command line: --adjusted or --raw"),
         (
             ["--prices", "split.csv", "--raw", "--relations", "s.csv", "--relation-columns", "group=Sector"],
             2,

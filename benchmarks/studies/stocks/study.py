@@ -35,6 +35,9 @@ from studies.stocks.runs import (
     Synthetic,
 )
 
+# Arguments of the library that its errors ask for, and options that give them.
+PRICE_OPTIONS = {"adjusted=": "--adjusted or --raw", "zone=": "--zone Asia/Tokyo", "columns=": "--columns close=NAME"}
+RELATION_OPTIONS = {"columns=": "--relation-columns group=NAME"}
 Loaded = tuple[Panel, Samples, Relations, Market | None]  # a drawn market knows the best forecast
 
 
@@ -131,7 +134,10 @@ def _load(source: Source | None, synthetic: Synthetic | None, seed: int, protoco
         panel, several = drawn.panel, [drawn.relations]
     else:
         columns = dict(source.columns) or None
-        panel = load_prices(source.prices, source.adjusted, zone=source.zone, columns=columns)
+        try:
+            panel = load_prices(source.prices, source.adjusted, zone=source.zone, columns=columns)
+        except ValueError as error:
+            raise ValueError(_with_options(str(error), PRICE_OPTIONS)) from error
         several = _relations(source, panel.tickers)
     samples = leak_free(panel) if protocol == "leak-free" else published(panel)
     if neighbours == NEIGHBOURS:
@@ -149,9 +155,15 @@ def _relations(source: Source, tickers: Sequence[str]) -> list[Relations]:
         try:
             several.append(load_relations(path, tickers, columns=named))
         except ValueError as error:
-            errors.add(path, str(error))
+            errors.add(path, _with_options(str(error), RELATION_OPTIONS))
     errors.check()
     return several
+
+
+def _with_options(message: str, options: dict[str, str]) -> str:
+    """An error of the library, with the options of the command line that answer it."""
+    found = [option for argument, option in options.items() if argument in message]
+    return f"{message}. On the command line: {', '.join(found)}" if found else message
 
 
 def describe(run: StockRun, source: Source | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ __all__ = ["FIELDS", "LABELS", "SECOND", "is_date", "role", "split_names", "sque
 
 DATES = {
     "date", "dates", "day", "datetime", "timestamp", "time", "tradedate", "tradingdate", "tradingday", "datadate",
-    "caldt", "dlycaldt", "dtyyyymmdd", "pricedate", "asof", "asofdate",
+    "caldt", "dlycaldt", "dtyyyymmdd", "pricedate", "asof", "asofdate", "datum",
 }  # fmt: skip
 TICKERS = {
     "ticker", "tickers", "symbol", "symbols", "tic", "tickersymbol", "stocksymbol", "permno", "permco", "gvkey",
@@ -19,13 +19,26 @@ TICKERS = {
 }  # fmt: skip
 CLOSES = {
     "close", "closes", "closeprice", "closingprice", "closelast", "closeusd", "priceclose", "pxlast", "lastclose",
-    "prccd", "closingpriceusd", "pricelast", "closing",
+    "prccd", "closingpriceusd", "pricelast", "closing", "schluss", "schlusskurs",
 }  # fmt: skip
 PRICES = {"price", "prices", "last", "lastprice", "prc", "settle", "dlyprc", "value"}  # closes beside tickers or opens
-VOLUMES = {"volume", "vol", "volumes", "totalvolume", "tradedvolume", "sharestraded", "volumeshares", "pxvolume"}
+VOLUMES = {
+    "volume",
+    "vol",
+    "volumes",
+    "totalvolume",
+    "tradedvolume",
+    "sharestraded",
+    "volumeshares",
+    "pxvolume",
+    "volumen",
+}
 SPLITS = {"stocksplits", "stocksplit", "split", "splits", "splitratio", "splitfactor", "splitcoefficient"}
 OTHERS = {"dividend", "dividends", "capitalgains", "divcash", "exdividend", "dividendamount", "openint", "repaired"}
-RANGES = {"open", "high", "low", "openprice", "highprice", "lowprice", "openingprice", "pxopen", "pxhigh", "pxlow"}
+RANGES = {
+    "open", "high", "low", "openprice", "highprice", "lowprice", "openingprice", "pxopen", "pxhigh", "pxlow",
+    "eröffnung", "erster", "hoch", "tief",
+}  # fmt: skip
 FIELDS = ("open", "close", "adjusted", "volume", "splits", "other")  # roles of what a provider gives of one ticker
 LABELS = {"ticker", "tickers", "symbol", "symbols", "price", "prices", "field", "fields", "attributes"}  # of such names
 SECOND = re.compile(r"(?<=.)\.\d+$")
@@ -66,7 +79,7 @@ def role(name: str) -> str | None:
     if "adj" in small:
         if re.search("open|high|low|vol|factor|ratio", small):
             return "other"
-        return "adjusted" if re.search("clos|price|prc|last|^adjusted$|^adj$", small) else None
+        return "adjusted" if re.search("clos|price|prc|last|^adjusted$", small) else None
     for names, found in (
         (DATES, "date"), (TICKERS, "ticker"), (CLOSES, "close"), (PRICES, "price"), (VOLUMES, "volume"),
         (SPLITS, "splits"), (OTHERS, "other"), (RANGES, "open"),

@@ -4,25 +4,22 @@ The form is told by the names of the columns: one ticker's, one row a ticker and
 a field and ticker. What names leave open is an error that says how to name the columns.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gnnseq.data.stocks.column_names import FIELDS, SECOND, role, split_names, squeezed
-from gnnseq.data.stocks.days import read_days
-from gnnseq.data.stocks.numbers import decimal_sign, read_numbers
+from gnnseq.data.stocks.numbers import read_numbers
 from gnnseq.data.stocks.quotes import Quotes
+from gnnseq.data.stocks.table_cells import Array, Named, TableCells
 from gnnseq.data.stocks.tables import Errors, Table
 
 __all__ = ["GIVEN", "column_named", "quotes_of"]
 
 GIVEN = ("date", "ticker", "close", "volume")  # columns that a caller may name
 UNNAMED = {"", "index", "unnamed0", "level0"}  # how pandas calls an index
-Array = NDArray[np.float64]
-Cells = tuple[int, str]  # a column, and what to call it in an error
 
 
 def quotes_of(
@@ -53,7 +50,7 @@ def column_named(table: Table, name: str, what: str) -> int:
     """
     names = [" ".join(levels) for levels in table.names]
     found = [index for index, own in enumerate(names) if own == name] or [
-        index for index, own in enumerate(names) if own.casefold() == name.casefold()
+        index for index, own in enumerate(names) if squeezed(own) == squeezed(name)
     ]
     if len(found) != 1:
         raise ValueError(f"{table.header}: columns: {what}={name!r}, and the header is {','.join(names)!r}; expected "
@@ -67,7 +64,8 @@ class _Form:
     def __init__(
         self, table: Table, given: Mapping[str, str], zone: ZoneInfo | None, errors: Errors, alone: bool
     ) -> None:
-        self.table, self.zone, self.errors, self.alone = table, zone, errors, alone
+        self.table, self.errors, self.alone = table, errors, alone
+        self.cells = TableCells(table, zone, errors)
         self.names = [" ".join(levels) for levels in table.names]
         self.given = {what: column_named(table, name, what) for what, name in given.items()}
         self.days_in = self._date()
@@ -94,12 +92,16 @@ class _Form:
         is_adjusted = (adjusted is not None and price == adjusted) or role(self.names[price or 0]) == "adjusted"
         if price is None:
             return self._by_column(ticker)
+        strange = [self.names[index] for index in self.others if self.roles[index] is None]
+        perhaps = [name for name in strange if re.search(r"(?<![a-z])adj", name, flags=re.IGNORECASE)]
+        if perhaps and not is_adjusted and "close" not in self.given:
+            raise self.wrong(f"{perhaps[0]!r} may be the adjusted close; expected one name: columns={{'close': "
+                             f"{perhaps[0]!r}}}, or {self.names[price]!r}")  # fmt: skip
         if ticker is not None:
             return self._long(price, ticker, is_adjusted)
         known = [index for index in self.others if self.roles[index] is not None and index != price]
-        if self.alone and not known and "close" not in self.given and len(self.others) > 1:
-            strange = next(self.names[index] for index in self.others if index != price)
-            raise self.wrong(f"has {self.names[price]!r} and {strange!r}, which may be a ticker; expected closes of "
+        if self.alone and not known and "close" not in self.given and strange:
+            raise self.wrong(f"has {self.names[price]!r} and {strange[0]!r}, which may be a ticker; expected closes of "
                              f"one ticker, or of one a column: columns={{'close': {self.names[price]!r}}} says that it "
                              "is the first")  # fmt: skip
         days, times, (close, volume, splits) = self._read(price)
@@ -170,11 +172,15 @@ class _Form:
 
     def _read(self, price: int) -> tuple[list[str], list[str], tuple[Array, Array | None, Array | None]]:
         """Days, and what a table of single columns has, as columns. [R, 1]"""
-        days, times = self._days()
+        days, times = self.cells.days(self.days_in)
         volume, splits = self._one("volume"), self._one("splits")
         traded = [] if volume is None else [(volume, self.names[volume])]
-        close, *volumes = self._numbers([(price, self.names[price])], traded)
-        return days, times, (close, volumes[0] if traded else None, None if splits is None else self._splits([splits]))
+        close, *volumes = self.cells.numbers([(price, self.names[price])], traded)
+        return (
+            days,
+            times,
+            (close, volumes[0] if traded else None, None if splits is None else self.cells.splits([splits])),
+        )
 
     def _long(self, price: int, ticker: int, adjusted: bool) -> list[Quotes]:
         """One row a ticker and day."""
@@ -183,7 +189,7 @@ class _Form:
         for row, cell in enumerate(self.table.columns[ticker]):
             text = f"{cell:.0f}" if isinstance(cell, float) and cell.is_integer() else str(cell).lstrip("$")
             if text.lower() in ("", "nan"):
-                self._complain(row, f"{self.names[ticker]} is empty; expected a ticker")
+                self.cells.complain(row, f"{self.names[ticker]} is empty; expected a ticker")
             rows_of.setdefault(text, []).append(row)
         return self._kept([
             Quotes(
@@ -218,8 +224,8 @@ class _Form:
         ]
         if twice:
             raise self.wrong(f"{twice[0]!r} occurs twice; expected each ticker once")
-        days, times = self._days()
-        closes = self._numbers([(index, self.names[index]) for index in self.others])[0]
+        days, times = self.cells.days(self.days_in)
+        closes = self.cells.numbers([(index, self.names[index]) for index in self.others])[0]
         return self._kept([Quotes(
             self.table.path, self.table.header, tuple(names), days, times, closes, None, None, False, named=True,
             wide=True,
@@ -248,68 +254,16 @@ class _Form:
             if price not in own:
                 raise self.wrong(f"{ticker!r} has no {'adjusted close' if adjusted else 'close'}; expected one of each "
                                  "ticker")  # fmt: skip
-        days, times = self._days()
+        days, times = self.cells.days(self.days_in)
 
-        def columns(what: str) -> list[Cells] | None:
+        def columns(what: str) -> list[Named] | None:
             return [(own[what], f"{what} of {ticker}") for ticker, own in held.items()] if all(
                 what in own for own in held.values()) else None  # fmt: skip
 
         splits = columns("splits")
-        close, *volumes = self._numbers(columns(price) or [], columns("volume") or [])
+        close, *volumes = self.cells.numbers(columns(price) or [], columns("volume") or [])
         return self._kept([Quotes(
             self.table.path, self.table.header, tuple(held), days, times, close, volumes[0] if volumes else None,
-            self._splits([place for place, _ in splits]) if splits else None, adjusted,
+            self.cells.splits([place for place, _ in splits]) if splits else None, adjusted,
             named=True, wide=len(held) > 1,
         )])  # fmt: skip
-
-    def _complain(self, row: int, reason: str) -> None:
-        self.errors.add(self.table.path, f"{self.table.where(row)}: {reason}")
-
-    def _complain_of(self, name: str, row: int, reason: str) -> None:
-        self._complain(row, f"{name} {reason}")
-
-    def _days(self) -> tuple[list[str], list[str]]:
-        cells = self.table.columns[self.days_in]
-        texts = (
-            cells if isinstance(cells, list) else [f"{cell:.0f}" if cell.is_integer() else str(cell) for cell in cells]
-        )
-        path = self.table.path
-        return read_days(texts, self.table.where, lambda message: self.errors.add(path, message), self.zone)
-
-    def _numbers(self, prices: list[Cells], volumes: Sequence[Cells] = ()) -> list[Array]:
-        """Positive prices and, if there are any, volumes of 0 or more. [R, N] each"""
-        columns = self.table.columns
-        try:
-            decimal = decimal_sign([c for place, _ in (*prices, *volumes) if isinstance(c := columns[place], list)])
-        except ValueError as error:
-            raise self.wrong(str(error)) from error
-        found = []
-        for cells, zero, expected in (
-            (prices, False, "a positive number, or nothing for no price"), (volumes, True, "a number of 0 or more")
-        ):  # fmt: skip
-            arrays = []
-            for place, name in cells:
-                values = read_numbers(columns[place], partial(self._complain_of, name), decimal, units=zero)
-                wrong = ~(np.isnan(values) | (np.isfinite(values) & ((values >= 0) if zero else (values > 0))))
-                for row in np.flatnonzero(wrong):
-                    cell = columns[place][row]
-                    shown = repr(cell if isinstance(cell, str) else float(cell))
-                    self._complain(int(row), f"{name} is {shown}; expected {expected}")
-                arrays.append(values)
-            if arrays:
-                found.append(np.stack(arrays, axis=1))
-        return found
-
-    def _splits(self, places: Sequence[int]) -> Array:
-        """Shares that one became, from "2", "2:1" or "2/1". [R, N]"""
-        arrays = []
-        for place in places:
-            column = self.table.columns[place]
-            if isinstance(column, list):
-                halves = [cell.replace("/", ":").partition(":") for cell in column]
-                above, below = (
-                    read_numbers([half[side].strip() for half in halves], self._complain) for side in (0, 2)
-                )
-                column = above / np.where(np.isnan(below), 1.0, below)
-            arrays.append(np.where(np.isfinite(column), column, 0.0))
-        return np.stack(arrays, axis=1)

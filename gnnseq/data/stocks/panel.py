@@ -175,9 +175,9 @@ def examine(
     if unclear:
         more = f" and {len(unclear) - UNCLEAR} more" if len(unclear) > UNCLEAR else ""
         raise ValueError(
-            f"closes move as in a split, or did move so: {', '.join(unclear[:UNCLEAR])}{more}; say which. "
-            "adjusted=True (--adjusted): they are adjusted for splits, keep these moves; adjusted=False (--raw): they "
-            "are not, repair them"
+            f"closes move as in a split, or did move so: {', '.join(unclear[:UNCLEAR])}{more}; expected to be told "
+            "which: adjusted=True, they are adjusted for splits, these moves are kept; adjusted=False, they are not, "
+            "these are repaired"
         )
     return Panel(closes, tuple(dates), tuple(tickers), tuple(findings), features, tuple(feature_names))
 
