@@ -224,9 +224,10 @@ def test_frames_of_pandas(tmp_path, monkeypatch):
         assert panel.tickers == (("1", "2") if name == "numbers" else ("A", "B")), name
         assert panel.dates == DATES, name
         np.testing.assert_array_equal(panel.closes, CLOSES, err_msg=name)
-    monkeypatch.setattr(pandas, "read_parquet", lambda _: tokyo.tz_convert("UTC"))
-    with pytest.raises(ValueError, match=r"row 0: .* an instant in UTC"):
-        load_prices(path)
+    for zone in ("Etc/UTC", "UTC"):
+        monkeypatch.setattr(pandas, "read_parquet", lambda _, zone=zone: tokyo.tz_convert(zone))
+        with pytest.raises(ValueError, match=r"row 0: .* an instant in UTC"):
+            load_prices(path)
     assert load_prices(path, zone="Asia/Tokyo").dates == DATES
 
 
@@ -248,6 +249,7 @@ def test_columns_that_names_do_not_tell_are_named_by_the_caller(tmp_path):
         ("Date,A\n1/2/24,1\n", r"csv:2: the date is '1/2/24'; expected YYYY-MM-DD"),
         ("Date,A\n45321,1\n", "the date is '45321'; expected"),
         ("Date;A\n2024-01-30;1,234\n", "'1,234' may have a decimal comma, or thousands"),
+        ('Date,A,B\n2024-01-30,"1,5",1.5\n', "'1.5' has a decimal point and '1,5' a decimal comma"),
         ('Date,A\n2024-01-30,"1,5"\n2024-01-31,"1,234.5"\n', "'1,234.5' has a decimal point and '1,5' a decimal comma"),
         ("Date,A\n2024-01-30,$1\n2024-01-31,€2\n", r"csv:3: A is in € and before in \$; expected one currency"),
         ("Date,A\n2024-01-30,0\n", "A is '0'; expected a positive number"),
@@ -277,6 +279,13 @@ def test_columns_that_names_do_not_tell_are_named_by_the_caller(tmp_path):
 def test_what_is_open_or_wrong_is_named(text, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         read(tmp_path, text)
+
+
+def test_decimals_are_those_of_the_whole_table(tmp_path):
+    panel = read(tmp_path, "Date;Open;Close;Volume\n2024-01-30;1,5;1.234;9.000\n", "A.csv")
+    np.testing.assert_array_equal(panel.closes, [[1234]])
+    panel = read(tmp_path, 'Date,Open,Close,Volume\n2024-01-30,1.5,"1,234","9,000"\n', "A.csv")
+    np.testing.assert_array_equal(panel.closes, [[1234]])
 
 
 def test_tickers_that_are_words_are_tickers(tmp_path):

@@ -76,6 +76,7 @@ def read_days(
         complain(f"{where(rows[cell])}: {reason}")
         return [""] * len(cells), [""] * len(cells)
     local = {offset for _, _, offset in known.values() if offset is not None} - {"+00:00"}
+    london = bool(local) and local <= {"+01:00", "-01:00"}  # whose winter, or summer, is UTC
     days: dict[str, tuple[str, str]] = {}
     for cell, row in rows.items():
         day, time, offset = known.get(cell, ("", "", None))
@@ -87,7 +88,7 @@ def read_days(
         elif offset is not None and zone is not None:
             moment = datetime.fromisoformat(f"{day}T{time or '00:00'}{offset}").astimezone(zone)
             day, time = moment.date().isoformat(), moment.time().isoformat()
-        elif offset == "+00:00" and not local and time.strip("0:."):
+        elif offset == "+00:00" and not london and time.strip("0:."):
             complain(
                 f"{where(row)}: the date is {cell!r}, an instant in UTC, which is another day at some exchanges; "
                 "expected days, or give the exchange's zone, such as zone='Asia/Tokyo'"

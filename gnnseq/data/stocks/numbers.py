@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,30 +36,33 @@ GROUPED = {sign: re.compile(rf"[+-]?\d{{1,3}}(\{sign}\d{{3}})+") for sign in ".,
 UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 
-def decimal_sign(columns: Iterable[Sequence[str]]) -> str:
+def decimal_sign(columns: Sequence[Sequence[str]]) -> str:
     """Whether a table's decimals follow a point or a comma.
 
     Raises:
         ValueError: Some follow a point and some a comma, or that is open, as in 1,234 alone.
 
     Example:
-        >>> decimal_sign([["1.234,5", "7"]]), decimal_sign([["1,234.5", "1,200"]]), decimal_sign([["1.234"]])
-        (',', '.', '.')
+        >>> decimal_sign([["1.234,5", "7"]]), decimal_sign([["1,234", "1.5"]]), decimal_sign([["1.234"], ["9.000.000"]])
+        (',', '.', ',')
     """
+    if not any("," in cell or cell.count(".") > 1 for cell in chain.from_iterable(columns)):
+        return "."
     proofs: dict[str, str] = {}
     open_cell = None
-    for cell in (cell for column in columns for cell in column if "," in cell):
+    for cell in chain.from_iterable(columns):
         number = GROUPS.sub("", cell.strip(f"{CURRENCY} +-kKmMbBtT"))
-        if not re.fullmatch(r"[\d.,]+", number):
+        if not re.fullmatch(r"[\d.,]*[.,][\d.,]*", number):
             continue
-        whole, _, rest = number.partition(",")
-        if "." in number:
-            proofs.setdefault("," if number.rindex(",") > number.rindex(".") else ".", cell)
-        elif number.count(",") > 1:
-            proofs.setdefault(".", cell)
-        elif len(rest) != 3 or not 1 <= len(whole) <= 3 or whole == "0":
-            proofs.setdefault(",", cell)
-        else:
+        last = max(".,", key=number.rfind)
+        other = "," if last == "." else "."
+        whole, _, rest = number.rpartition(last)
+        if number.count(last) > 1:
+            if GROUPED[last].fullmatch(number):
+                proofs.setdefault(other, cell)
+        elif other in number or len(rest) != 3 or not 1 <= len(whole) <= 3 or whole == "0":
+            proofs.setdefault(last, cell)
+        elif last == ",":
             open_cell = open_cell or cell
     if len(proofs) > 1:
         raise ValueError(

@@ -52,7 +52,7 @@ class TableCells:
         """Positive prices and, if there are any, volumes of 0 or more. [R, N] each"""
         columns = self.table.columns
         try:
-            decimal = decimal_sign([c for place, _ in (*prices, *volumes) if isinstance(c := columns[place], list)])
+            decimal = decimal_sign([column for column in columns if isinstance(column, list)])
         except ValueError as error:
             raise ValueError(f"{self.table.header}: {error}") from error
         found = []

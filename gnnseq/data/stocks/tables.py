@@ -224,8 +224,8 @@ def _cells(column: Any) -> Column:
     """Numbers as they are; days, and all else, as texts."""
     import pandas as pd
 
-    if isinstance(column.dtype, pd.DatetimeTZDtype) and str(column.dt.tz) not in ("UTC", "+00:00", "UTC+00:00"):
-        column = column.dt.tz_localize(None)  # the exchange's own day
+    if isinstance(column.dtype, pd.DatetimeTZDtype) and re.match(r"(?!Etc/)\w+/", str(column.dt.tz)):
+        column = column.dt.tz_localize(None)  # a place's own day
     if pd.api.types.is_float_dtype(column.dtype):
         return np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
     return ["" if missing else str(value).strip() for missing, value in zip(column.isna(), column, strict=True)]
