@@ -13,6 +13,7 @@ from rich.console import Console
 import stocks
 from gnnseq.data.stocks.market import make_market
 from gnnseq.data.stocks.panel import Panel
+from gnnseq.data.stocks.relations import from_triples
 from gnnseq.data.stocks.samples import leak_free, published
 from harness.cli import publish
 from studies.stocks import report as stocks_report
@@ -204,6 +205,23 @@ def test_real_files_under_a_published_protocol(tmp_path, capsys):
     assert str(tmp_path) not in json.dumps(result["data"])
     assert "looks ahead:" in capsys.readouterr().out
     assert runs_of(result, LEAK)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["LSTM+GCN", "LSTM+RSR"])
+def test_weights_of_edges_weigh_both_convolutions(market, name):
+    samples = leak_free(market.panel)
+    tickers = market.panel.tickers
+    pairs = [(tickers[i], tickers[j], "x") for i, j in market.relations.edge_index.t().tolist()]
+    torch.manual_seed(0)
+    network = ReturnNetwork(name, samples.x.size(2), 4, 1)
+    torch.nn.init.normal_(network.readout.weight)
+    plain, ones, weighted = (
+        network(samples.x[:20], from_triples(pairs, tickers, weights=weights), 16)
+        for weights in (None, [1.0] * len(pairs), [1.0 + i for i in range(len(pairs))])
+    )
+    assert torch.equal(plain, ones)
+    assert not torch.allclose(plain, weighted)
 
 
 def test_one_tickers_table_is_studied_as_one_ticker(market, tmp_path):

@@ -81,7 +81,8 @@ class TableCells:
             if isinstance(column, list):
                 halves = [cell.replace("/", ":").partition(":") for cell in column]
                 above, below = (read_numbers([half[side].strip() for half in halves], self.complain) for side in (0, 2))
-                shares = above / np.where(np.isnan(below), 1.0, below)
+                below[np.isnan(below)] = 1.0
+                shares = np.divide(above, below, out=np.full_like(above, np.inf), where=below > 0)
             values = np.nan_to_num(np.asarray(shares, dtype=np.float64), posinf=-1.0)
             for row in np.flatnonzero(values < 0):
                 name = " ".join(self.table.names[place])
