@@ -17,6 +17,7 @@ from gnnseq.data.stocks.relations import from_triples
 from gnnseq.data.stocks.samples import leak_free, published
 from harness.cli import publish
 from studies.stocks import report as stocks_report
+from studies.stocks import sources as stocks_sources
 from studies.stocks import study as stocks_study
 from studies.stocks.baselines import past_returns, predict, standardised_targets
 from studies.stocks.networks import DayWindows, ReturnNetwork, learn
@@ -307,9 +308,9 @@ def test_wrong_settings_are_refused(arguments, message):
 def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="none of the published files"):
-        stocks_study.find("nowhere/prices.csv")
+        stocks_sources.find("nowhere/prices.csv")
     (tmp_path / "mine.npz").write_bytes(b"")
-    assert stocks_study.find("mine.npz") == tmp_path / "mine.npz"
+    assert stocks_sources.find("mine.npz") == tmp_path / "mine.npz"
 
 
 @pytest.mark.parametrize(
@@ -328,6 +329,8 @@ def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
             2,
             "s.csv:1: Sector and Industry may both be the group",
         ),
+        (["--prices", "bad.csv", "--relations", "e.csv", "s.csv"], 2, "no price s.csv:1: Sector and Industry"),
+        (["--prices", "no.csv", "--relations", "nothing.csv"], 2, "published files nothing.csv: not here"),
         (["--quick", "--seeds", "0"], 2, "seeds=0; expected 1 or more"),
         (["--quick"], 130, "the same command continues from the finished runs"),
     ],

@@ -1,22 +1,17 @@
 """The stock study's runs, each a forecast of a market from files, or drawn, that is scored: one JSON value."""
 
 import base64
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from gnnseq.data import cache
 from gnnseq.data.stocks.market import Market, make_market
 from gnnseq.data.stocks.panel import Panel
-from gnnseq.data.stocks.prices import load_prices
-from gnnseq.data.stocks.relations import Relations, join, load_relations, nearest
+from gnnseq.data.stocks.relations import Relations, join, nearest
 from gnnseq.data.stocks.samples import Samples, leak_free, published, training_returns
-from gnnseq.data.stocks.tables import Errors
 from harness.provenance import provenance
 from harness.sweep import run_sweep
 from studies.stocks.baselines import Forecast, predict
@@ -34,10 +29,8 @@ from studies.stocks.runs import (
     StockRun,
     Synthetic,
 )
+from studies.stocks.sources import find_all, read
 
-# Arguments of the library that its errors ask for, and options that give them.
-PRICE_OPTIONS = {"adjusted=": "--adjusted or --raw", "zone=": "--zone Asia/Tokyo", "columns=": "--columns close=NAME"}
-RELATION_OPTIONS = {"columns=": "--relation-columns group=NAME"}
 Loaded = tuple[Panel, Samples, Relations, Market | None]  # a drawn market knows the best forecast
 
 
@@ -45,9 +38,10 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     """Make and score all forecasts that the settings ask for; finished runs are not made again."""
     source = None
     if settings.prices is not None:
+        prices, *relations = find_all([settings.prices, *settings.relations])
         source = Source(
-            find(settings.prices), tuple(find(path) for path in settings.relations), settings.are_adjusted,
-            settings.zone, settings.named_columns, settings.named_relation_columns,
+            prices, tuple(relations), settings.are_adjusted, settings.zone, settings.named_columns,
+            settings.named_relation_columns,
         )  # fmt: skip
     runs = settings.runs(None if source is None else source.digest())
     data = describe(runs[0], source)  # a wrong file is met here, not in a process of the sweep
@@ -107,19 +101,6 @@ def _seconds(run: StockRun, source: Source | None) -> float:
     return seconds_at_most(run.model, samples, relations, run.training)
 
 
-def find(path: str) -> Path:
-    """A path that exists, else one in the cache of published files, which are downloaded if need be."""
-    given = Path(path)
-    if given.exists() or given.is_absolute():
-        return given
-    folder, published_files = cache.folder(), cache.names(path if given.suffix else f"{path.rstrip('/')}/")
-    for name in published_files:
-        cache.fetch(name)
-    if not published_files and not (folder / given).exists():
-        raise FileNotFoundError(f"{path}: not here, not in {folder}, and none of the published files")
-    return folder / given
-
-
 def load(run: StockRun, source: Source | None) -> Loaded:
     """The market of a run, once a process."""
     return _load(source, run.synthetic, run.seed if source is None else 0, run.protocol, run.neighbours)
@@ -133,37 +114,13 @@ def _load(source: Source | None, synthetic: Synthetic | None, seed: int, protoco
         drawn = make_market(stocks=synthetic.stocks, days=synthetic.days, seed=seed)
         panel, several = drawn.panel, [drawn.relations]
     else:
-        columns = dict(source.columns) or None
-        try:
-            panel = load_prices(source.prices, source.adjusted, zone=source.zone, columns=columns)
-        except ValueError as error:
-            raise ValueError(_with_options(str(error), PRICE_OPTIONS)) from error
-        several = _relations(source, panel.tickers)
+        panel, several = read(source)
     samples = leak_free(panel) if protocol == "leak-free" else published(panel)
     if neighbours == NEIGHBOURS:
         neighbours = min(neighbours, panel.num_stocks - 1)
     if neighbours:
         several.append(nearest(training_returns(panel, samples), neighbours))
     return panel, samples, join(several), drawn
-
-
-def _relations(source: Source, tickers: Sequence[str]) -> list[Relations]:
-    """Of all files, or what is wrong with all of them; named columns are those of tables."""
-    several, errors = [], Errors()
-    for path in source.relations:
-        named = dict(source.relation_columns) if path.suffix.lower() not in (".json", ".npz") else None
-        try:
-            several.append(load_relations(path, tickers, columns=named))
-        except ValueError as error:
-            errors.add(path, _with_options(str(error), RELATION_OPTIONS))
-    errors.check()
-    return several
-
-
-def _with_options(message: str, options: dict[str, str]) -> str:
-    """An error of the library, with the options of the command line that answer it."""
-    found = [option for argument, option in options.items() if argument in message]
-    return f"{message}. On the command line: {', '.join(found)}" if found else message
 
 
 def describe(run: StockRun, source: Source | None) -> dict[str, Any]:
