@@ -49,7 +49,7 @@ class Settings(SweepSettings):
     relations: tuple[str, ...] = ()
     """Sector tables, group JSONs, edge lists; an edge that several name has the types of all."""
     neighbours: int | None = None
-    """Add each stock's nearest neighbours in training-period correlation; 10, or all others, where there are no relations."""
+    """Add each stock's nearest neighbours in training-period correlation; 10, or all, where there are no relations."""
     adjusted: bool = False  # Closes are adjusted for splits already: a price that halves did fall by half.
     raw: bool = False  # They are not: a price that halves was split.
     zone: str | None = None  # The exchange's time zone, such as Asia/Tokyo, where timestamps are instants in UTC.
