@@ -108,7 +108,7 @@ def test_a_wide_csv_with_a_split_a_gap_and_a_duplicated_date(tmp_path):
     path.write_text(
         "Date,A,B\n2024-01-01,90,1\n2024-01-02,30.3,1.1\n2024-01-03,31,\n2024-01-04,32,1.2\n2024-01-04,33,1.3\n"
     )
-    panel = load_prices(path)
+    panel = load_prices(path, adjusted=False)
     np.testing.assert_array_equal(panel.closes[:, 0], [90, 3 * 30.3, 93, 99])
     np.testing.assert_array_equal(panel.closes[:, 1], [1, 1.1, np.nan, 1.3])
     assert kinds(panel) == [

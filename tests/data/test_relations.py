@@ -1,5 +1,7 @@
 """Relations of every form of file; what files do wrong is an error with its line."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -109,3 +111,41 @@ def test_a_group_listed_twice_is_not_lost(tmp_path):
     file.write_text('{"tech": ["A"], "tech": ["B"]}')
     with pytest.raises(ValueError, match=r"groups\.json: the group 'tech' is there more than once"):
         load_relations(file, ["A", "B"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("s.csv", "Ticker,Sector,Industry\nA,x,y\nB,x,z\n", "Sector and Industry may both be the group"),
+        ("s.csv", "Ticker,Industry,GICS Sector\nA,x,y\nB,x,z\n", "Industry and GICS Sector may both be the group"),
+        ("s.csv", "ticker,sector\n,x\nB,x\n", "the ticker is empty"),
+        ("s.csv", "ticker,sector\nAAPL,x\nMSFT,x\n", "relates no two of the 2 tickers .* for example, 'AAPL', .* 'A'"),
+        ("e.csv", "source,target,weight\nA,B,-0.5\n", "weight is '-0.5'; expected a number of 0 or more"),
+        ("e.csv", "source,target,weight\nA,B,heavy\n", "weight is 'heavy'"),
+        ("e.csv", "source,target,weight\nA,B,0.5\nA,B,0.7\n", "A to B, 'related': weights 0.5 and 0.7"),
+    ],
+)
+def test_relations_that_are_open_are_named(name, text, message, tmp_path):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_relations(tmp_path / name, ("A", "B"))
+
+
+def test_relations_have_columns_that_are_named_and_weights_that_count(tmp_path):
+    path = tmp_path / "S.TSV"
+    path.write_text("Ticker\tSector\tIndustry\na\tx\ty\nB\tx\tz\n")
+    assert load_relations(path, ("A", "B"), columns={"group": "sector"}).names == ("x",)
+    with pytest.raises(ValueError, match="relates no two"):
+        load_relations(path, ("A", "B"), columns={"group": "Industry"})
+    path = tmp_path / "e.csv"
+    path.write_text("source;target;type;weight\nA;B;x;0,5\nA;B;y;0,25\nB;A;x;0\nB;C;x;1\n")
+    found = load_relations(path, ("A", "B", "C"))
+    assert found.edge_index.tolist() == [[0, 1], [1, 2]]
+    assert found.types.tolist() == [[0.5, 0.25], [1, 0]]
+    assert found.edge_weight.tolist() == [0.5, 1]
+    both = join([from_groups({"g": ["A", "B"]}, ("A", "B", "C")), found])
+    assert both.edge_weight.tolist() == [1, 1, 1]
+    assert both.types.tolist() == [[1, 0, 0], [1, 0.5, 0.25], [0, 1, 0]]
+    groups = tmp_path / "g.json"
+    groups.write_text(json.dumps({"g": ["a", "B"]}))
+    assert load_relations(groups, ("A", "B")).num_edges == 2

@@ -13,9 +13,11 @@ from rich.console import Console
 import stocks
 from gnnseq.data.stocks.market import make_market
 from gnnseq.data.stocks.panel import Panel
+from gnnseq.data.stocks.relations import from_triples
 from gnnseq.data.stocks.samples import leak_free, published
 from harness.cli import publish
 from studies.stocks import report as stocks_report
+from studies.stocks import sources as stocks_sources
 from studies.stocks import study as stocks_study
 from studies.stocks.baselines import past_returns, predict, standardised_targets
 from studies.stocks.networks import DayWindows, ReturnNetwork, learn
@@ -206,11 +208,42 @@ def test_real_files_under_a_published_protocol(tmp_path, capsys):
     assert runs_of(result, LEAK)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["LSTM+GCN", "LSTM+RSR"])
+def test_weights_of_edges_weigh_both_convolutions(market, name):
+    samples = leak_free(market.panel)
+    tickers = market.panel.tickers
+    pairs = [(tickers[i], tickers[j], "x") for i, j in market.relations.edge_index.t().tolist()]
+    torch.manual_seed(0)
+    network = ReturnNetwork(name, samples.x.size(2), 4, 1)
+    torch.nn.init.normal_(network.readout.weight)
+    plain, ones, weighted = (
+        network(samples.x[:20], from_triples(pairs, tickers, weights=weights), 16)
+        for weights in (None, [1.0] * len(pairs), [1.0 + i for i in range(len(pairs))])
+    )
+    assert torch.equal(plain, ones)
+    assert not torch.allclose(plain, weighted)
+
+
+def test_one_tickers_table_is_studied_as_one_ticker(market, tmp_path):
+    file = tmp_path / "AAPL.csv"
+    rows = [f"{date} 00:00:00-05:00,1,2,0.5,{close},{10**6}" for date, close in
+            zip(market.panel.dates, market.panel.closes[:, 0].tolist(), strict=True)]  # fmt: skip
+    file.write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n")
+    settings = stocks.Settings(prices=str(file), seeds=1, epochs=1, hidden=4, jobs=1, results=tmp_path)
+    result = stocks_study.run(settings, Console(quiet=True))
+    assert result["data"]["tickers"] == ["AAPL"]
+    assert models(result) == [HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR, "LSTM"]
+    target = leak_free(Panel(market.panel.closes[:, :1], market.panel.dates, ("AAPL",)))
+    expected = np.prod(1 + target.target[target.test.start : target.test.stop].numpy()) - 1
+    assert runs_of(result, HOLD)[0]["metrics"]["return1"] == pytest.approx(expected, rel=1e-12)
+
+
 def test_seeds_together_are_the_mean_of_their_forecasts(market, tmp_path):
     source = written(market.panel.closes, tmp_path / "files")
     settings = stocks.Settings(
-        prices=str(source.prices), relations=tuple(map(str, source.relations)), models=("LSTM", "LSTM+RSR"), seeds=2,
-        epochs=1, hidden=4, jobs=1, results=tmp_path,
+        prices=str(source.prices), raw=True, relations=tuple(map(str, source.relations)), models=("LSTM", "LSTM+RSR"),
+        seeds=2, epochs=1, hidden=4, jobs=1, results=tmp_path,
     )  # fmt: skip
     result = stocks_study.run(settings, Console(quiet=True))
     assert settings.name == "closes_leak-free"
@@ -261,6 +294,10 @@ def test_a_run_is_another_one_on_other_data(tmp_path):
         ({"seeds": 0}, "seeds=0; expected 1 or more"),
         ({"cost": 2.0}, "cost=2.0; expected 0 to 1"),
         ({"protocol": "rsr"}, "are for real prices; give --prices too"),
+        ({"raw": True}, "are for real prices; give --prices too"),
+        ({"prices": "x", "raw": True, "adjusted": True}, "closes are one of the two"),
+        ({"prices": "x", "columns": ("close",)}, "columns: got 'close'; expected WHAT=NAME"),
+        ({"prices": "x", "relation_columns": ("group=S",)}, "give --relations too"),
     ],
 )
 def test_wrong_settings_are_refused(arguments, message):
@@ -271,9 +308,9 @@ def test_wrong_settings_are_refused(arguments, message):
 def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="none of the published files"):
-        stocks_study.find("nowhere/prices.csv")
+        stocks_sources.find("nowhere/prices.csv")
     (tmp_path / "mine.npz").write_bytes(b"")
-    assert stocks_study.find("mine.npz") == tmp_path / "mine.npz"
+    assert stocks_sources.find("mine.npz") == tmp_path / "mine.npz"
 
 
 @pytest.mark.parametrize(
@@ -281,6 +318,19 @@ def test_a_path_that_is_nowhere_is_named(tmp_path, monkeypatch):
     [
         (["--prices", "nowhere"], 2, "stocks.py: nowhere: not here"),
         (["--prices", "bad.csv"], 2, "bad.csv:3: A is 'x'; expected a positive number"),
+        (["--prices", "split.csv"], 2, "are repaired. On the command line: --adjusted or --raw"),
+        (
+            ["--prices", "split.csv", "--raw", "--relations", "s.csv", "--relation-columns", "group=Sector"],
+            2,
+            "closes has 2 days",
+        ),
+        (
+            ["--prices", "split.csv", "--raw", "--relations", "s.csv", "e.csv"],
+            2,
+            "s.csv:1: Sector and Industry may both be the group",
+        ),
+        (["--prices", "bad.csv", "--relations", "e.csv", "s.csv"], 2, "no price s.csv:1: Sector and Industry"),
+        (["--prices", "no.csv", "--relations", "nothing.csv"], 2, "published files nothing.csv: not here"),
         (["--quick", "--seeds", "0"], 2, "seeds=0; expected 1 or more"),
         (["--quick"], 130, "the same command continues from the finished runs"),
     ],
@@ -292,6 +342,9 @@ def test_exit_codes(tmp_path, monkeypatch, capsys, arguments, code, message):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))
     (tmp_path / "bad.csv").write_text("Date,A\n2024-01-01,1\n2024-01-02,x\n")
+    (tmp_path / "split.csv").write_text("Date,A,B\n2024-01-01,1,1\n2024-01-02,0.49,1\n")
+    (tmp_path / "s.csv").write_text("Ticker,Sector,Industry\nA,x,y\nB,x,z\n")
+    (tmp_path / "e.csv").write_text("source,target\nX,Y\n")
     monkeypatch.setattr(stocks_study, "run_sweep", interrupted)
     monkeypatch.setattr(sys, "argv", ["stocks.py", *arguments, "--results", str(tmp_path)])
     with pytest.raises(SystemExit) as caught:

@@ -55,7 +55,7 @@ class ReturnNetwork(nn.Module):
         h = self.states(x, lookback)
         parts = [x[lookback - 1 :], h]
         if self.gcn is not None:
-            parts.append(torch.tanh(self.gcn(h, relations.edge_index)))
+            parts.append(torch.tanh(self.gcn(h, relations.edge_index, relations.edge_weight)))
         if self.ranking is not None:
             parts.append(torch.tanh(self.lin(self.ranking(h, relations.edge_index, relations.types))))
         predictions: Tensor = self.readout(torch.cat(parts, dim=-1)).squeeze(-1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 LSTM, LSTM_GCN, LSTM_RSR = "LSTM", "LSTM+GCN", "LSTM+RSR"  # no relations, all alike, each as strong as is learnt
 NETWORKS = (LSTM, LSTM_GCN, LSTM_RSR)
+NEIGHBOURS = 10  # of a stock, where nothing else relates it; all others, where they are fewer
 HOLD, RANDOM, YESTERDAY, LEAK = "hold everything", "random picks", "yesterday's return", "the leak alone"
 AUTOREGRESSION, LINEAR = "autoregression", "linear regression"
 BASELINES = (HOLD, RANDOM, YESTERDAY, AUTOREGRESSION, LINEAR, LEAK)
@@ -57,12 +58,20 @@ class Source:
 
     prices: Path
     relations: tuple[Path, ...]
-    adjusted: bool
+    adjusted: bool | None  # as for gnnseq.data.stocks.prices.load_prices, and so zone and columns
+    zone: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()
+    relation_columns: tuple[tuple[str, str], ...] = ()
 
     def digest(self) -> str:
         """SHA-256 of all files, so that a finished run is not taken for one on other data."""
-        found = hashlib.sha256(str(self.adjusted).encode())
+        from gnnseq.data.stocks.prices import price_files  # here, because it imports torch
+
+        # Unknown is as good as no: it is refused where the two differ.
+        found = hashlib.sha256(str(bool(self.adjusted)).encode())
+        if self.zone or self.columns or self.relation_columns:
+            found.update(repr((self.zone, self.columns, self.relation_columns)).encode())
         for path in (self.prices, *self.relations):
-            for file in sorted(path.glob("*.csv")) if path.is_dir() else [path]:
+            for file in price_files(path) if path.is_dir() else [path]:
                 found.update(file.name.encode() + file.read_bytes())
         return found.hexdigest()[:16]

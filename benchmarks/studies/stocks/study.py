@@ -3,24 +3,33 @@
 import base64
 from dataclasses import replace
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from gnnseq.data import cache
 from gnnseq.data.stocks.market import Market, make_market
 from gnnseq.data.stocks.panel import Panel
-from gnnseq.data.stocks.prices import load_prices
-from gnnseq.data.stocks.relations import Relations, join, load_relations, nearest
+from gnnseq.data.stocks.relations import Relations, join, nearest
 from gnnseq.data.stocks.samples import Samples, leak_free, published, training_returns
 from harness.provenance import provenance
 from harness.sweep import run_sweep
 from studies.stocks.baselines import Forecast, predict
 from studies.stocks.networks import learn, seconds_at_most
 from studies.stocks.portfolio import score
-from studies.stocks.runs import ENSEMBLE, HOLD, NETWORKS, ORACLE, Source, StockRun, Synthetic
+from studies.stocks.runs import (
+    ENSEMBLE,
+    HOLD,
+    LSTM_GCN,
+    LSTM_RSR,
+    NEIGHBOURS,
+    NETWORKS,
+    ORACLE,
+    Source,
+    StockRun,
+    Synthetic,
+)
+from studies.stocks.sources import find_all, read
 
 Loaded = tuple[Panel, Samples, Relations, Market | None]  # a drawn market knows the best forecast
 
@@ -29,9 +38,16 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     """Make and score all forecasts that the settings ask for; finished runs are not made again."""
     source = None
     if settings.prices is not None:
-        source = Source(find(settings.prices), tuple(find(path) for path in settings.relations), settings.adjusted)
+        prices, *relations = find_all([settings.prices, *settings.relations])
+        source = Source(
+            prices, tuple(relations), settings.are_adjusted, settings.zone, settings.named_columns,
+            settings.named_relation_columns,
+        )  # fmt: skip
     runs = settings.runs(None if source is None else source.digest())
     data = describe(runs[0], source)  # a wrong file is met here, not in a process of the sweep
+    if data["stocks"] == 1:
+        console.print(f"one ticker, {data['tickers'][0]}: there is nothing to relate, and the LSTM alone is trained")
+        runs = [one for one in runs if one.model not in (LSTM_GCN, LSTM_RSR)]
     forecast, seconds = partial(measure, source=source), partial(_seconds, source=source)
     records = run_sweep(forecast, runs, settings.folder / "cache", settings.jobs, seconds, console)
     if source is not None:
@@ -85,19 +101,6 @@ def _seconds(run: StockRun, source: Source | None) -> float:
     return seconds_at_most(run.model, samples, relations, run.training)
 
 
-def find(path: str) -> Path:
-    """A path that exists, else one in the cache of published files, which are downloaded if need be."""
-    given = Path(path)
-    if given.exists() or given.is_absolute():
-        return given
-    folder, published_files = cache.folder(), cache.names(path if given.suffix else f"{path.rstrip('/')}/")
-    for name in published_files:
-        cache.fetch(name)
-    if not published_files and not (folder / given).exists():
-        raise FileNotFoundError(f"{path}: not here, not in {folder}, and none of the published files")
-    return folder / given
-
-
 def load(run: StockRun, source: Source | None) -> Loaded:
     """The market of a run, once a process."""
     return _load(source, run.synthetic, run.seed if source is None else 0, run.protocol, run.neighbours)
@@ -111,9 +114,10 @@ def _load(source: Source | None, synthetic: Synthetic | None, seed: int, protoco
         drawn = make_market(stocks=synthetic.stocks, days=synthetic.days, seed=seed)
         panel, several = drawn.panel, [drawn.relations]
     else:
-        panel = load_prices(source.prices, source.adjusted)
-        several = [load_relations(path, panel.tickers) for path in source.relations]
+        panel, several = read(source)
     samples = leak_free(panel) if protocol == "leak-free" else published(panel)
+    if neighbours == NEIGHBOURS:
+        neighbours = min(neighbours, panel.num_stocks - 1)
     if neighbours:
         several.append(nearest(training_returns(panel, samples), neighbours))
     return panel, samples, join(several), drawn
@@ -135,7 +139,7 @@ def describe(run: StockRun, source: Source | None) -> dict[str, Any]:
         "found": panel.counts(),
         "findings": [str(finding) for finding in panel.findings],
         "edges": relations.num_edges,
-        "types": [list(named) for named in zip(relations.names, relations.types.sum(0).int().tolist(), strict=True)],
+        "types": [list(named) for named in zip(relations.names, (relations.types > 0).sum(0).tolist(), strict=True)],
         "without_relations": panel.num_stocks - int(relations.edge_index.unique().numel()),
         "left_out": list(relations.left_out),
         "features": list(samples.feature_names),

@@ -17,6 +17,7 @@ __all__ = ["Finding", "Panel", "examine"]
 
 LONG_GAP = 5  # days without a price that are still a gap; more are a suspension
 STALE = 5  # equal closes in a row after which a price counts as frozen
+UNCLEAR = 10  # moves that may be splits which an error lists
 JUMP = 0.4  # a return beyond this is listed; a biotech's trial is one, and so is a wrong price
 SPLITS = (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)  # shares for one; a 3:2 split looks like a bad day
 SPLIT_TOLERANCE = 0.03  # that the market moves on the day of a split
@@ -116,7 +117,7 @@ def examine(
     dates: Sequence[str],
     tickers: Sequence[str],
     *,
-    adjusted: bool,
+    adjusted: bool | Sequence[bool | None] | None,
     found: Iterable[Finding] = (),
     features: NDArray[np.float64] | None = None,
     feature_names: Sequence[str] = (),
@@ -126,15 +127,20 @@ def examine(
     Only splits are repaired: where prices are not adjusted and one is 1/k or k times the day before's, for a usual k
     and within 3 %, all **later** prices are scaled by it, so that nothing before that day changes. Everything else
     stays as it is, NaN where there was no price; what a model may use of it is decided where samples are made.
+    A price that halves in adjusted closes did fall by half, and numbers do not tell which closes they are: where it is
+    unknown whether prices are adjusted, such a move is an error.
 
     Args:
         closes: Prices; NaN on days without one. [T, N]
         dates: ISO dates. [T]
         tickers: One a stock. [N]
-        adjusted: Whether prices are adjusted for splits already.
+        adjusted: Whether prices are adjusted for splits already, None if that is unknown; of all, or one a stock.
         found: What the loader found before.
         features: As in :class:`Panel`.
         feature_names: As in :class:`Panel`.
+
+    Raises:
+        ValueError: A price moves as in a split, and it is unknown whether prices are adjusted.
 
     Example:
         >>> closes = np.array([[100.0], [102.0], [51.5], [np.nan], [52.0]])
@@ -147,6 +153,8 @@ def examine(
     """
     closes = np.array(closes, dtype=np.float64)
     findings = list(found)
+    known = [adjusted] * len(tickers) if adjusted is None or isinstance(adjusted, bool) else list(adjusted)
+    unclear: list[str] = []
     for stock, ticker in enumerate(tickers):
         own: list[tuple[int, str, str]] = []
         present = np.flatnonzero(~np.isnan(closes[:, stock]))
@@ -154,9 +162,23 @@ def examine(
             findings.append(Finding("no price", ticker, dates[0], "not one price; it is never traded"))
             continue
         own += _missing(present, len(dates))
-        own += _moves(closes, stock, present, adjusted)
+        if known[stock] is None:
+            ratios = closes[present[1:], stock] / closes[present[:-1], stock]
+            unclear += [
+                f"{ticker} {dates[present[index + 1]]} {ratios[index] - 1:+.0%}"
+                for index in np.flatnonzero(np.abs(ratios - 1) > JUMP)
+                if _split(float(ratios[index])) is not None
+            ]
+        own += _moves(closes, stock, present, adjusted=known[stock] is not False)
         own += _frozen(closes[present, stock], present)
         findings += [Finding(kind, ticker, dates[day], detail) for day, kind, detail in sorted(own)]
+    if unclear:
+        more = f" and {len(unclear) - UNCLEAR} more" if len(unclear) > UNCLEAR else ""
+        raise ValueError(
+            f"closes move as in a split, or did move so: {', '.join(unclear[:UNCLEAR])}{more}; expected to be told "
+            "which: adjusted=True, they are adjusted for splits, these moves are kept; adjusted=False, they are not, "
+            "these are repaired"
+        )
     return Panel(closes, tuple(dates), tuple(tickers), tuple(findings), features, tuple(feature_names))
 
 

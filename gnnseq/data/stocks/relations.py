@@ -3,12 +3,11 @@
 Letters: N stocks, E edges, R types of relation.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gnnseq.data.stocks.prices import read_utf8
+from gnnseq.data.stocks.relation_tables import GIVEN, read_relation_table
+from gnnseq.data.stocks.tables import read_utf8
 
 __all__ = ["Relations", "join", "load_relations", "nearest"]
 
 NO_GROUP = {"", "n/a", "na", "nan", "none", "other", "unknown"}  # two stocks of no known group are not related by it
-TICKER, GROUP = ("ticker", "symbol"), ("sector", "industry", "group")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +30,10 @@ class Relations:
 
     Attributes:
         edge_index: Sources and targets; a symmetric relation has both directions. Sorted by target, then source. [2, E]
-        types: Which types hold on an edge, 1 where one does (multi-hot). [E, R]
+        types: Which types hold on an edge, 1 where one does (multi-hot), or its weight where the file gives one. [E, R]
         names: Of the types. [R]
         left_out: Tickers that the file names and the prices lack.
+        edge_weight: Of each edge the largest of its types' weights; None where all are 1. [E]
 
     Example:
         >>> graph = from_groups({"energy": ["XOM", "CVX"]}, ["AAPL", "CVX", "XOM"])
@@ -45,6 +45,7 @@ class Relations:
     types: Tensor
     names: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    edge_weight: Tensor | None = None
 
     @property
     def num_edges(self) -> int:
@@ -52,71 +53,116 @@ class Relations:
         return self.edge_index.size(1)
 
 
-def load_relations(path: str | Path, tickers: Sequence[str]) -> Relations:
-    """Relations from whichever of these ``path`` is.
+def load_relations(path: str | Path, tickers: Sequence[str], *, columns: Mapping[str, str] | None = None) -> Relations:
+    r"""Relations from whichever of these ``path`` is.
 
     - ``.json``: an object from group to list of tickers. All members of a group are related, each group is a type.
-    - ``.csv`` or ``.tsv`` with a column "ticker" or "symbol" and one "sector", "industry" or "group": the same.
-    - ``.csv`` or ``.tsv`` with columns "source", "target" and, if there are types, "type": directed edges.
+    - A table, ``.csv``, ``.tsv`` or ``.parquet``, with a column "ticker" or "symbol" and **one** of sectors, industries
+      or groups: the same. Where there are several, ``columns`` says which.
+    - A table with columns "source", "target" and, if there are, "type" and "weight": directed edges. Weights are
+      positive, and 0 is no edge; they stand in ``types`` in place of 1.
     - ``.npz``: a packed panel's ``wiki_edge_index`` [2, E], indices of **its** ``tickers``, and ``wiki_edge_type`` [E].
 
-    Tickers may begin with a $. Those that the prices lack are left out and named in the result.
+    Tickers may begin with a $, and may differ from those of the prices in case. Those that the prices lack are left out
+    and named in the result.
 
     Args:
         path: The file.
         tickers: Of the prices; their order numbers the stocks.
+        columns: Names of a table's columns of ``"ticker"``, ``"group"``, ``"source"``, ``"target"``, ``"type"`` and
+            ``"weight"``, where theirs do not tell.
 
     Raises:
-        ValueError: The form is unknown, a line is wrong, or no edge is left.
+        ValueError: The form is unknown, a line is wrong, or no edge is left; then it names a ticker of each side.
         FileNotFoundError: There is no such file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "sectors.csv"
+        >>> _ = path.write_text("Symbol,Sector,Industry\nXOM,Energy,Oil\nCVX,Energy,Oil\nNEE,Energy,Power\n")
+        >>> load_relations(path, ["XOM", "CVX", "NEE"], columns={"group": "Industry"}).edge_index.tolist()
+        [[1, 0], [0, 1]]
     """
-    path = Path(path)
+    path, given = Path(path), dict(columns or {})
+    if unknown := given.keys() - set(GIVEN):
+        raise ValueError(f"columns: got {', '.join(sorted(unknown))}; expected some of {', '.join(GIVEN)}")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; expected relations there")
-    if path.suffix == ".json":
+    suffix = path.suffix.lower()
+    if suffix == ".json":
         relations = from_groups(_groups_json(path), tickers)
-    elif path.suffix in (".csv", ".tsv"):
-        relations = _table(path, tickers)
-    elif path.suffix == ".npz":
+    elif suffix in (".csv", ".tsv", ".parquet", ".pq"):
+        relations = _table(path, tickers, given)
+    elif suffix == ".npz":
         relations = _packed(path, tickers)
     else:
-        raise ValueError(f"{path}: form {path.suffix!r} is unknown; expected .json, .csv, .tsv or .npz")
+        raise ValueError(f"{path}: form {path.suffix!r} is unknown; expected .json, .csv, .tsv, .parquet or .npz")
     if relations.num_edges == 0:
-        raise ValueError(f"{path}: relates no two of the {len(tickers)} tickers that have prices")
+        left = relations.left_out
+        sides = f": it has, for example, {left[0]!r}, and the prices {tickers[0]!r}" if left and len(tickers) else ""
+        raise ValueError(f"{path}: relates no two of the {len(tickers)} tickers that have prices{sides}")
     return relations
 
 
 def from_groups(groups: Mapping[str, Iterable[str]], tickers: Sequence[str]) -> Relations:
     """All members of a group are related to each other; every group is a type of its own."""
-    listed = set(tickers)
+    known = _Tickers(tickers)
     triples: list[tuple[str, str, str]] = []
     unknown: set[str] = set()
     for name, members in groups.items():
         if name.strip().lower() in NO_GROUP:
             continue
         members = list(members)
-        known = [member for member in members if member in listed]
-        unknown |= set(members) - listed
-        triples += [(one, other, name) for one in known for other in known if one != other]
+        listed = list(dict.fromkeys(tickers[known[member]] for member in members if member in known))
+        unknown |= {member for member in members if member not in known}
+        triples += [(one, other, name) for one in listed for other in listed if one != other]
     return from_triples(triples, tickers, unknown)
 
 
 def from_triples(
-    triples: Iterable[tuple[str, str, str]], tickers: Sequence[str], left_out: Iterable[str] = ()
+    triples: Iterable[tuple[str, str, str]],
+    tickers: Sequence[str],
+    left_out: Iterable[str] = (),
+    weights: Iterable[float] | None = None,
 ) -> Relations:
-    """Edges from (source, target, type); several types of one edge are joined, loops are dropped."""
-    numbers = {ticker: number for number, ticker in enumerate(tickers)}
+    """Edges from (source, target, type); several types of one edge are joined, loops are dropped.
+
+    Raises:
+        ValueError: One edge has two weights.
+    """
+    known = _Tickers(tickers)
     unknown = set(left_out)
-    held: dict[tuple[int, int], set[str]] = {}
-    for source, target, name in triples:
-        absent = {source, target} - numbers.keys()
+    held: dict[tuple[int, int], dict[str, float]] = {}
+    for (source, target, name), weight in zip(triples, repeat(1.0) if weights is None else weights, strict=False):
+        absent = {ticker for ticker in (source, target) if ticker not in known}
         unknown |= absent
-        if not absent and source != target:
-            held.setdefault((numbers[target], numbers[source]), set()).add(name)
+        if not absent and known[source] != known[target] and weight:
+            before = held.setdefault((known[target], known[source]), {}).setdefault(name, weight)
+            if before != weight:
+                raise ValueError(f"{source} to {target}, {name!r}: weights {before:g} and {weight:g}; expected one")
     names = sorted({name for types in held.values() for name in types})
     columns = {name: column for column, name in enumerate(names)}
-    edges = {edge: [columns[name] for name in types] for edge, types in held.items()}
+    edges = {edge: {columns[name]: weight for name, weight in types.items()} for edge, types in held.items()}
     return _relations(edges, tuple(names), tuple(sorted(unknown)))
+
+
+class _Tickers:
+    """Numbers of tickers by their names, in whichever case where that leaves no doubt."""
+
+    def __init__(self, tickers: Sequence[str]) -> None:
+        self._numbers = {ticker: number for number, ticker in enumerate(tickers)}
+        self._small: dict[str, int | None] = {}
+        for ticker, number in self._numbers.items():
+            small = ticker.casefold()
+            self._small[small] = None if small in self._small else number
+
+    def __contains__(self, ticker: str) -> bool:
+        return ticker in self._numbers or self._small.get(ticker.casefold()) is not None
+
+    def __getitem__(self, ticker: str) -> int:
+        number = self._numbers.get(ticker, self._small.get(ticker.casefold()))
+        assert number is not None
+        return number
 
 
 def nearest(returns: NDArray[np.float64], k: int) -> Relations:
@@ -146,33 +192,36 @@ def nearest(returns: NDArray[np.float64], k: int) -> Relations:
     closest = np.argsort(-correlation, axis=1, kind="stable")[:, :k]
     pairs = {(stock, int(other)) for stock in range(stocks) for other in closest[stock]}
     edges = pairs | {(other, stock) for stock, other in pairs}
-    return _relations({edge: [0] for edge in edges}, ("correlation",), ())
+    return _relations({edge: {0: 1.0} for edge in edges}, ("correlation",), ())
 
 
 def join(several: Sequence[Relations]) -> Relations:
     """All edges and all types; an edge that several name has the types of all."""
     if len(several) == 1:
         return several[0]
-    held: dict[tuple[int, int], list[int]] = {}
+    held: dict[tuple[int, int], dict[int, float]] = {}
     names: list[str] = []
     for relations in several:
         for (source, target), row in zip(relations.edge_index.t().tolist(), relations.types, strict=True):
-            held.setdefault((target, source), []).extend(len(names) + int(column) for column in row.nonzero())
+            own = held.setdefault((target, source), {})
+            own |= {len(names) + int(column): float(row[column]) for column in row.nonzero()}
         names += relations.names
     left_out = sorted({ticker for relations in several for ticker in relations.left_out})
     return _relations(held, tuple(names), tuple(left_out))
 
 
 def _relations(
-    held: Mapping[tuple[int, int], list[int]], names: tuple[str, ...], left_out: tuple[str, ...]
+    held: Mapping[tuple[int, int], Mapping[int, float]], names: tuple[str, ...], left_out: tuple[str, ...]
 ) -> Relations:
-    """From (target, source) to the types that hold."""
+    """From (target, source) to the types that hold, and their weights."""
     edges = sorted(held)
     rows = [row for row, edge in enumerate(edges) for _ in held[edge]]
     types = torch.zeros(len(edges), len(names))
-    types[rows, [column for edge in edges for column in held[edge]]] = 1.0
+    weights = torch.tensor([weight for edge in edges for weight in held[edge].values()])
+    types[rows, [column for edge in edges for column in held[edge]]] = weights
     edge_index = torch.tensor(edges, dtype=torch.long).view(-1, 2).t().flip(0).contiguous()
-    return Relations(edge_index, types, names, left_out)
+    weighted = bool((weights != 1).any())
+    return Relations(edge_index, types, names, left_out, types.max(1).values if weighted else None)
 
 
 def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -196,29 +245,14 @@ def _groups_json(path: Path) -> dict[str, list[str]]:
     return {name: [member.strip().lstrip("$") for member in members] for name, members in groups.items()}
 
 
-def _table(path: Path, tickers: Sequence[str]) -> Relations:
-    reader = csv.reader(io.StringIO(read_utf8(path), newline=""), delimiter="\t" if path.suffix == ".tsv" else ",")
-    header = [name.strip().lower() for name in next(reader, [])]
-    rows: list[dict[str, str]] = []
-    for cells in reader:
-        if cells and len(cells) != len(header):
-            wrong = f"{len(cells)} cells; expected {len(header)}, as in the header"
-            raise ValueError(f"{path}:{reader.line_num}: {wrong}")
-        if cells:
-            rows.append(dict(zip(header, (cell.strip().lstrip("$") for cell in cells), strict=True)))
-    ticker = next((name for name in header if name in TICKER), None)
-    group = next((name for name in header if name in GROUP), None)
-    if ticker is not None and group is not None:
-        groups: dict[str, list[str]] = {}
-        for row in rows:
-            groups.setdefault(row[group], []).append(row[ticker])
-        return from_groups(groups, tickers)
-    if "source" in header and "target" in header:
-        return from_triples(((row["source"], row["target"], row.get("type", "related")) for row in rows), tickers)
-    raise ValueError(
-        f"{path}:1: the header is {', '.join(header)!r}; expected a ticker (or symbol) and a sector (or industry, "
-        "group), or source, target and type"
-    )
+def _table(path: Path, tickers: Sequence[str], columns: Mapping[str, str]) -> Relations:
+    table = read_relation_table(path, columns)
+    if table.triples is None:
+        return from_groups(table.groups, tickers)
+    try:
+        return from_triples(table.triples, tickers, weights=table.weights)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _packed(path: Path, tickers: Sequence[str]) -> Relations:
