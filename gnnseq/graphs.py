@@ -15,7 +15,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
-from gnnseq.checks import check_whole
+from gnnseq.checks import flag, whole
 from gnnseq.normalization import gcn_normalize
 
 __all__ = ["as_edge_index", "check_edge_weight", "path_graph", "space_time_graph", "tree_graph"]
@@ -32,13 +32,13 @@ def path_graph(length: int, undirected: bool = False) -> Data:
         A graph with ``edge_index`` [2, T - 1] (twice as many columns if undirected).
 
     Raises:
-        ValueError: If length is negative or no integer.
+        ValueError: If length is negative or no integer, or undirected is neither True nor False.
 
     Example:
         >>> path_graph(4).edge_index.tolist()
         [[0, 1, 2], [1, 2, 3]]
     """
-    check_whole(0, length=length)
+    length, undirected = whole(0, length=length), flag(undirected=undirected)
     nodes = torch.arange(length)
     edge_index = torch.stack([nodes[:-1], nodes[1:]])
     if undirected:
@@ -104,7 +104,7 @@ def space_time_graph(edge_index: Tensor, num_nodes: int, steps: int, edge_weight
         >>> graph.edge_index.tolist()  # 0 -> 1, then each node to its own next step
         [[0, 0, 1], [3, 2, 3]]
     """
-    check_whole(0, steps=steps)
+    num_nodes, steps = whole(0, num_nodes=num_nodes), whole(0, steps=steps)
     edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
     # A self-loop that was listed goes: its weight moved to the end, see gcn_normalize. An edge that weighs 0 stays: its
     # weight may be learnt.
@@ -130,7 +130,7 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
     Raises:
         ValueError: If shape, type, range or device is wrong; the message says which.
     """
-    check_whole(0, num_nodes=num_nodes)
+    num_nodes = whole(0, num_nodes=num_nodes)
     if not isinstance(graph, Tensor):
         raise ValueError(f"edge_index is a {type(graph).__name__}; expected a [2, E] tensor of int64, an EdgeIndex or "
                          "a torch.sparse adjacency")  # fmt: skip

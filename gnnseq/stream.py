@@ -6,10 +6,11 @@ Letters: B paths, F input channels, G gates, H hidden channels, L layers, V indi
 import torch
 from torch import Tensor
 
-from gnnseq.checks import check_whole, shape_of
+from gnnseq.checks import shape_of, whole
 from gnnseq.kernels.cell import CellWeights
 from gnnseq.kernels.native import compiled, is_plain, library
-from gnnseq.layers.recurrent import Recurrent, check_state
+from gnnseq.layers.recurrent import Recurrent
+from gnnseq.layers.recurrent_checks import check_state
 
 __all__ = ["Stream"]
 
@@ -53,7 +54,7 @@ class Stream:
     ) -> None:
         if layer.bidirectional:
             raise ValueError("layer has two directions, and the backward one begins at the end; use one direction")
-        check_whole(0, batch=batch)
+        batch = whole(0, batch=batch)
         cells = [layer.weights(f"l{number}") for number in range(layer.num_layers)]
         # x and the layers' h in one row, so that a layer writes what the next one reads.
         features, hidden = layer.in_channels, layer.hidden_channels

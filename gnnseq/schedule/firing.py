@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gnnseq.checks import check_whole
+from gnnseq.checks import whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.schedule.edge_order import canonical_order
 from gnnseq.schedule.levels import levels, path_heads
@@ -22,6 +22,7 @@ __all__ = ["fire_synchronously", "fire_topologically"]
 
 def fire_topologically(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None) -> dict[str, Any]:
     """The fields of :func:`gnnseq.topological`'s schedule."""
+    num_nodes = whole(0, num_nodes=num_nodes)
     edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
     device, edges = edge_index.device, edge_index.cpu().numpy()
     level = levels(edges, num_nodes)
@@ -59,7 +60,7 @@ def fire_topologically(edge_index: Tensor, num_nodes: int, edge_weight: Tensor |
 
 def fire_synchronously(edge_index: Tensor, num_nodes: int, rounds: int, edge_weight: Tensor | None) -> dict[str, Any]:
     """The fields of :func:`gnnseq.synchronous`'s schedule."""
-    check_whole(0, rounds=rounds)
+    num_nodes, rounds = whole(0, num_nodes=num_nodes), _rounds(rounds)
     edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
     sorting = canonical_order(edge_index.cpu().numpy(), edge_weight).to(edge_index.device)
     nodes = torch.arange(num_nodes, device=edge_index.device)
@@ -75,3 +76,10 @@ def fire_synchronously(edge_index: Tensor, num_nodes: int, rounds: int, edge_wei
         "ends": nodes,
         "rounds": rounds,
     }
+
+
+def _rounds(rounds: object) -> int:
+    if isinstance(rounds, Tensor) and rounds.is_floating_point():
+        raise ValueError(f"rounds={rounds!r}; expected an integer of 0 or more: weights of edges are by name, "
+                         "edge_weight=")  # fmt: skip
+    return whole(0, rounds=rounds)

@@ -4,10 +4,12 @@ Letters: N nodes, F channels, B paths, T_b length of path b.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from gnnseq.schedule.inference import outside_inference
 from gnnseq.schedule.schedule import Schedule
@@ -16,24 +18,31 @@ __all__ = ["pack_paths", "packed_paths", "unpack_paths"]
 
 
 @outside_inference()
-def packed_paths(lengths: Sequence[int]) -> Schedule:
+def packed_paths(lengths: Sequence[int] | PackedSequence) -> Schedule:
     """Sweeps B paths whose nodes are stored in firing order: all first nodes, then all second ones, and so on.
 
     Longer paths come first within a step, as in :class:`torch.nn.utils.rnn.PackedSequence`; rows of state are in the
     order of ``lengths``. For B paths of T nodes each, the nodes are those of a [T, B, F] tensor flattened to
     [T * B, F].
 
+    The nodes of a PackedSequence are its ``data``, but its lengths do not say in which order they are: torch sorts
+    sequences by length with a sort that is not stable, and from 17 sequences on those of equal length change places.
+    So give the PackedSequence itself, which knows.
+
     Args:
-        lengths: Number of nodes of each path, in any order; 0 is an empty path, whose state passes through. [B]
+        lengths: Number of nodes of each path, in any order; 0 is an empty path, whose state passes through. [B] Or a
+            PackedSequence, whose paths are those of the sequences that were packed, in the caller's order.
 
     Raises:
-        ValueError: If a length is negative or not an integer.
+        ValueError: If a length is negative or not an integer, or the PackedSequence contradicts itself.
 
     Example:
         >>> schedule = packed_paths([1, 3])
         >>> schedule.step_sizes, schedule.edge_index.tolist()
         ((2, 1, 1), [[0, 2], [2, 3]])
     """
+    if isinstance(lengths, PackedSequence):
+        return _unsorted(lengths)
     size = np.asarray(lengths)
     if size.ndim != 1 or (size.size > 0 and (size.dtype.kind not in "iu" or size.min() < 0)):
         raise ValueError(f"lengths={lengths} should be one non-negative integer a path")
@@ -60,11 +69,32 @@ def packed_paths(lengths: Sequence[int]) -> Schedule:
     )
 
 
-def pack_paths(sequences: Sequence[Tensor]) -> tuple[Tensor, Schedule]:
+def _unsorted(packed: PackedSequence) -> Schedule:
+    """The paths of a packed sequence, rows of state in the order in which the sequences were given."""
+    alive, place = packed.batch_sizes.cpu().numpy(), packed.unsorted_indices
+    count = int(alive[0]) if len(alive) > 0 else 0
+    if alive.sum() != len(packed.data) or np.any(alive < 1) or np.any(np.diff(alive) > 0):
+        raise ValueError(f"batch_sizes of the PackedSequence are {alive.tolist()} and its data has {len(packed.data)} "
+                         "rows; expected sizes that never grow and add up to the rows: make it with torch's "
+                         "pack_sequence or pack_padded_sequence")  # fmt: skip
+    schedule = packed_paths((alive[:, None] > np.arange(count)).sum(0))  # longest first
+    if place is None:
+        return schedule
+    place = place.cpu()
+    if not torch.equal(place.sort().values, torch.arange(count)):
+        raise ValueError(f"unsorted_indices of the PackedSequence are {place.tolist()}; expected each of its {count} "
+                         "sequences once")  # fmt: skip
+    assert schedule.lengths is not None
+    lengths = tuple(schedule.lengths[rank] for rank in place.tolist())
+    return replace(schedule, starts=schedule.starts[place], ends=schedule.ends[place], lengths=lengths)
+
+
+def pack_paths(sequences: Sequence[Tensor] | PackedSequence) -> tuple[Tensor, Schedule]:
     """Sequences of any lengths as one set of nodes in firing order, and the schedule that sweeps them.
 
     Args:
-        sequences: B tensors [T_b, F], or [T_b] of one-hot indices, lengths in any order, empty ones included.
+        sequences: B tensors [T_b, F], or [T_b] of one-hot indices, lengths in any order, empty ones included; or a
+            PackedSequence of torch's, rows of state then in the order of the sequences that were packed.
 
     Returns:
         x [N, F] or [N] with N the sum of the lengths, and the schedule of :func:`packed_paths`.
@@ -79,6 +109,8 @@ def pack_paths(sequences: Sequence[Tensor]) -> tuple[Tensor, Schedule]:
         >>> [h.shape[0] for h in unpack_paths(x, schedule)]
         [2, 4]
     """
+    if isinstance(sequences, PackedSequence):
+        return sequences.data, packed_paths(sequences).to(sequences.data.device)
     if len(sequences) == 0:
         raise ValueError("sequences is empty; expected at least one tensor [T, F], whose width tells F")
     first = sequences[0]
@@ -111,6 +143,9 @@ def unpack_paths(h: Tensor, schedule: Schedule) -> list[Tensor]:
     if schedule.lengths is None:
         raise ValueError("schedule is not one of paths: some node has two predecessors or successors, or fires in "
                          "rounds; read its nodes from h directly")  # fmt: skip
+    if isinstance(h, PackedSequence):
+        raise ValueError("h is a PackedSequence; take it apart with torch.nn.utils.rnn.unpack_sequence, or give h.data "
+                         "and the schedule of packed_paths(h)")  # fmt: skip
     if h.dim() == 0 or h.size(0) != schedule.num_nodes:
         raise ValueError(f"h has shape {list(h.shape)}; expected {schedule.num_nodes} rows, one a node")
     return list(h.index_select(0, _path_by_path(schedule).to(h.device)).split(list(schedule.lengths)))
