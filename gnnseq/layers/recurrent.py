@@ -215,7 +215,7 @@ class Recurrent(ScheduledMessagePassing):
         if initial is None:
             initial = states.new_zeros(schedule.starts.numel(), self.state_channels)
         # Row N + b is the untouched initial state.
-        row = torch.arange(schedule.ends.numel(), device=x.device)
+        row = torch.arange(schedule.ends.numel(), device=x.device) if schedule.passed is None else schedule.passed
         final = torch.cat([states, initial])[torch.where(schedule.ends < 0, row + schedule.num_nodes, schedule.ends)]
         return states[:, : self.hidden_channels], final
 

@@ -67,8 +67,9 @@ class SequenceClassifier(nn.Module):
         steps, batch, _ = x.shape
         if self._schedule is None or self._schedule.lengths != (steps,) * batch:
             self._schedule = packed_paths([steps] * batch)
-        h, _ = self.layer(x.flatten(0, 1), self._schedule)  # [T * B, H], time-major: the last B rows are the last nodes
-        logits: Tensor = self.readout(h[-batch:])
+        _, state = self.layer(x.flatten(0, 1), self._schedule)
+        h_n = state[0] if isinstance(state, tuple) else state
+        logits: Tensor = self.readout(h_n[-1])  # [B, H]; of sequences without items the zeros they began with
         return logits
 
 

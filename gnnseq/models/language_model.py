@@ -88,7 +88,7 @@ class LanguageModel(nn.Module):
         steps, batch = characters.shape
         x = characters.flatten() if self.embedding is None else self.embedding(characters.flatten())  # [N] or [N, E]
         h, last = self.layer(x, _paths(steps, batch, characters.device), state)  # [N, H]
-        return self.readout(self.dropout(h)).view(steps, batch, -1), last
+        return self.readout(self.dropout(h)).view(steps, batch, self.readout.out_features), last
 
     def sample(self, length: int, **choice: Any) -> Iterator[int]:
         """Draws characters, see :func:`gnnseq.sampling.sample` for the choices."""

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 from gnnseq.schedule.inference import outside_inference
 from gnnseq.schedule.schedule import Schedule
 
-__all__ = ["pack_paths", "packed_paths", "unpack_paths"]
+__all__ = ["check_alike", "pack_paths", "packed_paths", "unpack_paths"]
 
 
 @outside_inference()
@@ -111,20 +111,30 @@ def pack_paths(sequences: Sequence[Tensor] | PackedSequence) -> tuple[Tensor, Sc
     """
     if isinstance(sequences, PackedSequence):
         return sequences.data, packed_paths(sequences).to(sequences.data.device)
-    if len(sequences) == 0:
-        raise ValueError("sequences is empty; expected at least one tensor [T, F], whose width tells F")
-    first = sequences[0]
-    for number, sequence in enumerate(sequences):
-        if sequence.dim() not in ((2,) if sequence.is_floating_point() else (1, 2)):
-            raise ValueError(f"sequences[{number}] has shape {list(sequence.shape)}; expected [T, F], or indices [T]")
-        if (sequence.shape[1:], sequence.dtype, sequence.device) != (first.shape[1:], first.dtype, first.device):
-            raise ValueError(
-                f"sequences[{number}] is {list(sequence.shape)} of {sequence.dtype} on {sequence.device}; "
-                f"sequences[0] is {list(first.shape)} of {first.dtype} on {first.device}: make them alike"
-            )
-    schedule = packed_paths([sequence.size(0) for sequence in sequences]).to(first.device)
+    check_alike("sequences", "T", sequences)
+    schedule = packed_paths([sequence.size(0) for sequence in sequences]).to(sequences[0].device)
     node = _path_by_path(schedule)
     return torch.cat(list(sequences)).index_select(0, node.argsort()), schedule
+
+
+def check_alike(name: str, rows: str, parts: Sequence[Tensor]) -> None:
+    """Raises a ValueError unless there are tensors of one width, type and device, each a row a node."""
+    if len(parts) == 0:
+        raise ValueError(f"{name} is empty; expected at least one tensor [{rows}, F], whose width tells F")
+    first = parts[0]
+    for number, part in enumerate(parts):
+        if not isinstance(part, Tensor):
+            raise ValueError(f"{name}[{number}] is a {type(part).__name__}; expected a tensor [{rows}, F], or indices "
+                             f"[{rows}]: use torch.as_tensor")  # fmt: skip
+        if part.dim() not in ((2,) if part.is_floating_point() else (1, 2)):
+            raise ValueError(
+                f"{name}[{number}] has shape {list(part.shape)}; expected [{rows}, F], or indices [{rows}]"
+            )
+        if (part.shape[1:], part.dtype, part.device) != (first.shape[1:], first.dtype, first.device):
+            raise ValueError(
+                f"{name}[{number}] is {list(part.shape)} of {part.dtype} on {part.device}; "
+                f"{name}[0] is {list(first.shape)} of {first.dtype} on {first.device}: make them alike"
+            )
 
 
 def unpack_paths(h: Tensor, schedule: Schedule) -> list[Tensor]:
