@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
-from gnnseq.checks import check_one_device, check_type, named_beyond_places, shape_of, whole
+from gnnseq.checks import check_one_device, check_type, shape_of, whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.sddmm import edge_products
@@ -69,7 +69,6 @@ class RelationalGCN(MessagePassing):
         tensor([0.5000, 2.0000, 0.5000])
     """
 
-    @named_beyond_places
     def __init__(self, in_channels: int, num_relations: int, strength: str = "uniform") -> None:
         super().__init__(aggr="sum")
         self.in_channels = whole(1, in_channels=in_channels)

@@ -143,7 +143,8 @@ class Recurrent(ScheduledMessagePassing):
             x: Inputs of the nodes. [N, F], or integers [N] of 0 to F - 1, each standing for the one-hot row that is 1
                 there: the same numbers and gradients, by a look-up in W_ih in place of the product with it.
             graph: A schedule, or ``edge_index`` [2, E] of a directed acyclic graph, which is swept topologically;
-                making the schedule once saves its cost on every later call.
+                making the schedule once saves its cost on every later call. Of a Batch in which some graph has no
+                nodes, make the schedule with ``ptr``, so that this graph has its rows of state too.
             state: Initial state, as torch.nn has it, rows in the order of ``schedule.starts``; zeros if None.
                 [L * D, B, H], a pair of these for an LSTM.
 

@@ -65,8 +65,8 @@ class SequenceClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """From sequences [T, B, F] to logits [B, C]."""
         steps, batch, _ = x.shape
-        if self._schedule is None or self._schedule.lengths != (steps,) * batch:
-            self._schedule = packed_paths([steps] * batch)
+        if self._schedule is None or self._schedule.lengths != (steps,) * batch or self._schedule.device != x.device:
+            self._schedule = packed_paths([steps] * batch).to(x.device)
         _, state = self.layer(x.flatten(0, 1), self._schedule)
         h_n = state[0] if isinstance(state, tuple) else state
         logits: Tensor = self.readout(h_n[-1])  # [B, H]; of sequences without items the zeros they began with

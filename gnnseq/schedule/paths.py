@@ -43,7 +43,10 @@ def packed_paths(lengths: Sequence[int] | PackedSequence) -> Schedule:
     """
     if isinstance(lengths, PackedSequence):
         return _unsorted(lengths)
-    size = np.asarray(lengths)
+    try:
+        size = np.asarray(lengths)
+    except ValueError:  # lists of several lengths
+        size = np.asarray(None)
     if size.ndim != 1 or (size.size > 0 and (size.dtype.kind not in "iu" or size.min() < 0)):
         raise ValueError(f"lengths={lengths} should be one non-negative integer a path")
     size = size.astype(np.int64)
