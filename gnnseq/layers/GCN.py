@@ -71,14 +71,15 @@ class GCN(MessagePassing):
         normalize: bool = True,
         bias: bool = True,
     ) -> None:
-        super().__init__(aggr="sum")
+        bias = flag(bias=bias)
         self.in_channels = whole(0, in_channels=in_channels)
         self.out_channels = whole(0, out_channels=out_channels)
         self.improved = flag(improved=improved)
         self.add_self_loops = flag(add_self_loops=add_self_loops)
         self.normalize = flag(normalize=normalize)
+        super().__init__(aggr="sum")
         self.lin = nn.Linear(self.in_channels, self.out_channels, bias=False)
-        self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels)) if flag(bias=bias) else None)
+        self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels)) if bias else None)
         self._graph = NormalizedGraph()
         self._features: Memo[Adjacency] = Memo()  # of sparse inputs
         self.reset_parameters()

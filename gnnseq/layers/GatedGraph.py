@@ -42,11 +42,12 @@ class GatedGraph(ScheduledMessagePassing):
 
     @named_beyond_places
     def __init__(self, out_channels: int, num_rounds: int, *, bias: bool = True) -> None:
-        super().__init__()
         self.out_channels = self.state_channels = width = whole(1, out_channels=out_channels)
         self.num_rounds = whole(1, num_rounds=num_rounds)
+        bias = flag(bias=bias)
+        super().__init__()
         self.weight = nn.Parameter(torch.empty(self.num_rounds, width, width))
-        self.rnn = nn.GRUCell(width, width, bias=flag(bias=bias))
+        self.rnn = nn.GRUCell(width, width, bias=bias)
         self._graph = NormalizedGraph()
         self.reset_parameters()
 

@@ -61,7 +61,6 @@ class Recurrent(ScheduledMessagePassing):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
         self.in_channels = whole(0, in_channels=in_channels)
         self.hidden_channels = whole(1, hidden_channels=hidden_channels)
         self.num_layers = whole(1, num_layers=num_layers)
@@ -69,6 +68,7 @@ class Recurrent(ScheduledMessagePassing):
         self.batch_first = flag(PLACES, batch_first=batch_first)
         self.bidirectional = flag(PLACES, bidirectional=bidirectional)
         self.dropout = probability(dropout=dropout)
+        super().__init__()
         if dropout > 0.0 and self.num_layers == 1:
             warnings.warn(f"dropout={dropout} drops nothing: it is between layers, and there is one; drop from h "
                           "with torch.nn.Dropout, or use num_layers=2", stacklevel=2)  # fmt: skip
