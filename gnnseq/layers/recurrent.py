@@ -70,8 +70,9 @@ class Recurrent(ScheduledMessagePassing):
         self.dropout = probability(dropout=dropout)
         super().__init__()
         if dropout > 0.0 and self.num_layers == 1:
+            callers = 3 if type(self).__init__ is Recurrent.__init__ else 5  # with the frames of each constructor
             warnings.warn(f"dropout={dropout} drops nothing: it is between layers, and there is one; drop from h "
-                          "with torch.nn.Dropout, or use num_layers=2", stacklevel=2)  # fmt: skip
+                          "with torch.nn.Dropout, or use num_layers=2", stacklevel=callers)  # fmt: skip
         self.state_channels = self.cell.states * self.hidden_channels
         self.init = init
         self.time_scale = time_scale

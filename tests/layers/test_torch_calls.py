@@ -160,8 +160,9 @@ def test_names_devices_and_types_of_torch(ours, torchs):
 
 @PAIRS
 def test_dropout_of_one_layer_warns(ours, torchs):
-    with pytest.warns(UserWarning, match=r"dropout=0.5 drops nothing.*num_layers=2"):
+    with pytest.warns(UserWarning, match=r"dropout=0.5 drops nothing.*num_layers=2") as caught:
         ours(F, H, dropout=0.5)
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ours(F, H, num_layers=2, dropout=0.5)
