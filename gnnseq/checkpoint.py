@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from gnnseq.checks import check_whole
+from gnnseq.checks import whole
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.schedule import Schedule, packed_paths
 
@@ -56,8 +56,7 @@ def sweep_in_chunks(
     if schedule.lengths is None or schedule.edge_weight is not None:
         raise ValueError("schedule is not one of unweighted paths; call the layer itself")
     steps = len(schedule)
-    chunks = math.isqrt(max(steps - 1, 0)) + 1 if chunks is None else chunks
-    check_whole(1, chunks=chunks)
+    chunks = math.isqrt(max(steps - 1, 0)) + 1 if chunks is None else whole(1, chunks=chunks)
     layer.check(x, schedule, state)
     # Longest first, as nodes of a step are: then a chunk's nodes are in the firing order of its own schedule.
     rows = schedule.rows
@@ -65,8 +64,8 @@ def sweep_in_chunks(
     nodes = x if schedule.order is None else x.index_select(0, schedule.order)
     shape = (layer.num_layers, len(schedule.lengths), layer.hidden_channels)
     zeros = layer.weights("l0").weight_hh.new_zeros(shape)
-    whole = (zeros,) * layer.cell.states if state is None else state
-    parts = whole if isinstance(whole, tuple) else (whole,)
+    entering = (zeros,) * layer.cell.states if state is None else state
+    parts = tuple(entering) if isinstance(entering, tuple | list) else (entering,)
     carried = tuple(part.index_select(1, rows) for part in parts)
     outputs = []
     for begin, end in pairwise([steps * chunk // chunks for chunk in range(chunks + 1)]):

@@ -1,11 +1,29 @@
 """Checks that arguments of many functions share; what is wrong with a graph is found in :mod:`gnnseq.graphs`."""
 
-from typing import SupportsIndex
+import functools
+import inspect
+import operator
+from collections.abc import Callable
+from typing import ParamSpec, SupportsIndex, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["check_one_device", "check_type", "check_whole", "shape_of"]
+__all__ = [
+    "check_one_device",
+    "check_type",
+    "check_whole",
+    "flag",
+    "is_number",
+    "named_beyond_places",
+    "probability",
+    "shape_of",
+    "whole",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def shape_of(value: object) -> str:
@@ -13,11 +31,85 @@ def shape_of(value: object) -> str:
     return str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__
 
 
+def whole(least: int, **named: object) -> int:
+    """The one argument as an int: an integer of Python or NumPy, or an array or tensor of one, without axes.
+
+    Raises:
+        ValueError: If it is none, or less than ``least``; a bool is no size, nor is a tensor that has axes.
+    """
+    ((name, value),) = named.items()
+    integer = _as_integer(value)
+    if integer is None or integer < least:
+        raise ValueError(f"{name}={value!r}; expected an integer of {least} or more")
+    return integer
+
+
 def check_whole(least: int, **named: object) -> None:
-    """Raises a ValueError unless each argument is an integer of at least this size."""
+    """Raises a ValueError unless each argument is an integer of at least this size, see :func:`whole`."""
     for name, value in named.items():
-        if not isinstance(value, SupportsIndex) or value < least:  # type: ignore[operator]
-            raise ValueError(f"{name}={value!r}; expected an integer of {least} or more")
+        whole(least, **{name: value})
+
+
+def _as_integer(value: object) -> int | None:
+    if isinstance(value, int | torch.SymInt) and not isinstance(value, bool):  # SymInt: what tracers call a size
+        return value  # type: ignore[return-value]
+    if isinstance(value, Tensor):
+        kind = value.dtype == torch.bool or value.is_floating_point() or value.is_complex()
+        return None if kind or value.dim() > 0 else int(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return int(value) if value.ndim == 0 and value.dtype.kind in "iu" else None
+    return operator.index(value) if isinstance(value, SupportsIndex) and not isinstance(value, bool) else None
+
+
+def flag(remedy: str = "", **named: object) -> bool:
+    """The one argument as a bool; a number is none, as it most likely stands in another argument's place.
+
+    Args:
+        remedy: Said after what is expected.
+        named: The argument.
+
+    Raises:
+        ValueError: If it is neither True nor False.
+    """
+    ((name, value),) = named.items()
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r}; expected True or False{remedy}")
+    return bool(value)
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a real number of Python or NumPy; a bool is none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def probability(**named: object) -> float:
+    """The one argument as it is, if it is a number of 0 to 1; a ValueError otherwise."""
+    ((name, value),) = named.items()
+    if not is_number(value) or not 0.0 <= value <= 1.0:  # type: ignore[operator]
+        raise ValueError(f"{name}={value!r}; expected a probability, 0 to 1")
+    return value  # type: ignore[return-value]
+
+
+def named_beyond_places(function: Callable[P, R]) -> Callable[P, R]:
+    """A constructor that says which arguments are by name alone when one of them comes by place.
+
+    Raises:
+        TypeError: When called with more arguments by place than it has.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    places = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD][1:]
+    names = [f"{parameter.name}=" for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        if len(args) > len(places) + 1:
+            own, *given = args
+            came = ", ".join(map(repr, given[len(places) :]))
+            raise TypeError(f"{type(own).__name__} got {came} by place; only {', '.join(places)} have one: write the "
+                            f"others by name, {', '.join(names)}")  # fmt: skip
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def check_type(x: object, parameters: Tensor) -> None:

@@ -15,7 +15,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
-from gnnseq.checks import check_whole
+from gnnseq.checks import flag, whole
 from gnnseq.normalization import gcn_normalize
 
 __all__ = ["as_edge_index", "check_edge_weight", "path_graph", "space_time_graph", "tree_graph"]
@@ -32,13 +32,13 @@ def path_graph(length: int, undirected: bool = False) -> Data:
         A graph with ``edge_index`` [2, T - 1] (twice as many columns if undirected).
 
     Raises:
-        ValueError: If length is negative or no integer.
+        ValueError: If length is negative or no integer, or undirected is neither True nor False.
 
     Example:
         >>> path_graph(4).edge_index.tolist()
         [[0, 1, 2], [1, 2, 3]]
     """
-    check_whole(0, length=length)
+    length, undirected = whole(0, length=length), flag(undirected=undirected)
     nodes = torch.arange(length)
     edge_index = torch.stack([nodes[:-1], nodes[1:]])
     if undirected:
@@ -46,38 +46,97 @@ def path_graph(length: int, undirected: bool = False) -> Data:
     return Data(edge_index=edge_index, num_nodes=length)
 
 
-def tree_graph(parents: Sequence[int] | Tensor) -> Data:
+def tree_graph(parents: Sequence[int] | Tensor | Sequence[Sequence[int] | Tensor]) -> Data:
     """The tree, or forest, in which node i hangs from ``parents[i]``; edges run from child to parent.
 
+    Several lists, each numbering its nodes from 0, are as many trees side by side, of which the states of the roots are
+    in the same order; :func:`gnnseq.pack_trees` makes their inputs and schedule too.
+
+    Keep parents out of the fields of a torch_geometric Batch, or take them apart again: it shifts a field whose name
+    holds "index" by the nodes before, -1 included, so that a root hangs from the last tree; under another name it
+    shifts nothing, so that all trees hang from the first. ``batch.parents.split(batch.ptr.diff().tolist())`` are the
+    lists as they were.
+
     Args:
-        parents: The parent of each node, -1 at a root. [N], integers.
+        parents: The parent of each node, -1 at a root, integers [N]; or a list of such, one a tree.
 
     Returns:
-        A graph with one edge i -> parents[i] for every node that has a parent.
+        A graph with one edge i -> parents[i] for every node that has a parent; of several lists also ``ptr``, the node
+        at which each begins, and N.
 
     Raises:
-        ValueError: If a parent is out of range. That the result has no cycle is checked
-            by :func:`gnnseq.topological`.
+        ValueError: If a parent is out of range or no integer, or parents are in a cycle.
 
     Example:
         >>> tree_graph([2, 2, -1]).edge_index.tolist()
         [[0, 1], [2, 2]]
+        >>> forest = tree_graph([[2, 2, -1], [1, -1]])
+        >>> forest.edge_index.tolist(), forest.ptr.tolist()
+        ([[0, 1, 3], [2, 2, 4]], [0, 3, 5])
     """
-    parent = torch.as_tensor(parents)
+    if not isinstance(parents, list | tuple) or not any(map(_is_list, parents)):
+        parent = _check_parents("parents", parents)
+        return _hang(parent, parent)
+    trees = [_check_parents(f"parents[{number}]", tree, among=True) for number, tree in enumerate(parents)]
+    sizes = torch.tensor([0, *(tree.numel() for tree in trees)])
+    own, ptr = torch.cat(trees), sizes.cumsum(0)
+    forest = _hang(own, own + ptr[:-1].repeat_interleave(sizes[1:]).to(own.device))
+    forest.ptr = ptr
+    return forest
+
+
+def _is_list(entry: object) -> bool:
+    """Whether an entry of parents is a tree's list, not a node's parent."""
+    return isinstance(entry, list | tuple) or getattr(entry, "ndim", 0) > 0
+
+
+def _hang(own: Tensor, parent: Tensor) -> Data:
+    """Edges to the parents, but of those whose own number is -1."""
+    child = (own >= 0).nonzero().view(-1)
+    return Data(edge_index=torch.stack([child, parent[child]]), num_nodes=parent.numel())
+
+
+def _check_parents(name: str, parents: object, among: bool = False) -> Tensor:
+    """The parents of one list, each of which leads to a root. int64 [N]"""
+    several = ", one list a tree" if among else ", or a list of such, one list a tree"
+    expected = f"expected one integer a node, -1 at a root{several}"
+    if among and not _is_list(parents):
+        raise ValueError(f"{name} is {parents!r}, of type {type(parents).__name__}; {expected}")
+    try:
+        parent = torch.as_tensor(parents)
+    except (TypeError, ValueError, RuntimeError):  # torch raises any of them
+        raise ValueError(f"{name}={parents!r}; {expected}") from None
     if parent.dim() != 1 or (parent.numel() > 0 and (parent.is_floating_point() or parent.dtype == torch.bool)):
-        raise ValueError(
-            f"parents has shape {list(parent.shape)} and type {parent.dtype}; expected one integer a node, -1 at a root"
-        )
+        raise ValueError(f"{name} has shape {list(parent.shape)} and type {parent.dtype}; {expected}")
     parent = parent.long()
     wrong = (parent < -1) | (parent >= parent.numel())
     if wrong.any():
         node = int(wrong.nonzero()[0])
-        raise ValueError(
-            f"parents[{node}]={int(parent[node])} names no node; "
-            f"expected -1 (a root) or a node of 0..{parent.numel() - 1}"
-        )
-    child = (parent >= 0).nonzero().view(-1)
-    return Data(edge_index=torch.stack([child, parent[child]]), num_nodes=parent.numel())
+        raise ValueError(f"{name}[{node}]={int(parent[node])} names no node; expected -1 (a root) or a node of "
+                         f"0..{parent.numel() - 1}")  # fmt: skip
+    if cycle := _find_cycle(parent):
+        shown = " -> ".join(map(str, cycle[:12])) + (f" ... ({len(cycle) - 1} nodes)" if len(cycle) > 12 else "")
+        raise ValueError(f"{name} has the cycle {shown}, which hangs from no root; expected -1 at each tree's root: "
+                         "of heads that count from 1, 0 at a root, subtract 1")  # fmt: skip
+    return parent
+
+
+def _find_cycle(parent: Tensor) -> list[int]:
+    """The nodes of a cycle, the first again at the end; none if all lead to a root."""
+    nowhere = parent.numel()
+    above = torch.cat([parent.masked_fill(parent < 0, nowhere), parent.new_full((1,), nowhere)])
+    for _ in range(nowhere.bit_length()):  # pointers that double lead past N nodes
+        if bool((above == nowhere).all()):
+            break
+        above = above[above]
+    caught = above[above != nowhere]
+    if caught.numel() == 0:
+        return []
+    node = int(caught.min())
+    cycle = [node, int(parent[node])]
+    while cycle[-1] != node:
+        cycle.append(int(parent[cycle[-1]]))
+    return cycle
 
 
 def space_time_graph(edge_index: Tensor, num_nodes: int, steps: int, edge_weight: Tensor | None = None) -> Data:
@@ -104,7 +163,7 @@ def space_time_graph(edge_index: Tensor, num_nodes: int, steps: int, edge_weight
         >>> graph.edge_index.tolist()  # 0 -> 1, then each node to its own next step
         [[0, 0, 1], [3, 2, 3]]
     """
-    check_whole(0, steps=steps)
+    num_nodes, steps = whole(0, num_nodes=num_nodes), whole(0, steps=steps)
     edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
     # A self-loop that was listed goes: its weight moved to the end, see gcn_normalize. An edge that weighs 0 stays: its
     # weight may be learnt.
@@ -130,7 +189,7 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
     Raises:
         ValueError: If shape, type, range or device is wrong; the message says which.
     """
-    check_whole(0, num_nodes=num_nodes)
+    num_nodes = whole(0, num_nodes=num_nodes)
     if not isinstance(graph, Tensor):
         raise ValueError(f"edge_index is a {type(graph).__name__}; expected a [2, E] tensor of int64, an EdgeIndex or "
                          "a torch.sparse adjacency")  # fmt: skip

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import check_whole
+from gnnseq.checks import check_whole, whole
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.stream import Stream
 
@@ -76,7 +76,7 @@ def sample(
         >>> len(text)
         30
     """
-    check_whole(0, length=length)
+    length = whole(0, length=length)
     _check_choice(temperature, top_k, nucleus)
     if generator is not None and generator.device.type != "cpu":
         raise ValueError(f"generator is on {generator.device}; expected one on the CPU, where characters are drawn: "
@@ -138,8 +138,7 @@ def beam_search(
         >>> [len(found.characters) for found in beam_search(layer, readout, 30, prompt=[4, 3, 2], beams=3)]
         [30, 30, 30]
     """
-    check_whole(0, length=length)
-    check_whole(1, beams=beams)
+    length, beams = whole(0, length=length), whole(1, beams=beams)
     model = _Model(layer, readout, embedding, beams)
     known = model.check_prompt(prompt)
     if not known:

@@ -3,13 +3,16 @@
 Letters: B paths, F input channels, G gates, H hidden channels, L layers, V indices.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from gnnseq.checks import check_whole, shape_of
+from gnnseq.checks import shape_of, whole
 from gnnseq.kernels.cell import CellWeights
 from gnnseq.kernels.native import compiled, is_plain, library
-from gnnseq.layers.recurrent import Recurrent, check_state
+from gnnseq.layers.recurrent import Recurrent
+from gnnseq.layers.recurrent_checks import check_state
 
 __all__ = ["Stream"]
 
@@ -23,6 +26,9 @@ class Stream:
 
     An index stands for its row of an embedding, or for a one-hot x without one: the product of W_ih and every
     row is made once, and a step looks its own up.
+
+    Pickled, copied or saved with ``torch.save`` (then loaded with ``weights_only=False``) a stream is another one in
+    the same state, which goes on by itself.
 
     Args:
         layer: An RNN, LSTM or GRU of one direction. Dropout between its layers is not applied.
@@ -53,19 +59,16 @@ class Stream:
     ) -> None:
         if layer.bidirectional:
             raise ValueError("layer has two directions, and the backward one begins at the end; use one direction")
-        check_whole(0, batch=batch)
+        batch = whole(0, batch=batch)
         cells = [layer.weights(f"l{number}") for number in range(layer.num_layers)]
         # x and the layers' h in one row, so that a layer writes what the next one reads.
         features, hidden = layer.in_channels, layer.hidden_channels
         if embedding is not None and (embedding.dim() != 2 or embedding.size(1) != features):
             raise ValueError(f"embedding has shape {shape_of(embedding)}; expected [V, {features}], a row of the "
                              "layer's in_channels for each index")  # fmt: skip
-        ends = [features + hidden * (number + 1) for number in range(layer.num_layers)]
-        row = cells[0].weight_hh.new_zeros(batch, ends[-1])
-        self._x = row[:, :features]
-        reads = [row[:, begin:end] for begin, end in zip([0, features, *ends], ends, strict=False)]
-        self._steps = [_STEPS[layer.cell.name](weights, read) for weights, read in zip(cells, reads, strict=True)]
-        self._shape = [batch, layer.in_channels]
+        row = cells[0].weight_hh.new_zeros(batch, features + hidden * layer.num_layers)
+        kind = _STEPS[layer.cell.name]
+        self._lay(row, features, [(kind, *kind.matrices(weights)) for weights in cells])
         self._embedding = embedding
         self._projections: Tensor | None = None
         if state is not None:
@@ -74,6 +77,38 @@ class Stream:
             for step, *own in zip(self._steps, *parts, strict=True):
                 for kept, given in zip(step.state, own, strict=True):
                     kept.copy_(given)
+
+    def _lay(self, row: Tensor, features: int, cells: "list[tuple[type[_Step], Tensor, Tensor]]") -> None:
+        """Steps of kinds, kernels and biases, each of which reads and writes its part of the row. [B, F + L * H]"""
+        hidden = (row.size(1) - features) // len(cells)
+        self._row, self._x, self._shape = row, row[:, :features], [row.size(0), features]
+        begins = [0, *(features + hidden * number for number in range(len(cells) - 1))]
+        self._steps = [
+            kind(kernel, bias, row[:, begin : begin + kernel.size(0)], hidden)
+            for begin, (kind, kernel, bias) in zip(begins, cells, strict=True)
+        ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Steps hold views of one row and addresses, which mean nothing elsewhere: only what they are laid out from.
+        embedding = self._embedding if self._projections is None else None
+        return {
+            "row": self._row,
+            "features": self._shape[1],
+            "cells": [(type(step), step.kernel, step.bias) for step in self._steps],
+            "states": [step.state for step in self._steps],
+            "embedding": None if embedding is None else embedding.detach(),
+            "projections": self._projections,
+        }
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A copy shares what is only read, not what steps write.
+        self._lay(state["row"].clone(), state["features"], state["cells"])
+        self._embedding, self._projections = state["embedding"], state["projections"]
+        for step, parts in zip(self._steps, state["states"], strict=True):
+            for kept, given in zip(step.state, parts, strict=True):
+                kept.copy_(given)
 
     def __call__(self, x: Tensor) -> Tensor:
         """The last layer's output. [B, H]
@@ -140,21 +175,28 @@ class _Step:
     message and update, to which tests/layers/test_stream.py holds it equal.
     """
 
-    def __init__(self, weights: CellWeights, read: Tensor) -> None:
+    def __init__(self, kernel: Tensor, bias: Tensor, read: Tensor, hidden: int) -> None:
+        features = kernel.size(0) - hidden
+        self.kernel, self.bias = kernel, bias  # [F + H, G * H], [G * H]
+        self.kernel_x, self.kernel_h = kernel.split([features, hidden])
+        self.read, self.h = read, read[:, features:]  # (x, h) and h. [B, F + H], [B, H]
+        self.sums = kernel.new_empty(read.size(0), kernel.size(1))
+        self.gates = self.sums.split(hidden, dim=1)
+        self.state: tuple[Tensor, ...] = (self.h,)
+
+    @classmethod
+    def matrices(cls, weights: CellWeights) -> tuple[Tensor, Tensor]:
+        """The kernel of (x, h) and its bias, columns as :meth:`fire` reads them. [F + H, G * H], [G * H]"""
         features, hidden = weights.weight_ih.size(1), weights.weight_hh.size(1)
         no_bias = weights.weight_hh.new_zeros(weights.weight_hh.size(0))
         kernel = torch.cat([weights.weight_ih, weights.weight_hh], dim=1)
         of_x = no_bias if weights.bias_ih is None else weights.bias_ih
         of_h = no_bias if weights.bias_hh is None else weights.bias_hh
-        kernel, self.bias = self.lay_out(kernel, of_x, of_h, features, hidden)
-        self.kernel = kernel.t().contiguous()
-        self.kernel_x, self.kernel_h = self.kernel.split([features, hidden])
-        self.read, self.h = read, read[:, features:]  # (x, h) and h. [B, F + H], [B, H]
-        self.sums = kernel.new_empty(read.size(0), kernel.size(0))
-        self.gates = self.sums.split(hidden, dim=1)
-        self.state: tuple[Tensor, ...] = (self.h,)
+        kernel, bias = cls.lay_out(kernel, of_x, of_h, features, hidden)
+        return kernel.t().contiguous(), bias
 
-    def lay_out(self, kernel: Tensor, of_x: Tensor, of_h: Tensor, features: int, hidden: int) -> tuple[Tensor, Tensor]:
+    @staticmethod
+    def lay_out(kernel: Tensor, of_x: Tensor, of_h: Tensor, features: int, hidden: int) -> tuple[Tensor, Tensor]:
         """The kernel of (x, h) and its bias, rows as :meth:`fire` reads them."""
         return kernel, of_x + of_h
 
@@ -190,8 +232,8 @@ class _ReLUStep(_Step):
 
 
 class _LSTMStep(_Step):
-    def __init__(self, weights: CellWeights, read: Tensor) -> None:
-        super().__init__(weights, read)
+    def __init__(self, kernel: Tensor, bias: Tensor, read: Tensor, hidden: int) -> None:
+        super().__init__(kernel, bias, read, hidden)
         self.c, self.tanh_c = torch.zeros_like(self.h), torch.empty_like(self.h)
         self.state = (self.h, self.c)
         tensors = self.sums, self.c, self.c, self.tanh_c, self.h
@@ -209,11 +251,12 @@ class _LSTMStep(_Step):
 
 
 class _GRUStep(_Step):
-    def __init__(self, weights: CellWeights, read: Tensor) -> None:
-        super().__init__(weights, read)
+    def __init__(self, kernel: Tensor, bias: Tensor, read: Tensor, hidden: int) -> None:
+        super().__init__(kernel, bias, read, hidden)
         self.sigmoids = self.sums[:, : 2 * self.h.size(1)]
 
-    def lay_out(self, kernel: Tensor, of_x: Tensor, of_h: Tensor, features: int, hidden: int) -> tuple[Tensor, Tensor]:
+    @staticmethod
+    def lay_out(kernel: Tensor, of_x: Tensor, of_h: Tensor, features: int, hidden: int) -> tuple[Tensor, Tensor]:
         # n reads x and h apart: two blocks with zeros in place of the other.
         gates, new = kernel.split([2 * hidden, hidden])
         from_x, from_h = new.clone(), new.clone()

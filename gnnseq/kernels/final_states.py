@@ -21,5 +21,8 @@ def place_final(schedule: Schedule, initial: Tensor | None, last: Tensor) -> Ten
     rows = schedule.readout_rows
     if rows.numel() == schedule.ends.numel():
         return last
-    everything = last.new_zeros(schedule.ends.numel(), last.size(1)) if initial is None else initial
+    if initial is None:
+        everything = last.new_zeros(schedule.ends.numel(), last.size(1))
+    else:
+        everything = initial if schedule.passed is None else initial.index_select(0, schedule.passed)
     return everything.index_copy(0, rows, last)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import is_torch_sparse_tensor
 
-from gnnseq.checks import check_one_device, check_type, check_whole
+from gnnseq.checks import check_one_device, check_type, flag, named_beyond_places, whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency
 from gnnseq.kernels.graph_convolution import graph_convolution
@@ -31,8 +31,9 @@ class GCN(MessagePassing):
         x'_i = W \sum_{j \in \mathcal N(i) \cup \{i\}} \frac{w_{ji}}{\sqrt{d^{out}_j d^{in}_i}} x_j + b,
         \qquad X' = D^{-1/2} (A + I) D^{-1/2} X W^\top + b
 
-    k layers reach exactly k hops. On undirected graphs this is torch_geometric's GCNConv: same signature, numbers and
-    parameter names, so its state_dict loads. It differs in three cases: on directed graphs the source is normalised by
+    k layers reach exactly k hops. On undirected graphs this is torch_geometric's GCNConv: same numbers and parameter
+    names, so its state_dict loads, and same arguments but ``cached``, which it does not need; those after ``improved``
+    are by name alone. It differs in three cases: on directed graphs the source is normalised by
     its out-degree, not by its in-degree, so that messages of nodes without incoming edges are not lost; a negative
     degree is an error instead of NaN; and ``improved`` means A + 2I on unweighted graphs too, where GCNConv 2.8.1
     silently leaves it at A + I. The normalised graph is remembered, and recomputed whenever a number in it changes.
@@ -59,24 +60,26 @@ class GCN(MessagePassing):
         torch.Size([5, 8])
     """
 
+    @named_beyond_places
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         improved: bool = False,
+        *,
         add_self_loops: bool = True,
         normalize: bool = True,
         bias: bool = True,
     ) -> None:
+        bias = flag(bias=bias)
+        self.in_channels = whole(0, in_channels=in_channels)
+        self.out_channels = whole(0, out_channels=out_channels)
+        self.improved = flag(improved=improved)
+        self.add_self_loops = flag(add_self_loops=add_self_loops)
+        self.normalize = flag(normalize=normalize)
         super().__init__(aggr="sum")
-        check_whole(0, in_channels=in_channels, out_channels=out_channels)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.improved = improved
-        self.add_self_loops = add_self_loops
-        self.normalize = normalize
-        self.lin = nn.Linear(in_channels, out_channels, bias=False)
-        self.register_parameter("bias", nn.Parameter(torch.empty(out_channels)) if bias else None)
+        self.lin = nn.Linear(self.in_channels, self.out_channels, bias=False)
+        self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels)) if bias else None)
         self._graph = NormalizedGraph()
         self._features: Memo[Adjacency] = Memo()  # of sparse inputs
         self.reset_parameters()

@@ -5,7 +5,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import check_one_device, check_type, check_whole
+from gnnseq.checks import check_one_device, check_type, flag, named_beyond_places, whole
 from gnnseq.kernels import aggregate
 from gnnseq.layers.graph_cache import NormalizedGraph
 from gnnseq.message_passing import ScheduledMessagePassing, needs_messages
@@ -40,13 +40,14 @@ class GatedGraph(ScheduledMessagePassing):
         torch.Size([5, 8])
     """
 
-    def __init__(self, out_channels: int, num_rounds: int, bias: bool = True) -> None:
+    @named_beyond_places
+    def __init__(self, out_channels: int, num_rounds: int, *, bias: bool = True) -> None:
+        self.out_channels = self.state_channels = width = whole(1, out_channels=out_channels)
+        self.num_rounds = whole(1, num_rounds=num_rounds)
+        bias = flag(bias=bias)
         super().__init__()
-        check_whole(1, out_channels=out_channels, num_rounds=num_rounds)
-        self.out_channels = self.state_channels = out_channels
-        self.num_rounds = num_rounds
-        self.weight = nn.Parameter(torch.empty(num_rounds, out_channels, out_channels))
-        self.rnn = nn.GRUCell(out_channels, out_channels, bias=bias)
+        self.weight = nn.Parameter(torch.empty(self.num_rounds, width, width))
+        self.rnn = nn.GRUCell(width, width, bias=bias)
         self._graph = NormalizedGraph()
         self.reset_parameters()
 

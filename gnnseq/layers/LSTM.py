@@ -36,11 +36,15 @@ class LSTM(Recurrent):
         hidden_channels: Width H of the states.
         num_layers: Layers stacked; each reads the one below.
         bias: Whether the layer has the biases b_ih and b_hh.
+        batch_first: Whether a dense batch is [B, T, F], see :meth:`gnnseq.layers.recurrent.Recurrent.forward`; nodes
+            and states are not touched by it.
         dropout: Probability with which outputs of every layer but the last are dropped in training.
         bidirectional: Whether a second network sweeps the reversed edges; outputs are put side by side.
         init: ``"torch"``, ``"he"``, ``"orthogonal"`` or ``"chrono"``, see :meth:`reset_parameters`.
         time_scale: For ``"chrono"``, the longest dependency in steps: forget gates begin with biases that keep a
             state for 1 to time_scale steps, input gates with the negative.
+        device: Of the parameters; torch's default if None.
+        dtype: Of the parameters; torch's default if None.
 
     Shapes: see :meth:`gnnseq.layers.recurrent.Recurrent.forward`; the state is the pair (h, c).
 

@@ -5,8 +5,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch_geometric.typing import OptTensor
 
+from gnnseq.checks import named_beyond_places
 from gnnseq.kernels.cell import RELU_CELL, TANH_CELL
-from gnnseq.layers.recurrent import Recurrent
+from gnnseq.layers.recurrent import PLACES, Recurrent
 
 __all__ = ["RNN"]
 
@@ -23,11 +24,15 @@ class RNN(Recurrent):
         in_channels: Width F of the inputs.
         hidden_channels: Width H of the states.
         num_layers: Layers stacked; each reads the one below.
+        nonlinearity: ``"tanh"`` or ``"relu"``.
         bias: Whether the layer has the biases b_ih and b_hh.
+        batch_first: Whether a dense batch is [B, T, F], see :meth:`gnnseq.layers.recurrent.Recurrent.forward`; nodes
+            and states are not touched by it.
         dropout: Probability with which outputs of every layer but the last are dropped in training.
         bidirectional: Whether a second network sweeps the reversed edges; outputs are put side by side.
-        nonlinearity: ``"tanh"`` or ``"relu"``.
         init: ``"torch"``, ``"he"`` or ``"orthogonal"``, see :meth:`reset_parameters`.
+        device: Of the parameters; torch's default if None.
+        dtype: Of the parameters; torch's default if None.
 
     Shapes: see :meth:`gnnseq.layers.recurrent.Recurrent.forward`.
 
@@ -43,22 +48,30 @@ class RNN(Recurrent):
 
     inits = ("torch", "he", "orthogonal")
 
+    @named_beyond_places
     def __init__(
         self,
         in_channels: int,
         hidden_channels: int,
         num_layers: int = 1,
+        nonlinearity: str = "tanh",
         bias: bool = True,
+        batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        nonlinearity: str = "tanh",
+        *,
         init: str = "torch",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'")
+            raise ValueError(f"nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'{PLACES}")
         self.nonlinearity = nonlinearity
         self.cell = TANH_CELL if nonlinearity == "tanh" else RELU_CELL
-        super().__init__(in_channels, hidden_channels, num_layers, bias, dropout, bidirectional, init)
+        super().__init__(
+            in_channels, hidden_channels, num_layers, bias, batch_first, dropout, bidirectional,
+            init=init, device=device, dtype=dtype,
+        )  # fmt: skip
 
     def message(self, state_j: Tensor, edge_weight: Tensor) -> Tensor:
         """w_ji h_j. [e, H]"""

@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
-from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
+from gnnseq.checks import check_one_device, check_type, shape_of, whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.sddmm import edge_products
@@ -71,16 +71,15 @@ class RelationalGCN(MessagePassing):
 
     def __init__(self, in_channels: int, num_relations: int, strength: str = "uniform") -> None:
         super().__init__(aggr="sum")
-        check_whole(1, in_channels=in_channels, num_relations=num_relations)
+        self.in_channels = whole(1, in_channels=in_channels)
+        self.num_relations = whole(1, num_relations=num_relations)
         if strength not in STRENGTHS:
             raise ValueError(f"strength={strength!r}; expected one of {', '.join(map(repr, STRENGTHS))}")
-        self.in_channels = in_channels
-        self.num_relations = num_relations
         self.strength = strength
         if strength != "uniform":
-            self.relation = nn.Linear(num_relations, 1)  # w and b
+            self.relation = nn.Linear(self.num_relations, 1)  # w and b
         if strength == "implicit":
-            self.ends = nn.Linear(in_channels, 2, bias=False)  # u and v
+            self.ends = nn.Linear(self.in_channels, 2, bias=False)  # u and v
         self._graph = NormalizedGraph()
         self.reset_parameters()
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
+from gnnseq.checks import check_one_device, check_type, named_beyond_places, shape_of, whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels.memo import Memo
 from gnnseq.layers.cells import CELLS
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import is_learnt
-from gnnseq.layers.recurrent import check_state
+from gnnseq.layers.recurrent_checks import check_state
 from gnnseq.schedule import Schedule, packed_paths
 from gnnseq.schedule.space_time import JoinedGraph, SpaceTimeGraph
 
@@ -80,6 +80,7 @@ class TemporalGCN(nn.Module):
         (torch.Size([6, 5, 2]), True)
     """
 
+    @named_beyond_places
     def __init__(
         self,
         in_channels: int,
@@ -87,20 +88,20 @@ class TemporalGCN(nn.Module):
         out_channels: int,
         order: str = "time_then_space",
         recurrent: str = "LSTM",
+        *,
         num_layers: int = 1,
     ) -> None:
         super().__init__()
-        check_whole(0, in_channels=in_channels, out_channels=out_channels)
+        self.in_channels = in_channels = whole(0, in_channels=in_channels)
+        self.hidden_channels = hidden_channels = whole(1, hidden_channels=hidden_channels)
+        self.out_channels = out_channels = whole(0, out_channels=out_channels)
         if order not in ORDERS:
             raise ValueError(f"order={order!r}; expected one of {', '.join(map(repr, ORDERS))}")
         if recurrent not in tuple(CELLS):  # a list has no hash
             raise ValueError(f"recurrent={recurrent!r}; expected one of {', '.join(map(repr, CELLS))}")
-        self.in_channels = in_channels
-        self.hidden_channels = hidden_channels
-        self.out_channels = out_channels
         self.order = order
         first = hidden_channels if order == "space_then_time" else in_channels
-        self.recurrence = CELLS[recurrent](first, hidden_channels, num_layers)
+        self.recurrence = CELLS[recurrent](first, hidden_channels, num_layers=num_layers)
         if order == "time_then_space":
             self.gcn = GCN(hidden_channels, out_channels)
         else:

@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gnnseq.checks import is_number
+
 __all__ = ["RECURRENT_INITS", "check_init", "init_chrono", "init_kernels"]
 
 RECURRENT_INITS = ("torch", "he", "orthogonal", "chrono")
@@ -17,8 +19,8 @@ def check_init(init: str, legal: tuple[str, ...], time_scale: float | None = Non
     """Raises a ValueError that lists the legal names, or says what time_scale is missing."""
     if init not in legal:
         raise ValueError(f"init={init!r} is not known here; expected one of {', '.join(map(repr, legal))}")
-    if init == "chrono" and (time_scale is None or not 2 <= time_scale < math.inf):  # nor NaN
-        raise ValueError(f"time_scale={time_scale}; init='chrono' needs the longest dependency in steps, 2 or more")
+    if init == "chrono" and (time_scale is None or not is_number(time_scale) or not 2 <= time_scale < math.inf):
+        raise ValueError(f"time_scale={time_scale!r}; init='chrono' needs the longest dependency in steps, 2 or more")
     if init != "chrono" and time_scale is not None:
         raise ValueError(f"time_scale={time_scale} means nothing to init={init!r}; drop it, or use init='chrono'")
 

@@ -3,22 +3,34 @@
 Letters: N nodes, F input channels, H hidden channels, L layers, D directions, B rows of state, G gates, S state width.
 """
 
+import warnings
+from typing import overload
+
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
 
-from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
-from gnnseq.kernels.autograd_state import is_traced
+from gnnseq.checks import check_one_device, check_type, flag, named_beyond_places, probability, whole
 from gnnseq.kernels.cell import Cell, CellWeights
 from gnnseq.kernels.dispatch import choose_kernel
 from gnnseq.kernels.input_projection import is_index, project_inputs
 from gnnseq.layers.initialization import check_init, init_kernels
+from gnnseq.layers.recurrent_checks import check_index, check_state
+from gnnseq.layers.torch_calls import as_nodes, from_nodes, is_state
 from gnnseq.message_passing import ScheduledMessagePassing, needs_messages
 from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
 
-__all__ = ["Recurrent", "check_state"]
+__all__ = ["Recurrent"]
+
+State = Tensor | tuple[Tensor, ...]
+
+PLACES = (
+    "; by place the order is torch.nn's, num_layers, [nonlinearity of an RNN,] bias, batch_first, dropout, "
+    "bidirectional: write bias=, dropout=, bidirectional= by name"
+)
 
 
 class Recurrent(ScheduledMessagePassing):
@@ -31,40 +43,51 @@ class Recurrent(ScheduledMessagePassing):
 
     cell: Cell
     inits: tuple[str, ...]
+    batch_first = False  # of layers pickled before there was a choice
 
+    @named_beyond_places
     def __init__(
         self,
         in_channels: int,
         hidden_channels: int,
         num_layers: int = 1,
         bias: bool = True,
+        batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        *,
         init: str = "torch",
         time_scale: float | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
+        self.in_channels = whole(0, in_channels=in_channels)
+        self.hidden_channels = whole(1, hidden_channels=hidden_channels)
+        self.num_layers = whole(1, num_layers=num_layers)
+        self.bias = flag(PLACES, bias=bias)
+        self.batch_first = flag(PLACES, batch_first=batch_first)
+        self.bidirectional = flag(PLACES, bidirectional=bidirectional)
+        self.dropout = probability(dropout=dropout)
         super().__init__()
-        check_whole(0, in_channels=in_channels)
-        check_whole(1, hidden_channels=hidden_channels, num_layers=num_layers)
-        if not 0.0 <= dropout <= 1.0:
-            raise ValueError(f"dropout={dropout}; expected a probability, 0 to 1")
-        self.in_channels = in_channels
-        self.hidden_channels = hidden_channels
-        self.state_channels = self.cell.states * hidden_channels
-        self.num_layers = num_layers
-        self.bias = bias
-        self.dropout = dropout
-        self.bidirectional = bidirectional
+        if dropout > 0.0 and self.num_layers == 1:
+            callers = 3 if type(self).__init__ is Recurrent.__init__ else 5  # with the frames of each constructor
+            warnings.warn(f"dropout={dropout} drops nothing: it is between layers, and there is one; drop from h "
+                          "with torch.nn.Dropout, or use num_layers=2", stacklevel=callers)  # fmt: skip
+        self.state_channels = self.cell.states * self.hidden_channels
         self.init = init
         self.time_scale = time_scale
-        width = self.cell.gates * hidden_channels
-        for layer in range(num_layers):
-            channels = in_channels if layer == 0 else hidden_channels * self.num_directions
+        width = self.cell.gates * self.hidden_channels
+
+        def empty(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+
+        for layer in range(self.num_layers):
+            channels = self.in_channels if layer == 0 else self.hidden_channels * self.num_directions
             for suffix in self._suffixes(layer):
-                self.register_parameter(f"weight_ih_{suffix}", nn.Parameter(torch.empty(width, channels)))
-                self.register_parameter(f"weight_hh_{suffix}", nn.Parameter(torch.empty(width, hidden_channels)))
+                self.register_parameter(f"weight_ih_{suffix}", empty(width, channels))
+                self.register_parameter(f"weight_hh_{suffix}", empty(width, self.hidden_channels))
                 for name in (f"bias_ih_{suffix}", f"bias_hh_{suffix}"):
-                    self.register_parameter(name, nn.Parameter(torch.empty(width)) if bias else None)
+                    self.register_parameter(name, empty(width) if self.bias else None)
         self.reset_parameters()
 
     def reset_parameters(self, init: str | None = None, time_scale: float | None = None) -> None:
@@ -99,18 +122,36 @@ class Recurrent(ScheduledMessagePassing):
                     assert time_scale is not None
                     self._init_time_scale(weights.bias_ih, time_scale)
 
+    @overload
     def forward(
-        self, x: Tensor, graph: Schedule | Tensor, state: Tensor | tuple[Tensor, ...] | None = None
-    ) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
+        self, x: Tensor, graph: Schedule | Tensor | State | None = None, state: State | None = None
+    ) -> tuple[Tensor, State]: ...
+
+    @overload
+    def forward(
+        self, x: PackedSequence, graph: State | None = None, state: State | None = None
+    ) -> tuple[PackedSequence, State]: ...
+
+    def forward(
+        self,
+        x: Tensor | PackedSequence,
+        graph: Schedule | Tensor | State | None = None,
+        state: State | None = None,
+    ) -> tuple[Tensor | PackedSequence, State]:
         """Runs all layers over the graph.
 
         Args:
             x: Inputs of the nodes. [N, F], or integers [N] of 0 to F - 1, each standing for the one-hot row that is 1
                 there: the same numbers and gradients, by a look-up in W_ih in place of the product with it.
             graph: A schedule, or ``edge_index`` [2, E] of a directed acyclic graph, which is swept topologically;
-                making the schedule once saves its cost on every later call.
+                making the schedule once saves its cost on every later call. Of a Batch in which some graph has no
+                nodes, make the schedule with ``ptr``, so that this graph has its rows of state too.
             state: Initial state, as torch.nn has it, rows in the order of ``schedule.starts``; zeros if None.
                 [L * D, B, H], a pair of these for an LSTM.
+
+        Without a graph it is torch.nn's call, with torch.nn's shapes: x is a PackedSequence, a batch [T, B, F]
+        ([B, T, F] if ``batch_first``) or one sequence [T, F], and a state may stand in the graph's place. h comes back
+        in x's form, rows of states are in the order of the caller's sequences, and that of [T, F] is [L * D, H].
 
         Returns:
             h [N, H * D], the last layer's output at every node, and the final state, rows in the order of
@@ -121,7 +162,17 @@ class Recurrent(ScheduledMessagePassing):
         Raises:
             ValueError: If x, the graph or the state have a wrong shape, type or device, or the graph has a cycle.
         """
+        if not isinstance(graph, Schedule):
+            if is_state(graph, x, (self.num_layers * self.num_directions, self.hidden_channels)):
+                if state is not None:
+                    raise ValueError("state came twice, in the graph's place and by name; give one of the two")
+                graph, state = None, graph
+            if graph is None:
+                nodes, schedule, state = as_nodes(x, state, self.batch_first, self.weights("l0").weight_ih)
+                h, final = self.forward(nodes, schedule, state)
+                return from_nodes(h, final, x, self.batch_first)
         schedule = self._check(x, graph)
+        assert isinstance(x, Tensor)
         ordered = schedule.in_order
         initial = self._split_state(state, schedule)
         h = x if schedule.order is None else x.index_select(0, schedule.order)
@@ -166,7 +217,7 @@ class Recurrent(ScheduledMessagePassing):
         if initial is None:
             initial = states.new_zeros(schedule.starts.numel(), self.state_channels)
         # Row N + b is the untouched initial state.
-        row = torch.arange(schedule.ends.numel(), device=x.device)
+        row = torch.arange(schedule.ends.numel(), device=x.device) if schedule.passed is None else schedule.passed
         final = torch.cat([states, initial])[torch.where(schedule.ends < 0, row + schedule.num_nodes, schedule.ends)]
         return states[:, : self.hidden_channels], final
 
@@ -202,15 +253,18 @@ class Recurrent(ScheduledMessagePassing):
             reached = once @ reached
         return reached
 
-    def check(self, x: Tensor, schedule: Schedule, state: Tensor | tuple[Tensor, ...] | None) -> None:
+    def check(self, x: Tensor, schedule: Schedule, state: State | None) -> None:
         """Raises the ValueError that a call with these would."""
         self._check(x, schedule)
         self._split_state(state, schedule)
 
-    def _check(self, x: Tensor, graph: Schedule | Tensor) -> Schedule:
+    def _check(self, x: Tensor | PackedSequence, graph: object) -> Schedule:
         weight = self.weight_ih_l0
         assert isinstance(weight, Tensor)
-        if not _check_index(x, self.in_channels):
+        if isinstance(x, PackedSequence):
+            raise ValueError("x is a PackedSequence, which says itself how it is swept, and came with a graph: drop "
+                             "the graph, or give x.data and packed_paths(x)")  # fmt: skip
+        if not check_index(x, self.in_channels):
             check_type(x, weight)
             if x.dim() != 2 or x.size(1) != self.in_channels:
                 raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}], one row a node, or "
@@ -226,7 +280,7 @@ class Recurrent(ScheduledMessagePassing):
         check_one_device(x=x, graph=graph, parameters=weight)
         return graph
 
-    def _split_state(self, state: Tensor | tuple[Tensor, ...] | None, schedule: Schedule) -> list[Tensor] | None:
+    def _split_state(self, state: State | None, schedule: Schedule) -> list[Tensor] | None:
         """The rows [B, S] of each layer and direction."""
         if state is None:
             return None
@@ -236,58 +290,33 @@ class Recurrent(ScheduledMessagePassing):
         axes = "layers * directions, rows in the order of the schedule's starts, hidden_channels"
         return list(torch.cat(check_state(self, state, rows, axes), dim=2))
 
-    def _join_state(self, finals: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    def _join_state(self, finals: list[Tensor]) -> State:
         most = max(final.size(0) for final in finals)
-        joined = torch.stack([functional.pad(final, (0, 0, 0, most - final.size(0))) for final in finals])
-        parts: tuple[Tensor, ...] = joined.split(self.hidden_channels, dim=2)
-        return parts[0] if len(parts) == 1 else parts
+        rows = [f if f.size(0) == most else functional.pad(f, (0, 0, 0, most - f.size(0))) for f in finals]
+        if self.cell.states == 1:
+            return torch.stack(rows)
+        # Each part its own memory, not half of one: a caller may write into h_n, or view it.
+        parts = zip(*(row.split(self.hidden_channels, dim=1) for row in rows), strict=True)
+        return tuple(torch.stack(part) for part in parts)
+
+    @property
+    def input_size(self) -> int:
+        """F, by torch.nn's name."""
+        return self.in_channels
+
+    @property
+    def hidden_size(self) -> int:
+        """H, by torch.nn's name."""
+        return self.hidden_channels
+
+    def flatten_parameters(self) -> None:
+        """Does nothing, for programs written for torch.nn: the parameters are read where they lie."""
 
     def _init_time_scale(self, bias: Tensor, time_scale: float) -> None:
         raise NotImplementedError(f"{type(self).__name__} has no gates to set from time_scale")
 
     def __repr__(self) -> str:
-        options = {"num_layers": 1, "bias": True, "dropout": 0.0, "bidirectional": False, "nonlinearity": "tanh"}
+        options: dict[str, object] = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False}
+        options |= {"dropout": 0.0, "bidirectional": False}
         named = [f", {k}={getattr(self, k)!r}" for k, usual in options.items() if getattr(self, k, usual) != usual]
         return f"{type(self).__name__}({self.in_channels}, {self.hidden_channels}{''.join(named)})"
-
-
-def _check_index(x: object, channels: int) -> bool:
-    """Whether x is one-hot indices; then they are in range, as far as tracers let them be read."""
-    if not isinstance(x, Tensor) or x.dim() != 1 or x.dtype not in (torch.int64, torch.int32):
-        return False
-    if is_traced(x) or x.numel() == 0:
-        return True
-    low, high = (int(bound) for bound in x.aminmax())
-    if low < 0 or high >= channels:
-        raise ValueError(f"x has the index {low if low < 0 else high}; expected 0 to {channels - 1}, one a node, each "
-                         "the input channel that is 1 there")  # fmt: skip
-    return True
-
-
-def check_state(
-    layer: Recurrent, state: Tensor | tuple[Tensor, ...], rows: int, axes: str, form: str | None = None
-) -> tuple[Tensor, ...]:
-    """The parts of an initial state: h, and c of an LSTM. [L * D, B, H]
-
-    Args:
-        layer: That takes it.
-        state: As it was given.
-        rows: B.
-        axes: What the three axes are, for the message.
-        form: What is expected, with ``{}`` for the shape, for the message.
-
-    Raises:
-        ValueError: If a part is missing, or has another shape than expected, or not the parameters' type or device.
-    """
-    parts = state if isinstance(state, tuple) else (state,)
-    shape = str([layer.num_layers * layer.num_directions, rows, layer.hidden_channels])
-    if len(parts) != layer.cell.states or any(shape_of(part) != shape for part in parts):
-        form = form or ("a pair (h, c), each {}" if layer.cell.states == 2 else "{}")
-        came = ", ".join(map(shape_of, parts))
-        raise ValueError(f"state has shape {came}; expected {form.format(shape)}: {axes}")
-    weight = layer.weights("l0").weight_hh
-    for part in parts:
-        if part.dtype != weight.dtype or part.device != weight.device:
-            raise ValueError(f"state is {part.dtype} on {part.device}; expected {weight.dtype} on {weight.device}, as "
-                             "the parameters are")  # fmt: skip
-    return parts

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from gnnseq.checks import named_beyond_places, whole
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN
 from gnnseq.layers.cells import CELLS, CellName
@@ -39,21 +40,23 @@ class SequenceClassifier(nn.Module):
         torch.Size([3, 10])
     """
 
+    @named_beyond_places
     def __init__(
         self,
         cell: CellName,
         in_channels: int,
         hidden_channels: int,
         num_classes: int,
+        *,
         init: str = "torch",
         time_scale: float | None = None,
     ) -> None:
         super().__init__()
-        if cell not in CELLS:
+        if cell not in tuple(CELLS):  # a list has no hash
             raise ValueError(f"cell: got {cell!r}; expected one of {', '.join(map(repr, CELLS))}")
         scale = {} if time_scale is None else {"time_scale": time_scale}  # an RNN has no gate to set by it
         self.layer = CELLS[cell](in_channels, hidden_channels, init=init, **scale)
-        self.readout = nn.Linear(hidden_channels, num_classes)
+        self.readout = nn.Linear(self.layer.hidden_channels, whole(1, num_classes=num_classes))
         if init == "he":
             nn.init.kaiming_normal_(self.readout.weight)
             nn.init.zeros_(self.readout.bias)
@@ -62,10 +65,11 @@ class SequenceClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """From sequences [T, B, F] to logits [B, C]."""
         steps, batch, _ = x.shape
-        if self._schedule is None or self._schedule.lengths != (steps,) * batch:
-            self._schedule = packed_paths([steps] * batch)
-        h, _ = self.layer(x.flatten(0, 1), self._schedule)  # [T * B, H], time-major: the last B rows are the last nodes
-        logits: Tensor = self.readout(h[-batch:])
+        if self._schedule is None or self._schedule.lengths != (steps,) * batch or self._schedule.device != x.device:
+            self._schedule = packed_paths([steps] * batch).to(x.device)
+        _, state = self.layer(x.flatten(0, 1), self._schedule)
+        h_n = state[0] if isinstance(state, tuple) else state
+        logits: Tensor = self.readout(h_n[-1])  # [B, H]; of sequences without items the zeros they began with
         return logits
 
 
@@ -99,13 +103,15 @@ class GraphClassifier(nn.Module):
 
     edge_index: Tensor
 
-    def __init__(self, in_channels: int, hidden_channels: int, num_classes: int, num_layers: int) -> None:
+    @named_beyond_places
+    def __init__(self, in_channels: int, hidden_channels: int, num_classes: int, *, num_layers: int) -> None:
         super().__init__()
-        if num_layers < 1:
+        hidden = whole(1, hidden_channels=hidden_channels)
+        if (layers := whole(0, num_layers=num_layers)) < 1:
             raise ValueError(f"num_layers: got {num_layers}; expected at least 1")
-        widths = [in_channels + 1] + [hidden_channels] * num_layers
+        widths = [whole(0, in_channels=in_channels) + 1] + [hidden] * layers
         self.layers = nn.ModuleList(GCN(narrow, wide) for narrow, wide in pairwise(widths))
-        self.readout = nn.Linear(hidden_channels, num_classes)
+        self.readout = nn.Linear(hidden, whole(1, num_classes=num_classes))
         self.register_buffer("edge_index", path_graph(0).edge_index, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import check_whole
+from gnnseq.checks import named_beyond_places, probability, whole
 from gnnseq.layers.cells import CELLS, CellName
 from gnnseq.sampling import Beam, beam_search, sample
 from gnnseq.schedule import Schedule, packed_paths
@@ -50,23 +50,28 @@ class LanguageModel(nn.Module):
         20
     """
 
+    @named_beyond_places
     def __init__(
         self,
         vocabulary: int,
         hidden: int,
         kind: CellName = "LSTM",
+        *,
         layers: int = 1,
         embedding: int = 0,
         dropout: float = 0.0,
         init: str = "torch",
     ) -> None:
         super().__init__()
-        check_whole(1, vocabulary=vocabulary)
-        check_whole(0, embedding=embedding)
-        if kind not in CELLS:
+        vocabulary, embedding = whole(1, vocabulary=vocabulary), whole(0, embedding=embedding)
+        hidden, layers = whole(1, hidden=hidden), whole(1, layers=layers)
+        dropout = probability(dropout=dropout)
+        if kind not in tuple(CELLS):  # a list has no hash
             raise ValueError(f"kind={kind!r}; expected one of {', '.join(CELLS)}")
         self.embedding = nn.Embedding(vocabulary, embedding) if embedding > 0 else None
-        self.layer = CELLS[kind](embedding or vocabulary, hidden, layers, dropout=dropout, init=init)
+        self.layer = CELLS[kind](
+            embedding or vocabulary, hidden, num_layers=layers, dropout=dropout if layers > 1 else 0.0, init=init
+        )
         self.dropout = nn.Dropout(dropout)
         self.readout = nn.Linear(hidden, vocabulary)
 
@@ -83,7 +88,7 @@ class LanguageModel(nn.Module):
         steps, batch = characters.shape
         x = characters.flatten() if self.embedding is None else self.embedding(characters.flatten())  # [N] or [N, E]
         h, last = self.layer(x, _paths(steps, batch, characters.device), state)  # [N, H]
-        return self.readout(self.dropout(h)).view(steps, batch, -1), last
+        return self.readout(self.dropout(h)).view(steps, batch, self.readout.out_features), last
 
     def sample(self, length: int, **choice: Any) -> Iterator[int]:
         """Draws characters, see :func:`gnnseq.sampling.sample` for the choices."""

@@ -4,37 +4,49 @@ Letters: N nodes, F channels, B paths, T_b length of path b.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from gnnseq.schedule.inference import outside_inference
 from gnnseq.schedule.schedule import Schedule
 
-__all__ = ["pack_paths", "packed_paths", "unpack_paths"]
+__all__ = ["check_alike", "pack_paths", "packed_paths", "unpack_paths"]
 
 
 @outside_inference()
-def packed_paths(lengths: Sequence[int]) -> Schedule:
+def packed_paths(lengths: Sequence[int] | PackedSequence) -> Schedule:
     """Sweeps B paths whose nodes are stored in firing order: all first nodes, then all second ones, and so on.
 
     Longer paths come first within a step, as in :class:`torch.nn.utils.rnn.PackedSequence`; rows of state are in the
     order of ``lengths``. For B paths of T nodes each, the nodes are those of a [T, B, F] tensor flattened to
     [T * B, F].
 
+    The nodes of a PackedSequence are its ``data``, but its lengths do not say in which order they are: torch sorts
+    sequences by length with a sort that is not stable, and from 17 sequences on those of equal length change places.
+    So give the PackedSequence itself, which knows.
+
     Args:
-        lengths: Number of nodes of each path, in any order; 0 is an empty path, whose state passes through. [B]
+        lengths: Number of nodes of each path, in any order; 0 is an empty path, whose state passes through. [B] Or a
+            PackedSequence, whose paths are those of the sequences that were packed, in the caller's order.
 
     Raises:
-        ValueError: If a length is negative or not an integer.
+        ValueError: If a length is negative or not an integer, or the PackedSequence contradicts itself.
 
     Example:
         >>> schedule = packed_paths([1, 3])
         >>> schedule.step_sizes, schedule.edge_index.tolist()
         ((2, 1, 1), [[0, 2], [2, 3]])
     """
-    size = np.asarray(lengths)
+    if isinstance(lengths, PackedSequence):
+        return _unsorted(lengths)
+    try:
+        size = np.asarray(lengths)
+    except ValueError:  # lists of several lengths
+        size = np.asarray(None)
     if size.ndim != 1 or (size.size > 0 and (size.dtype.kind not in "iu" or size.min() < 0)):
         raise ValueError(f"lengths={lengths} should be one non-negative integer a path")
     size = size.astype(np.int64)
@@ -60,11 +72,32 @@ def packed_paths(lengths: Sequence[int]) -> Schedule:
     )
 
 
-def pack_paths(sequences: Sequence[Tensor]) -> tuple[Tensor, Schedule]:
+def _unsorted(packed: PackedSequence) -> Schedule:
+    """The paths of a packed sequence, rows of state in the order in which the sequences were given."""
+    alive, place = packed.batch_sizes.cpu().numpy(), packed.unsorted_indices
+    count = int(alive[0]) if len(alive) > 0 else 0
+    if alive.sum() != len(packed.data) or np.any(alive < 1) or np.any(np.diff(alive) > 0):
+        raise ValueError(f"batch_sizes of the PackedSequence are {alive.tolist()} and its data has {len(packed.data)} "
+                         "rows; expected sizes that never grow and add up to the rows: make it with torch's "
+                         "pack_sequence or pack_padded_sequence")  # fmt: skip
+    schedule = packed_paths((alive[:, None] > np.arange(count)).sum(0))  # longest first
+    if place is None:
+        return schedule
+    place = place.cpu()
+    if not torch.equal(place.sort().values, torch.arange(count)):
+        raise ValueError(f"unsorted_indices of the PackedSequence are {place.tolist()}; expected each of its {count} "
+                         "sequences once")  # fmt: skip
+    assert schedule.lengths is not None
+    lengths = tuple(schedule.lengths[rank] for rank in place.tolist())
+    return replace(schedule, starts=schedule.starts[place], ends=schedule.ends[place], lengths=lengths)
+
+
+def pack_paths(sequences: Sequence[Tensor] | PackedSequence) -> tuple[Tensor, Schedule]:
     """Sequences of any lengths as one set of nodes in firing order, and the schedule that sweeps them.
 
     Args:
-        sequences: B tensors [T_b, F], or [T_b] of one-hot indices, lengths in any order, empty ones included.
+        sequences: B tensors [T_b, F], or [T_b] of one-hot indices, lengths in any order, empty ones included; or a
+            PackedSequence of torch's, rows of state then in the order of the sequences that were packed.
 
     Returns:
         x [N, F] or [N] with N the sum of the lengths, and the schedule of :func:`packed_paths`.
@@ -79,20 +112,32 @@ def pack_paths(sequences: Sequence[Tensor]) -> tuple[Tensor, Schedule]:
         >>> [h.shape[0] for h in unpack_paths(x, schedule)]
         [2, 4]
     """
-    if len(sequences) == 0:
-        raise ValueError("sequences is empty; expected at least one tensor [T, F], whose width tells F")
-    first = sequences[0]
-    for number, sequence in enumerate(sequences):
-        if sequence.dim() not in ((2,) if sequence.is_floating_point() else (1, 2)):
-            raise ValueError(f"sequences[{number}] has shape {list(sequence.shape)}; expected [T, F], or indices [T]")
-        if (sequence.shape[1:], sequence.dtype, sequence.device) != (first.shape[1:], first.dtype, first.device):
-            raise ValueError(
-                f"sequences[{number}] is {list(sequence.shape)} of {sequence.dtype} on {sequence.device}; "
-                f"sequences[0] is {list(first.shape)} of {first.dtype} on {first.device}: make them alike"
-            )
-    schedule = packed_paths([sequence.size(0) for sequence in sequences]).to(first.device)
+    if isinstance(sequences, PackedSequence):
+        return sequences.data, packed_paths(sequences).to(sequences.data.device)
+    check_alike("sequences", "T", sequences)
+    schedule = packed_paths([sequence.size(0) for sequence in sequences]).to(sequences[0].device)
     node = _path_by_path(schedule)
     return torch.cat(list(sequences)).index_select(0, node.argsort()), schedule
+
+
+def check_alike(name: str, rows: str, parts: Sequence[Tensor]) -> None:
+    """Raises a ValueError unless there are tensors of one width, type and device, each a row a node."""
+    if len(parts) == 0:
+        raise ValueError(f"{name} is empty; expected at least one tensor [{rows}, F], whose width tells F")
+    first = parts[0]
+    for number, part in enumerate(parts):
+        if not isinstance(part, Tensor):
+            raise ValueError(f"{name}[{number}] is a {type(part).__name__}; expected a tensor [{rows}, F], or indices "
+                             f"[{rows}]: use torch.as_tensor")  # fmt: skip
+        if part.dim() not in ((2,) if part.is_floating_point() else (1, 2)):
+            raise ValueError(
+                f"{name}[{number}] has shape {list(part.shape)}; expected [{rows}, F], or indices [{rows}]"
+            )
+        if (part.shape[1:], part.dtype, part.device) != (first.shape[1:], first.dtype, first.device):
+            raise ValueError(
+                f"{name}[{number}] is {list(part.shape)} of {part.dtype} on {part.device}; "
+                f"{name}[0] is {list(first.shape)} of {first.dtype} on {first.device}: make them alike"
+            )
 
 
 def unpack_paths(h: Tensor, schedule: Schedule) -> list[Tensor]:
@@ -111,6 +156,9 @@ def unpack_paths(h: Tensor, schedule: Schedule) -> list[Tensor]:
     if schedule.lengths is None:
         raise ValueError("schedule is not one of paths: some node has two predecessors or successors, or fires in "
                          "rounds; read its nodes from h directly")  # fmt: skip
+    if isinstance(h, PackedSequence):
+        raise ValueError("h is a PackedSequence; take it apart with torch.nn.utils.rnn.unpack_sequence, or give h.data "
+                         "and the schedule of packed_paths(h)")  # fmt: skip
     if h.dim() == 0 or h.size(0) != schedule.num_nodes:
         raise ValueError(f"h has shape {list(h.shape)}; expected {schedule.num_nodes} rows, one a node")
     return list(h.index_select(0, _path_by_path(schedule).to(h.device)).split(list(schedule.lengths)))

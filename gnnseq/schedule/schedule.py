@@ -58,8 +58,10 @@ class Schedule:
         starts: The node at which row b of the initial state enters: on a topological schedule those without
             predecessors, -1 for an empty path and where edges read the row; on a synchronous one every node. [B]
         ends: The node at which row b of the final state is read: those without successors, or every node; -1 if
-            it is row b of the initial state. [B']
+            it is a row of the initial state, row b unless ``passed`` says which. [B']
         lengths: Length of the path that begins at ``starts[b]``, or None if the graph is not a set of paths. [B]
+        passed: The row of the initial state that row b of the final state is where ``ends[b]`` is -1; None if it is
+            row b. [B']
         rounds: How often the steps are repeated; None for a topological schedule, which goes through them once.
         shared: The pointers of the schedule of which this one is a copy with other weights; see :attr:`pointers`.
     """
@@ -75,6 +77,7 @@ class Schedule:
     ends: Tensor
     lengths: tuple[int, ...] | None = None
     rounds: int | None = None
+    passed: Tensor | None = None
     shared: SweepPointers | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -195,8 +198,15 @@ class Schedule:
             swept = Schedule(**fire_synchronously(backwards, self.num_nodes, self.rounds, self.edge_weight))
         else:
             swept = Schedule(**fire_topologically(backwards, self.num_nodes, self.edge_weight))
-            swept = replace(swept, starts=self.ends, ends=self.starts, lengths=self.lengths)
+            swept = replace(swept, starts=self.ends, ends=self.starts, lengths=self.lengths, passed=self._passed_back)
         return replace(swept, edge_id=self.edge_id[swept.edge_id])
+
+    @property
+    def _passed_back(self) -> Tensor | None:
+        if self.passed is None:
+            return None
+        through = (self.ends < 0).nonzero().view(-1)
+        return torch.zeros_like(self.starts).index_copy(0, self.passed[through], through)
 
     @outside_inference()
     def to(self, device: torch.device | str) -> "Schedule":
@@ -211,5 +221,6 @@ class Schedule:
             order=None if self.order is None else self.order.to(device),
             starts=self.starts.to(device),
             ends=self.ends.to(device),
+            passed=None if self.passed is None else self.passed.to(device),
             shared=None,
         )

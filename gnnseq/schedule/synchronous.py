@@ -19,6 +19,9 @@ def synchronous(edge_index: Tensor, num_nodes: int, rounds: int = 1, edge_weight
     Before the first round states are zero, or the initial state that is given, a row for every node. From zeros, k
     rounds of a layer move information k - 1 hops from its inputs; from given states, those states k hops.
 
+    Rows of state are nodes, so that a graph of a torch_geometric Batch that has no nodes has none: pool with
+    ``size=batch.num_graphs``, without which torch_geometric's pools leave out the last graphs if they are empty.
+
     Args:
         edge_index: Edges of any graph, in any form of :func:`gnnseq.graphs.as_edge_index`. [2, E]
         num_nodes: Number of nodes N.

@@ -1,5 +1,9 @@
 """A stream gives step by step what the layer gives at once."""
 
+import copy
+import io
+import pickle
+
 import pytest
 import torch
 
@@ -109,6 +113,65 @@ def test_a_stream_goes_on_from_another(make):
     rest = Stream(layer, state=half.state)
     for step, expected in zip(x[3:], whole[3:], strict=True):
         assert torch.equal(rest(step), expected)
+
+
+def saved(stream):
+    file = io.BytesIO()
+    torch.save(stream, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+COPIES = {
+    "pickle": lambda stream: pickle.loads(pickle.dumps(stream)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "save": saved,
+}
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+@LAYERS
+def test_a_copy_goes_on_from_the_same_state_and_on_its_own(make, num_layers):
+    """Also of a float32 LSTM, whose step holds addresses in memory."""
+    x, stream = torch.randn(3, 2, F), Stream(make(F, H, num_layers=num_layers), 2)
+    stream(x[0])
+    copies = [duplicate(duplicate(stream)) for duplicate in COPIES.values()]
+    expected = [stream(step) for step in x[1:]]
+    for again in copies:
+        before = parts(stream.state)
+        for step, known in zip(x[1:], expected, strict=True):
+            assert torch.equal(again(step), known)
+        assert all(map(torch.equal, parts(again.state), before))
+        again(x[0])  # neither writes into the other
+        again.select(torch.tensor([1, 1]))
+        assert all(map(torch.equal, parts(stream.state), before))
+        with pytest.raises(ValueError, match=r"expected \[2, 3\]"):
+            again(torch.zeros(3, F))
+
+
+@pytest.mark.parametrize("looked_up", [False, True])
+@pytest.mark.parametrize("embedded", [False, True])
+def test_a_copy_looks_the_same_indices_up(embedded, looked_up):
+    embedding = torch.nn.Parameter(torch.randn(5, F)) * 1.0 if embedded else None  # no leaf, which torch cannot copy
+    stream, index = Stream(LSTM(F, H), embedding=embedding), torch.tensor([2])
+    if looked_up:
+        stream(index)
+    copies = [duplicate(stream) for duplicate in COPIES.values()]
+    expected = stream(index)
+    for again in copies:
+        assert torch.equal(again(index), expected)
+        with pytest.raises(ValueError, match="x has indices of 9 to 9"):
+            again(torch.tensor([9]))
+
+
+def test_a_copy_made_in_inference_mode_is_used_outside():
+    stream, x = Stream(LSTM(F, H)), torch.randn(1, F)
+    with torch.inference_mode():
+        copies = [duplicate(stream) for duplicate in COPIES.values()]
+    expected = stream(x), stream(x)
+    for again in copies:
+        assert all(map(torch.equal, (again(x), again(x)), expected))
 
 
 def test_outputs_and_state_are_not_written_over():

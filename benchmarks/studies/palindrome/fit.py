@@ -32,9 +32,9 @@ def make_model(run: PalindromeRun) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3 * run.seed)
         if run.model == "GCN":
-            return GraphClassifier(features, run.hidden, DIGITS, run.length - 1 - run.hops_short)
+            return GraphClassifier(features, run.hidden, DIGITS, num_layers=run.length - 1 - run.hops_short)
         time_scale = run.time_scale * run.length if run.init == "chrono" else None
-        model = SequenceClassifier(run.model, features, run.hidden, DIGITS, run.init, time_scale)
+        model = SequenceClassifier(run.model, features, run.hidden, DIGITS, init=run.init, time_scale=time_scale)
     with torch.no_grad():
         model.layer.weight_ih_l0.mul_(run.input_gain)
     return model
