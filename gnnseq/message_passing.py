@@ -4,12 +4,14 @@ Letters: N nodes, B rows of initial state, S width of a state, G width of the in
 a step.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
+from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.schedule import Schedule
 
 __all__ = ["ScheduledMessagePassing", "needs_messages"]
@@ -24,7 +26,7 @@ def needs_messages(layer: MessagePassing) -> bool:
     return bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS)
 
 
-class ScheduledMessagePassing(MessagePassing):
+class ScheduledMessagePassing(MaskedMessagePassing):
     r"""Base of the layers whose nodes fire as a schedule says.
 
     .. math:: s_i = \mathrm{update}\Big(s_i, x_i, \sum_{j \to i} \mathrm{message}(s_j, x_i, w_{ji})\Big)
@@ -78,7 +80,12 @@ class ScheduledMessagePassing(MessagePassing):
             state = state.index_copy(0, step.nodes, fired)
         return state[:num_nodes]
 
-    def explain_message(self, inputs: Tensor, edge_id: Tensor) -> Tensor:
-        """Masks the messages of the edges, for torch_geometric's explainers; those of edges in no list, -1, stay."""
-        edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
-        return inputs * torch.cat([edge_mask, edge_mask.new_ones(1)])[edge_id].unsqueeze(-1)
+    def masked(self, schedule: Schedule) -> Schedule:
+        """The same schedule, under an explainer with ``edge_id`` the places of its edges in the mask, -1 if in none."""
+        if not self.explain:
+            return schedule
+        listed = (schedule.edge_id >= 0).nonzero().view(-1)
+        listed = listed[schedule.edge_id[listed].argsort()]
+        edge_id = torch.full_like(schedule.edge_id, -1)
+        edge_id[listed] = self.mask_places(schedule.edge_index[:, listed])
+        return replace(schedule, edge_id=edge_id)

@@ -6,10 +6,11 @@ from functools import partial
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
+from torch.nn import functional
 from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnseq.checks import check_one_device, check_type, check_whole
+from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency
 from gnnseq.kernels.graph_convolution import graph_convolution
@@ -24,7 +25,7 @@ from gnnseq.normalization import gcn_normalize
 __all__ = ["GCN"]
 
 
-class GCN(MessagePassing):
+class GCN(MaskedMessagePassing):
     r"""One round of synchronous message passing with a symmetrically normalised adjacency.
 
     .. math::
@@ -104,9 +105,12 @@ class GCN(MessagePassing):
         """The layer's output. [..., N, out_channels]"""
         self._check(x, edge_index)
         num_nodes = x.size(-2)
-        if torch.compiler.is_compiling() or needs_messages(self):
-            edges, weight = self._normalize(*as_edge_index(edge_index, num_nodes, edge_weight), num_nodes)
-            return self._convolve(x, partial(self._sum_messages, edges, weight))
+        watched = needs_messages(self)
+        if watched or torch.compiler.is_compiling():
+            edges, weight = as_edge_index(edge_index, num_nodes, edge_weight)
+            edge_id = self.mask_places(edges) if self.explain else None
+            edges, weight = self._normalize(edges, weight, num_nodes)
+            return self._convolve(x, partial(self._sum_messages, edges, weight, edge_id), watched)
         options = (self.normalize, self.add_self_loops, self.improved, self.lin.weight.dtype)
         graph, edge_weight = self._graph.normalized(
             edge_index, edge_weight, num_nodes, self._normalize, options, self.normalize and self.add_self_loops
@@ -119,12 +123,6 @@ class GCN(MessagePassing):
         """The weighted features of the source. [..., e, F]"""
         return edge_weight.unsqueeze(-1) * x_j
 
-    def explain_message(self, inputs: Tensor) -> Tensor:
-        """Masks the messages of the listed edges, for torch_geometric's explainers, but not those of self-loops."""
-        edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
-        loops = edge_mask.new_ones(inputs.size(self.node_dim) - edge_mask.size(0))
-        return inputs * torch.cat([edge_mask, loops]).unsqueeze(-1)
-
     def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
         """Row v holds v's neighbours, against the edges, and v itself if it has a self-loop. Boolean [N, N]."""
         (source, target), weight = self._normalize(*as_edge_index(edge_index, num_nodes), num_nodes)
@@ -132,20 +130,28 @@ class GCN(MessagePassing):
         ends = target[kept].cpu().numpy(), source[kept].cpu().numpy()
         return csr_array((kept[kept].cpu().numpy(), ends), shape=(num_nodes, num_nodes))
 
-    def _convolve(self, x: Tensor, sum_neighbours: Callable[[Tensor], Tensor]) -> Tensor:
-        """The equation, part by part, for hooks, explainers and compilers to see. [..., N, out_channels]"""
+    def _convolve(self, x: Tensor, sum_neighbours: Callable[[Tensor], Tensor], watched: bool = False) -> Tensor:
+        """The equation, part by part, for hooks, explainers and compilers to see. [..., N, out_channels]
+
+        Args:
+            x: Features. [..., N, F]
+            sum_neighbours: Makes the sums over neighbours of what they send.
+            watched: Whether they send W x, as GCNConv's nodes do, and not whichever of W x and x is narrower.
+        """
         if is_torch_sparse_tensor(x):
             x = sum_neighbours(sparse_product(x, self.lin.weight, self._features))
-        elif self.out_channels < self.in_channels:  # the sum is over the narrower side
+        elif watched or self.out_channels < self.in_channels:  # the sum is over the narrower side
             x = sum_neighbours(self.lin(x))
         else:
             x = self.lin(sum_neighbours(x))
         return x if self.bias is None else x + self.bias
 
-    def _sum_messages(self, edge_index: Tensor, edge_weight: Tensor, x: Tensor) -> Tensor:
+    def _sum_messages(self, edge_index: Tensor, edge_weight: Tensor, edge_id: Tensor | None, x: Tensor) -> Tensor:
         """The sum over sources of a message for every edge. [..., N, F]"""
-        size = x.size(-2), x.size(-2)
-        summed: Tensor = self.propagate(edge_index, size=size, x=x, edge_weight=edge_weight.to(x.dtype))
+        size, weight = (x.size(-2), x.size(-2)), edge_weight.to(x.dtype)
+        if edge_id is not None:  # no mask is of the self-loops, which stand last
+            edge_id = functional.pad(edge_id, (0, edge_index.size(1) - edge_id.numel()), value=-1)
+        summed: Tensor = self.propagate(edge_index, size=size, x=x, edge_weight=weight, edge_id=edge_id)
         return summed
 
     def _normalize(self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:

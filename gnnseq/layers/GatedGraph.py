@@ -65,7 +65,7 @@ class GatedGraph(ScheduledMessagePassing):
         with torch.autocast(x.device.type, enabled=False):
             h = functional.pad(x.to(self.weight.dtype), (0, self.out_channels - x.size(1)))
             if torch.compiler.is_compiling() or needs_messages(self):
-                once = synchronous(edge_index, x.size(0), edge_weight=edge_weight)
+                once = self.masked(synchronous(edge_index, x.size(0), edge_weight=edge_weight))
                 for weight in self.weight:
                     h = self.run(h, once, h, weight=weight)
                 return h

@@ -9,10 +9,10 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
+from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.sddmm import edge_products
@@ -25,7 +25,7 @@ STRENGTHS = ("uniform", "explicit", "implicit")
 SLOPE = 0.2  # of the leaky relu for negative numbers, as in the authors' program
 
 
-class RelationalGCN(MessagePassing):
+class RelationalGCN(MaskedMessagePassing):
     r"""Relation-aware propagation: the temporal graph convolution of Relational Stock Ranking.
 
     .. math::
@@ -101,7 +101,9 @@ class RelationalGCN(MessagePassing):
         adjacency = self._graph.edges(edges, num_nodes)
         strength = self._strengths(x, edges, relations, adjacency)
         if needs_messages(self):
-            summed: Tensor = self.propagate(edges, size=(num_nodes, num_nodes), x=x, strength=strength)
+            edge_id = self.mask_places(edges) if self.explain else None
+            size = num_nodes, num_nodes
+            summed: Tensor = self.propagate(edges, size=size, x=x, strength=strength, edge_id=edge_id)
             return summed
         if x.dim() == 2:
             return aggregate(x, strength, adjacency)
@@ -114,12 +116,6 @@ class RelationalGCN(MessagePassing):
     def message(self, x_j: Tensor, strength: Tensor) -> Tensor:
         """g_ji e_j. [..., E, F]"""
         return strength.unsqueeze(-1) * x_j
-
-    def explain_message(self, inputs: Tensor) -> Tensor:
-        """Masks the messages of the listed edges, for torch_geometric's explainers."""
-        edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
-        masked: Tensor = inputs * edge_mask.unsqueeze(-1)
-        return masked
 
     def strengths(self, x: Tensor, edge_index: Tensor, relations: Tensor) -> Tensor:
         """The weight of each edge, in the order of edge_index: [E], or [T, E] if embeddings decide."""

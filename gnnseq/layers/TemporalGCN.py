@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
 from gnnseq.graphs import as_edge_index
@@ -101,6 +102,8 @@ class TemporalGCN(nn.Module):
         self.order = order
         first = hidden_channels if order == "space_then_time" else in_channels
         self.recurrence = CELLS[recurrent](first, hidden_channels, num_layers)
+        if order != "space_time":  # its edges are steps of time, which no explainer's mask is of
+            self.recurrence.explain = False
         if order == "time_then_space":
             self.gcn = GCN(hidden_channels, out_channels)
         else:
@@ -165,6 +168,9 @@ class TemporalGCN(nn.Module):
         steps, nodes, _ = x.shape
         if len(graphs) == 1:  # which nobody has checked yet
             graphs = [as_edge_index(graphs[0][0], nodes, graphs[0][1])]
+        if self.gcn.explain:  # a mask is of one step's edges
+            there = x.new_ones(steps, nodes) if mask is None else mask.to(x.dtype)
+            return torch.stack([self.gcn(x[t], *_present(there[t], *graphs[t % len(graphs)])) for t in range(steps)])
         joined = JoinedGraph.of(graphs, x, mask)
         convolved = self.gcn(x.flatten(0, 1), joined.edge_index, joined.edge_weight)
         return convolved.view(steps, nodes, self.gcn.out_channels)
@@ -202,7 +208,21 @@ class TemporalGCN(nn.Module):
 
         learnt = any(map(is_learnt, weights))
         schedule = weigh() if learnt else self._weighted.get(weights, (dtype, graph), weigh)
+        if self.recurrence.explain:
+            schedule = self._masked(schedule, graph.edge_id, graphs, x, mask)
         return self._sweep(x, schedule, graph.order, state)
+
+    def _masked(
+        self, schedule: Schedule, edge_id: Tensor, graphs: list[Graph], x: Tensor, mask: Tensor | None
+    ) -> Schedule:
+        """The schedule whose weights an explainer's mask has multiplied, in every step whose edges it was made for."""
+        layer = self.recurrence
+        own = [layer.mask_factors(layer.mask_places(edges)) for edges, _ in graphs]
+        joined = JoinedGraph.of([(edges, factor) for (edges, _), factor in zip(graphs, own, strict=True)], x, mask)
+        assert joined.edge_weight is not None
+        assert schedule.edge_weight is not None
+        factor = functional.pad(joined.edge_weight, (0, joined.num_nodes), value=1.0)[edge_id]
+        return schedule.weighted(schedule.edge_weight * factor)
 
     def _sweep(self, x: Tensor, schedule: Schedule, order: Tensor | None, state: State | None) -> tuple[Tensor, State]:
         """The recurrence, whose node p is row ``order[p]`` of the steps' nodes: h [T, N, H] and the state."""
@@ -231,6 +251,13 @@ class TemporalGCN(nn.Module):
         layers = "" if self.recurrence.num_layers == 1 else f", num_layers={self.recurrence.num_layers}"
         name = type(self.recurrence).__name__
         return f"{type(self).__name__}({sizes}, order={self.order!r}, recurrent={name!r}{layers})"
+
+
+def _present(there: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Graph:
+    """The graph whose edges weigh nothing where an end of theirs is away."""
+    source, target = edge_index
+    weight = there[source] * there[target]
+    return edge_index, weight if edge_weight is None else weight * edge_weight
 
 
 def _graphs(

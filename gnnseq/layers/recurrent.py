@@ -121,7 +121,7 @@ class Recurrent(ScheduledMessagePassing):
         Raises:
             ValueError: If x, the graph or the state have a wrong shape, type or device, or the graph has a cycle.
         """
-        schedule = self._check(x, graph)
+        schedule = self.masked(self._check(x, graph))
         ordered = schedule.in_order
         initial = self._split_state(state, schedule)
         h = x if schedule.order is None else x.index_select(0, schedule.order)
