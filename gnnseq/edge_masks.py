@@ -13,7 +13,9 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import MessagePassing
 
-__all__ = ["MaskedMessagePassing"]
+__all__ = ["RULE", "MaskedMessagePassing"]
+
+RULE = ("message", "aggregate", "update")
 
 
 class MaskedMessagePassing(MessagePassing):
@@ -21,7 +23,17 @@ class MaskedMessagePassing(MessagePassing):
 
     They are known by their ends, in any order and along either direction; self-loops may have been added, dropped or
     moved to the end since, and are not masked then.
+
+    Attributes:
+        has_own_rule: Whether a user's subclass has overridden a part of the rule, of which no kernel knows.
     """
+
+    has_own_rule = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        known = ("gnnseq.", "torch_geometric.")
+        cls.has_own_rule = any(not getattr(cls, name).__module__.startswith(known) for name in RULE)
 
     @property
     def _loop_mask(self) -> Tensor | None:

@@ -9,21 +9,36 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.nn import MessagePassing
+from torch_geometric.nn import SumAggregation
 
-from gnnseq.edge_masks import MaskedMessagePassing
+from gnnseq.edge_masks import RULE, MaskedMessagePassing
 from gnnseq.schedule import Schedule
 
-__all__ = ["ScheduledMessagePassing", "needs_messages"]
+__all__ = ["ScheduledMessagePassing", "check_settings", "needs_messages"]
 
 _HOOKS = [
     f"_{stage}_forward_{kind}" for stage in ("propagate", "message", "aggregate") for kind in ("pre_hooks", "hooks")
 ]
 
 
-def needs_messages(layer: MessagePassing) -> bool:
-    """Whether an explainer or a hook needs the messages of the layer, which no kernel ever holds."""
-    return bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS)
+def needs_messages(layer: MaskedMessagePassing) -> bool:
+    """Whether an explainer, a hook or a rule of the user's own needs the messages, which no kernel ever holds."""
+    if bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS):
+        return True
+    return layer.has_own_rule or any(name in layer.__dict__ for name in RULE)
+
+
+def check_settings(layer: MaskedMessagePassing) -> None:
+    """Raises a ValueError if torch_geometric's settings of a layer were changed to what its equation does not have."""
+    if layer.flow != "source_to_target":
+        raise ValueError(f"flow={layer.flow!r}; expected 'source_to_target', as edges point: give edge_index.flip(0), "
+                         "or a schedule of it")  # fmt: skip
+    if layer.node_dim != -2:
+        raise ValueError(f"node_dim={layer.node_dim}; expected -2: nodes are the last axis but one of x")
+    if type(layer._modules["aggr_module"]) is not SumAggregation or layer.aggr != "sum":
+        name = f"{layer.aggr!r} and aggr_module={layer.aggr_module}"
+        raise ValueError(f"aggr={name}; expected 'sum' and SumAggregation(): {type(layer).__name__} sums "
+                         "over neighbours; override aggregate() in a subclass for another")  # fmt: skip
 
 
 class ScheduledMessagePassing(MaskedMessagePassing):

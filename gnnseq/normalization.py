@@ -26,8 +26,9 @@ def gcn_normalize(
 
     .. math:: \hat w_{ji} = w_{ji} / \sqrt{d^{out}_j \, d^{in}_i}
 
-    with out- and in-degrees of A + I. On undirected graphs the two are equal and this is Kipf and Welling's
-    normalisation, https://arxiv.org/abs/1609.02907.
+    with out- and in-degrees of A + I. On undirected graphs, each edge with one weight for both directions, the two are
+    equal and this is Kipf and Welling's normalisation, https://arxiv.org/abs/1609.02907; derivatives by the weight of
+    one direction alone are those of the formula above.
 
     A self-loop that the graph already has keeps its weight instead of getting another one (the last one, if it is
     listed more than once), as in torch_geometric. The edges keep their places, listed self-loops with weight 0, and

@@ -19,7 +19,7 @@ from gnnseq.kernels.sparse_features import sparse_product
 from gnnseq.kernels.spmm import aggregate_nodes
 from gnnseq.layers.graph_cache import NormalizedGraph
 from gnnseq.layers.initialization import check_init
-from gnnseq.message_passing import needs_messages
+from gnnseq.message_passing import check_settings, needs_messages
 from gnnseq.normalization import gcn_normalize
 
 __all__ = ["GCN"]
@@ -32,11 +32,13 @@ class GCN(MaskedMessagePassing):
         x'_i = W \sum_{j \in \mathcal N(i) \cup \{i\}} \frac{w_{ji}}{\sqrt{d^{out}_j d^{in}_i}} x_j + b,
         \qquad X' = D^{-1/2} (A + I) D^{-1/2} X W^\top + b
 
-    k layers reach exactly k hops. On undirected graphs this is torch_geometric's GCNConv: same signature, numbers and
-    parameter names, so its state_dict loads. It differs in three cases: on directed graphs the source is normalised by
-    its out-degree, not by its in-degree, so that messages of nodes without incoming edges are not lost; a negative
-    degree is an error instead of NaN; and ``improved`` means A + 2I on unweighted graphs too, where GCNConv 2.8.1
-    silently leaves it at A + I. The normalised graph is remembered, and recomputed whenever a number in it changes.
+    k layers reach exactly k hops. On undirected graphs, u -> v and v -> u with one weight, this is torch_geometric's
+    GCNConv: same signature, numbers and parameter names, so its state_dict loads. It differs in four cases. On directed
+    graphs, and with a weight for each direction, the source is normalised by its out-degree, not by its in-degree, so
+    that messages of nodes without incoming edges are not lost. Therefore the gradient of an ``edge_weight`` with an
+    entry for each direction differs even where the two are equal; that of one parameter used for both is GCNConv's. A
+    negative degree is an error instead of NaN. And ``improved`` means A + 2I on unweighted graphs too, where GCNConv
+    2.8.1 silently leaves it at A + I. The normalised graph is remembered, and recomputed when a number in it changes.
     Kipf and Welling 2017, https://arxiv.org/abs/1609.02907.
 
     Args:
@@ -105,12 +107,12 @@ class GCN(MaskedMessagePassing):
         """The layer's output. [..., N, out_channels]"""
         self._check(x, edge_index)
         num_nodes = x.size(-2)
-        watched = needs_messages(self)
-        if watched or torch.compiler.is_compiling():
+        compiling = torch.compiler.is_compiling()
+        if compiling or needs_messages(self):
             edges, weight = as_edge_index(edge_index, num_nodes, edge_weight)
             edge_id = self.mask_places(edges) if self.explain else None
             edges, weight = self._normalize(edges, weight, num_nodes)
-            return self._convolve(x, partial(self._sum_messages, edges, weight, edge_id), watched)
+            return self._convolve(x, partial(self._sum_messages, edges, weight, edge_id), watched=not compiling)
         options = (self.normalize, self.add_self_loops, self.improved, self.lin.weight.dtype)
         graph, edge_weight = self._graph.normalized(
             edge_index, edge_weight, num_nodes, self._normalize, options, self.normalize and self.add_self_loops
@@ -174,6 +176,7 @@ class GCN(MaskedMessagePassing):
         return other or any(hooks) or nn.modules.module._has_any_global_hook()
 
     def _check(self, x: Tensor, edge_index: Tensor) -> None:
+        check_settings(self)
         weight = self.lin.weight
         check_type(x, weight)
         if x.dim() < 2 or x.size(-1) != self.in_channels:

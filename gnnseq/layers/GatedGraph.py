@@ -8,7 +8,7 @@ from torch.nn import functional
 from gnnseq.checks import check_one_device, check_type, check_whole
 from gnnseq.kernels import aggregate
 from gnnseq.layers.graph_cache import NormalizedGraph
-from gnnseq.message_passing import ScheduledMessagePassing, needs_messages
+from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
 from gnnseq.schedule import synchronous
 from gnnseq.schedule.reachability import dependence
 
@@ -57,6 +57,7 @@ class GatedGraph(ScheduledMessagePassing):
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """The states after all rounds. [N, H]"""
+        check_settings(self)
         check_type(x, self.weight)
         if x.dim() != 2 or x.size(1) > self.out_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [N, F] with F up to {self.out_channels}")

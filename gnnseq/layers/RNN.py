@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch_geometric.typing import OptTensor
 
-from gnnseq.kernels.cell import RELU_CELL, TANH_CELL
+from gnnseq.kernels.cell import RELU_CELL, TANH_CELL, Cell
 from gnnseq.layers.recurrent import Recurrent
 
 __all__ = ["RNN"]
@@ -57,8 +57,12 @@ class RNN(Recurrent):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'")
         self.nonlinearity = nonlinearity
-        self.cell = TANH_CELL if nonlinearity == "tanh" else RELU_CELL
         super().__init__(in_channels, hidden_channels, num_layers, bias, dropout, bidirectional, init)
+
+    @property
+    def cell(self) -> Cell:  # type: ignore[override]
+        """What kernels know of the rule."""
+        return TANH_CELL if self.nonlinearity == "tanh" else RELU_CELL
 
     def message(self, state_j: Tensor, edge_weight: Tensor) -> Tensor:
         """w_ji h_j. [e, H]"""

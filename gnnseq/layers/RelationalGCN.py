@@ -17,7 +17,7 @@ from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.sddmm import edge_products
 from gnnseq.layers.graph_cache import NormalizedGraph
-from gnnseq.message_passing import needs_messages
+from gnnseq.message_passing import check_settings, needs_messages
 
 __all__ = ["RelationalGCN"]
 
@@ -151,6 +151,7 @@ class RelationalGCN(MaskedMessagePassing):
         return strength * (torch.stack(alike) if alike else x.new_zeros(0, source.numel()))
 
     def _check(self, x: Any, edge_index: Tensor, relations: Tensor) -> Tensor:
+        check_settings(self)
         parameter = next(self.parameters(), None)
         if parameter is not None:
             check_type(x, parameter)

@@ -14,7 +14,7 @@ from gnnseq.kernels.cell import Cell, CellWeights
 from gnnseq.kernels.dispatch import choose_kernel
 from gnnseq.kernels.input_projection import is_index, project_inputs
 from gnnseq.layers.initialization import check_init, init_kernels
-from gnnseq.message_passing import ScheduledMessagePassing, needs_messages
+from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
 from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
 
@@ -208,6 +208,7 @@ class Recurrent(ScheduledMessagePassing):
         self._split_state(state, schedule)
 
     def _check(self, x: Tensor, graph: Schedule | Tensor) -> Schedule:
+        check_settings(self)
         weight = self.weight_ih_l0
         assert isinstance(weight, Tensor)
         if not _check_index(x, self.in_channels):
