@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from scipy.sparse import csr_array
@@ -48,6 +49,10 @@ class GCN(MaskedMessagePassing):
         add_self_loops: Whether nodes without a self-loop get one; one that is there keeps its weight.
         normalize: Whether weights are divided by the degrees' roots; if not, no self-loops are added either.
         bias: Whether a bias is added.
+
+    Attributes:
+        lin: The linear map W. Another module in its place, adapted, quantised or with a bias, is called on x, as
+            GCNConv does it.
 
     Shapes: x [..., N, F], or a torch.sparse matrix [N, F], which gets no gradient; edge_index [2, E], an EdgeIndex, or
     a torch.sparse adjacency [N, N] whose row is the target and whose values are the weights; edge_weight [E]; returns
@@ -107,15 +112,18 @@ class GCN(MaskedMessagePassing):
         """The layer's output. [..., N, out_channels]"""
         self._check(x, edge_index)
         num_nodes = x.size(-2)
+        dtype = self.lin.weight.dtype if type(self.lin) is nn.Linear else x.dtype
+        normalize = partial(self._normalize, dtype=dtype)
         compiling = torch.compiler.is_compiling()
         if compiling or needs_messages(self):
             edges, weight = as_edge_index(edge_index, num_nodes, edge_weight)
             edge_id = self.mask_places(edges) if self.explain else None
-            edges, weight = self._normalize(edges, weight, num_nodes)
-            return self._convolve(x, partial(self._sum_messages, edges, weight, edge_id), watched=not compiling)
-        options = (self.normalize, self.add_self_loops, self.improved, self.lin.weight.dtype)
+            edges, weight = normalize(edges, weight, num_nodes)
+            narrow = compiling and self._has_plain_map()
+            return self._convolve(x, partial(self._sum_messages, edges, weight, edge_id), narrow)
+        options = (self.normalize, self.add_self_loops, self.improved, dtype)
         graph, edge_weight = self._graph.normalized(
-            edge_index, edge_weight, num_nodes, self._normalize, options, self.normalize and self.add_self_loops
+            edge_index, edge_weight, num_nodes, normalize, options, self.normalize and self.add_self_loops
         )
         if self._is_hooked():
             return self._convolve(x, partial(aggregate_nodes, weight=edge_weight, adjacency=graph))
@@ -127,25 +135,27 @@ class GCN(MaskedMessagePassing):
 
     def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
         """Row v holds v's neighbours, against the edges, and v itself if it has a self-loop. Boolean [N, N]."""
-        (source, target), weight = self._normalize(*as_edge_index(edge_index, num_nodes), num_nodes)
+        edges, _ = as_edge_index(edge_index, num_nodes)
+        (source, target), weight = self._normalize(edges, None, num_nodes, torch.float32)
         kept = weight.detach() != 0
         ends = target[kept].cpu().numpy(), source[kept].cpu().numpy()
         return csr_array((kept[kept].cpu().numpy(), ends), shape=(num_nodes, num_nodes))
 
-    def _convolve(self, x: Tensor, sum_neighbours: Callable[[Tensor], Tensor], watched: bool = False) -> Tensor:
+    def _convolve(self, x: Tensor, sum_neighbours: Callable[[Tensor], Tensor], narrow: bool = False) -> Tensor:
         """The equation, part by part, for hooks, explainers and compilers to see. [..., N, out_channels]
 
         Args:
             x: Features. [..., N, F]
             sum_neighbours: Makes the sums over neighbours of what they send.
-            watched: Whether they send W x, as GCNConv's nodes do, and not whichever of W x and x is narrower.
+            narrow: Whether they send whichever of W x and x is narrower, and not W x, as GCNConv's nodes do.
         """
         if is_torch_sparse_tensor(x):
-            x = sum_neighbours(sparse_product(x, self.lin.weight, self._features))
-        elif watched or self.out_channels < self.in_channels:  # the sum is over the narrower side
-            x = sum_neighbours(self.lin(x))
-        else:
+            plain = self._has_plain_map()
+            x = sum_neighbours(sparse_product(x, self.lin.weight, self._features) if plain else self.lin(x.to_dense()))
+        elif narrow and self.in_channels <= self.out_channels:
             x = self.lin(sum_neighbours(x))
+        else:
+            x = sum_neighbours(self.lin(x))
         return x if self.bias is None else x + self.bias
 
     def _sum_messages(self, edge_index: Tensor, edge_weight: Tensor, edge_id: Tensor | None, x: Tensor) -> Tensor:
@@ -156,10 +166,12 @@ class GCN(MaskedMessagePassing):
         summed: Tensor = self.propagate(edge_index, size=size, x=x, edge_weight=weight, edge_id=edge_id)
         return summed
 
-    def _normalize(self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:
+    def _normalize(
+        self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
         """The edges and weights to sum over, self-loops included."""
         if edge_weight is None:
-            edge_weight = torch.ones(edge_index.size(1), dtype=self.lin.weight.dtype, device=edge_index.device)
+            edge_weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
         # Degrees are sums of many weights: half precision would lose them.
         edge_weight = edge_weight.to(torch.promote_types(edge_weight.dtype, torch.float32))
         if not self.normalize:
@@ -172,13 +184,23 @@ class GCN(MaskedMessagePassing):
         """Whether the linear map must be called: it has hooks, or another module is in its place."""
         lin = self.lin
         hooks = lin._forward_hooks, lin._forward_pre_hooks, lin._backward_hooks, lin._backward_pre_hooks
-        other = type(lin) is not nn.Linear or lin._parameters.get("bias") is not None or "forward" in vars(lin)
-        return other or any(hooks) or nn.modules.module._has_any_global_hook()
+        return not self._has_plain_map() or any(hooks) or nn.modules.module._has_any_global_hook()
 
-    def _check(self, x: Tensor, edge_index: Tensor) -> None:
+    def _has_plain_map(self) -> bool:
+        """Whether the linear map is the product with a weight and nothing else: quantised or adapted ones are not."""
+        lin = self.lin
+        plain = type(lin) is nn.Linear and lin._parameters.get("bias") is None and "forward" not in lin.__dict__
+        return plain and type(lin._parameters.get("weight")) in (nn.Parameter, Tensor)
+
+    def _check(self, x: Any, edge_index: Tensor) -> None:
         check_settings(self)
-        weight = self.lin.weight
-        check_type(x, weight)
+        weight = x
+        if type(self.lin) is nn.Linear:
+            weight = self.lin.weight
+            check_type(x, weight)
+        elif not isinstance(x, Tensor) or not x.is_floating_point():  # of which type, such a map says itself
+            kind = f"has type {x.dtype}" if isinstance(x, Tensor) else f"is a {type(x).__name__}"
+            raise ValueError(f"x {kind}; expected floating point: use x.float()")
         if x.dim() < 2 or x.size(-1) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [..., N, {self.in_channels}]")
         if is_torch_sparse_tensor(x):
