@@ -17,6 +17,7 @@ from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.sddmm import edge_products
 from gnnseq.layers.graph_cache import NormalizedGraph
+from gnnseq.layers.zero_gradients import with_zero_gradients
 from gnnseq.message_passing import check_settings, needs_messages
 
 __all__ = ["RelationalGCN"]
@@ -111,7 +112,7 @@ class RelationalGCN(MaskedMessagePassing):
             wide = x.transpose(0, 1)
             return aggregate(wide.flatten(1), strength, adjacency).view(wide.shape).transpose(0, 1)
         steps = [aggregate(step, own, adjacency) for step, own in zip(x, strength, strict=True)]
-        return torch.stack(steps) if steps else torch.zeros_like(x)
+        return torch.stack(steps) if steps else with_zero_gradients(self, x)[0]
 
     def message(self, x_j: Tensor, strength: Tensor) -> Tensor:
         """g_ji e_j. [..., E, F]"""

@@ -14,6 +14,7 @@ from gnnseq.kernels.cell import Cell, CellWeights
 from gnnseq.kernels.dispatch import choose_kernel
 from gnnseq.kernels.input_projection import is_index, project_inputs
 from gnnseq.layers.initialization import check_init, init_kernels
+from gnnseq.layers.zero_gradients import with_zero_gradients
 from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
 from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
@@ -139,6 +140,8 @@ class Recurrent(ScheduledMessagePassing):
                 h = functional.dropout(h, self.dropout, self.training)
         if schedule.order is not None:
             h = torch.empty_like(h).index_copy(0, schedule.order, h)
+        if schedule.num_nodes == 0 or schedule.rounds == 0:  # nothing has read the parameters
+            h, *finals = with_zero_gradients(self, h, *finals)
         return h, self._join_state(finals)
 
     def _sweep(
