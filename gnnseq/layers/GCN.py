@@ -21,7 +21,7 @@ from gnnseq.kernels.spmm import aggregate_nodes
 from gnnseq.layers.graph_cache import NormalizedGraph
 from gnnseq.layers.initialization import check_init
 from gnnseq.message_passing import check_settings, needs_messages
-from gnnseq.normalization import gcn_normalize
+from gnnseq.normalization import DegreeError, gcn_normalize
 
 __all__ = ["GCN"]
 
@@ -176,9 +176,11 @@ class GCN(MaskedMessagePassing):
         edge_weight = edge_weight.to(torch.promote_types(edge_weight.dtype, torch.float32))
         if not self.normalize:
             return edge_index, edge_weight
-        return gcn_normalize(
-            edge_index, edge_weight, num_nodes, improved=self.improved, add_self_loops=self.add_self_loops
-        )
+        options = {"improved": self.improved, "add_self_loops": self.add_self_loops}
+        try:
+            return gcn_normalize(edge_index, edge_weight, num_nodes, **options)
+        except DegreeError as error:
+            raise DegreeError(error.node, error.end, error.degree, option=", or normalize=False") from None
 
     def _is_hooked(self) -> bool:
         """Whether the linear map must be called: it has hooks, or another module is in its place."""

@@ -16,6 +16,7 @@ from gnnseq.layers.cells import CELLS
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import is_learnt
 from gnnseq.layers.recurrent import check_state
+from gnnseq.normalization import DegreeError
 from gnnseq.schedule import Schedule, packed_paths
 from gnnseq.schedule.space_time import JoinedGraph, SpaceTimeGraph
 
@@ -141,23 +142,32 @@ class TemporalGCN(nn.Module):
             The outputs [T, N, out_channels] and the state, as it can be given.
 
         Raises:
-            ValueError: If x, a graph, the state or the mask has a wrong shape, type, length or device.
+            ValueError: If x, a graph, the state or the mask has a wrong shape, type, length or device, or a node of a
+                step has a negative degree.
         """
         self._check(x, state, mask)
         if mask is not None:
             x = x.masked_fill(~mask.unsqueeze(2), 0.0)
             mask = None if len(x) == 0 else mask
         graphs = _graphs(x, edge_index, edge_weight)
+        try:
+            y, state = self._run(x, graphs, state, mask)
+        except DegreeError as error:
+            step, node = divmod(error.node, x.size(1))  # of the steps' graphs side by side
+            where = "" if isinstance(edge_index, Tensor) and mask is None else f"step {step}: "
+            raise DegreeError(node, error.end, error.degree, where) from None
+        return y if mask is None else y.masked_fill(~mask.unsqueeze(2), 0.0), state
+
+    def _run(self, x: Tensor, graphs: list[Graph], state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
+        """The outputs [T, N, out_channels], unspecified if masked, and the state."""
         if self.order == "time_then_space":
             h, state = self._along_paths(x, state, mask)
-            y = self._convolve(h, graphs, mask)
-        elif self.order == "space_then_time":
+            return self._convolve(h, graphs, mask), state
+        if self.order == "space_then_time":
             h, state = self._along_paths(torch.relu(self._convolve(x, graphs, mask)), state, mask)
-            y = self.lin(h)
         else:
             h, state = self._through_space_time(x, graphs, state, mask)
-            y = self.lin(h)
-        return y if mask is None else y.masked_fill(~mask.unsqueeze(2), 0.0), state
+        return self.lin(h), state
 
     def _convolve(self, x: Tensor, graphs: list[Graph], mask: Tensor | None) -> Tensor:
         """One convolution for all steps: of rows T times as wide, or on the steps' graphs side by side."""
