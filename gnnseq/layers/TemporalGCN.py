@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
+from gnnseq.checks import as_edges_by, check_one_device, check_type, check_whole, shape_of
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels.memo import Memo
 from gnnseq.layers.cells import CELLS
@@ -270,6 +270,15 @@ def _present(there: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> G
     return edge_index, weight if edge_weight is None else weight * edge_weight
 
 
+def _are_graphs(given: object) -> bool:
+    """Whether this is a list whose entries can be graphs, and are not sources and targets or pairs of these."""
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        return False
+    if any(isinstance(entry, Tensor) and entry.dim() != 1 for entry in given):
+        return True
+    return not any(isinstance(entry, Tensor | list | tuple | int) for entry in given)
+
+
 def _graphs(
     x: Tensor, edge_index: Tensor | Sequence[Tensor], edge_weight: Tensor | Sequence[Tensor | None] | None
 ) -> list[Graph]:
@@ -280,6 +289,9 @@ def _graphs(
             raise ValueError(f"edge_weight is a {type(edge_weight).__name__} and edge_index one graph; expected one "
                              "tensor [E], or a list of graphs too")  # fmt: skip
         return [(edge_index, edge_weight)]
+    if not _are_graphs(edge_index):
+        raise ValueError(f"edge_index is a {type(edge_index).__name__}; expected a [2, E] tensor of int64, or a list "
+                         f"of one a step{as_edges_by('edge_index', edge_index)}")  # fmt: skip
     weights = [None] * steps if edge_weight is None else edge_weight
     for name, given in (("edge_index", edge_index), ("edge_weight", weights)):
         if not isinstance(given, Sequence) or len(given) != steps:

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import check_one_device, check_type, check_whole, shape_of
+from gnnseq.checks import as_edges_by, check_one_device, check_type, check_whole, shape_of
 from gnnseq.kernels.autograd_state import is_traced
 from gnnseq.kernels.cell import Cell, CellWeights
 from gnnseq.kernels.dispatch import choose_kernel
@@ -220,8 +220,8 @@ class Recurrent(ScheduledMessagePassing):
                 raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}], one row a node, or "
                                  "integers [N], the input channel that is 1 at each")  # fmt: skip
         if not isinstance(graph, Schedule | Tensor):
-            raise ValueError(f"graph is a {type(graph).__name__}; expected a Schedule or an edge_index [2, E]: take a "
-                             "Data's edge_index, or make x and a schedule of sequences with pack_paths")  # fmt: skip
+            raise ValueError(f"graph is a {type(graph).__name__}; expected a Schedule, as of pack_paths, "
+                             f"or an edge_index [2, E]{as_edges_by('graph', graph)}")  # fmt: skip
         if not isinstance(graph, Schedule):
             check_one_device(x=x, graph=graph)
             graph = topological(graph, x.size(0))
