@@ -14,7 +14,7 @@ from torch_geometric.nn import SumAggregation
 from gnnseq.edge_masks import RULE, MaskedMessagePassing
 from gnnseq.schedule import Schedule
 
-__all__ = ["ScheduledMessagePassing", "check_settings", "needs_messages"]
+__all__ = ["ScheduledMessagePassing", "check_settings", "has_own_rule", "needs_messages"]
 
 _HOOKS = [
     f"_{stage}_forward_{kind}" for stage in ("propagate", "message", "aggregate") for kind in ("pre_hooks", "hooks")
@@ -25,6 +25,11 @@ def needs_messages(layer: MaskedMessagePassing) -> bool:
     """Whether an explainer, a hook or a rule of the user's own needs the messages, which no kernel ever holds."""
     if bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS):
         return True
+    return has_own_rule(layer)
+
+
+def has_own_rule(layer: MaskedMessagePassing) -> bool:
+    """Whether a user has overridden a part of the rule, in a subclass or on this layer alone."""
     return layer.has_own_rule or any(name in layer.__dict__ for name in RULE)
 
 

@@ -104,7 +104,7 @@ class TemporalGCN(nn.Module):
         first = hidden_channels if order == "space_then_time" else in_channels
         self.recurrence = CELLS[recurrent](first, hidden_channels, num_layers)
         if order != "space_time":  # its edges are steps of time, which no explainer's mask is of
-            self.recurrence.explain = False
+            self.recurrence._explain = False  # unlike torch_geometric's setter, without a method that holds the layer
         if order == "time_then_space":
             self.gcn = GCN(hidden_channels, out_channels)
         else:

@@ -6,6 +6,7 @@ from torch_geometric.nn import MaxAggregation, MeanAggregation, SumAggregation
 
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN
+from gnnseq.stream import Stream
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 EDGES = path_graph(4).edge_index
@@ -69,6 +70,13 @@ def test_an_overridden_part_of_the_rule_is_obeyed(make, part):
     assert torch.equal(run(layer), y)
     layer.__class__ = type("Own", (type(layer),), {part: staticmethod(twice)})
     assert torch.equal(run(layer), changed)
+
+
+def test_a_stream_refuses_a_rule_it_does_not_run():
+    layer = GRU(2, 3)
+    layer.update = layer.update
+    with pytest.raises(ValueError, match="layer is a GRU with a message, aggregate or update of its own"):
+        Stream(layer)
 
 
 def test_a_cell_follows_its_nonlinearity():
