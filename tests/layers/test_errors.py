@@ -63,7 +63,8 @@ TAKERS = {
     "RelationalGCN": lambda graph: RelationalGCN(2, 1)(X, graph, torch.ones(2, 1)),
     "TemporalGCN": lambda graph: TemporalGCN(2, 2, 1)(X.expand(2, 3, 2), graph),
 }
-NETWORK = nx.DiGraph([(0, 1), (1, 2)])
+NETWORK = nx.DiGraph()
+NETWORK.add_edges_from([(0, 1), (1, 2)])
 HETERO = HeteroData()
 HETERO["a", "to", "a"].edge_index = EDGES
 OTHER_GRAPHS = {  # what somebody gives as edges, and how the message says to make EDGES of it
