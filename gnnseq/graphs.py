@@ -15,7 +15,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
-from gnnseq.checks import flag, whole
+from gnnseq.checks import as_edges_by, flag, whole
 from gnnseq.normalization import gcn_normalize
 
 __all__ = ["as_edge_index", "check_edge_weight", "path_graph", "space_time_graph", "tree_graph"]
@@ -192,7 +192,7 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
     num_nodes = whole(0, num_nodes=num_nodes)
     if not isinstance(graph, Tensor):
         raise ValueError(f"edge_index is a {type(graph).__name__}; expected a [2, E] tensor of int64, an EdgeIndex or "
-                         "a torch.sparse adjacency")  # fmt: skip
+                         f"a torch.sparse adjacency{as_edges_by('edge_index', graph)}")  # fmt: skip
     if is_torch_sparse_tensor(graph):
         if tuple(graph.shape) != (num_nodes, num_nodes):
             raise ValueError(f"edge_index is a sparse adjacency of shape {list(graph.shape)}; "
@@ -210,7 +210,12 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
     if isinstance(graph, EdgeIndex):
         graph = graph.as_tensor()
     if graph.dim() != 2 or graph.size(0) != 2:
-        raise ValueError(f"edge_index has shape {list(graph.shape)}; expected [2, E]: sources above targets")
+        remedy = ""
+        if graph.dim() == 2 and graph.size(1) == 2:
+            remedy = "; use edge_index.t()"
+        elif graph.dim() == 2 and graph.size(0) == graph.size(1):
+            remedy = "; of a dense adjacency, edge_index and edge_weight are torch_geometric.utils.dense_to_sparse's"
+        raise ValueError(f"edge_index has shape {list(graph.shape)}; expected [2, E]: sources above targets{remedy}")
     if graph.dtype != torch.int64:
         raise ValueError(f"edge_index has type {graph.dtype}; expected torch.int64 node numbers: use edge_index.long()")
     if graph.numel() > 0 and not torch.compiler.is_compiling():

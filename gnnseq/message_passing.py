@@ -4,27 +4,49 @@ Letters: N nodes, B rows of initial state, S width of a state, G width of the in
 a step.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.nn import MessagePassing
+from torch_geometric.nn import SumAggregation
 
+from gnnseq.edge_masks import RULE, MaskedMessagePassing
 from gnnseq.schedule import Schedule
 
-__all__ = ["ScheduledMessagePassing", "needs_messages"]
+__all__ = ["ScheduledMessagePassing", "check_settings", "has_own_rule", "needs_messages"]
 
 _HOOKS = [
     f"_{stage}_forward_{kind}" for stage in ("propagate", "message", "aggregate") for kind in ("pre_hooks", "hooks")
 ]
 
 
-def needs_messages(layer: MessagePassing) -> bool:
-    """Whether an explainer or a hook needs the messages of the layer, which no kernel ever holds."""
-    return bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS)
+def needs_messages(layer: MaskedMessagePassing) -> bool:
+    """Whether an explainer, a hook or a rule of the user's own needs the messages, which no kernel ever holds."""
+    if bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS):
+        return True
+    return has_own_rule(layer)
 
 
-class ScheduledMessagePassing(MessagePassing):
+def has_own_rule(layer: MaskedMessagePassing) -> bool:
+    """Whether a user has overridden a part of the rule, in a subclass or on this layer alone."""
+    return layer.has_own_rule or any(name in layer.__dict__ for name in RULE)
+
+
+def check_settings(layer: MaskedMessagePassing) -> None:
+    """Raises a ValueError if torch_geometric's settings of a layer were changed to what its equation does not have."""
+    if layer.flow != "source_to_target":
+        raise ValueError(f"flow={layer.flow!r}; expected 'source_to_target', as edges point: give edge_index.flip(0), "
+                         "or a schedule of it")  # fmt: skip
+    if layer.node_dim != -2:
+        raise ValueError(f"node_dim={layer.node_dim}; expected -2: nodes are the last axis but one of x")
+    if type(layer._modules["aggr_module"]) is not SumAggregation or layer.aggr != "sum":
+        name = f"{layer.aggr!r} and aggr_module={layer.aggr_module}"
+        raise ValueError(f"aggr={name}; expected 'sum' and SumAggregation(): {type(layer).__name__} sums "
+                         "over neighbours; override aggregate() in a subclass for another")  # fmt: skip
+
+
+class ScheduledMessagePassing(MaskedMessagePassing):
     r"""Base of the layers whose nodes fire as a schedule says.
 
     .. math:: s_i = \mathrm{update}\Big(s_i, x_i, \sum_{j \to i} \mathrm{message}(s_j, x_i, w_{ji})\Big)
@@ -78,7 +100,12 @@ class ScheduledMessagePassing(MessagePassing):
             state = state.index_copy(0, step.nodes, fired)
         return state[:num_nodes]
 
-    def explain_message(self, inputs: Tensor, edge_id: Tensor) -> Tensor:
-        """Masks the messages of the edges, for torch_geometric's explainers; those of edges in no list, -1, stay."""
-        edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
-        return inputs * torch.cat([edge_mask, edge_mask.new_ones(1)])[edge_id].unsqueeze(-1)
+    def masked(self, schedule: Schedule) -> Schedule:
+        """The same schedule, under an explainer with ``edge_id`` the places of its edges in the mask, -1 if in none."""
+        if not self.explain:
+            return schedule
+        listed = (schedule.edge_id >= 0).nonzero().view(-1)
+        listed = listed[schedule.edge_id[listed].argsort()]
+        edge_id = torch.full_like(schedule.edge_id, -1)
+        edge_id[listed] = self.mask_places(schedule.edge_index[:, listed])
+        return replace(schedule, edge_id=edge_id)

@@ -6,7 +6,28 @@ Letters: N nodes, E edges. An edge runs from its source j, ``edge_index[0]``, to
 import torch
 from torch import Tensor
 
-__all__ = ["append_self_loops", "gcn_normalize"]
+__all__ = ["DegreeError", "append_self_loops", "gcn_normalize"]
+
+
+class DegreeError(ValueError):
+    """A degree without a square root.
+
+    Args:
+        node: Whose it is.
+        end: ``"in"`` or ``"out"``.
+        degree: The degree.
+        where: The step of a history, for the message.
+        option: What a layer's users may do besides, for the message.
+    """
+
+    def __init__(self, node: int, end: str, degree: float, where: str = "", option: str = "") -> None:
+        super().__init__(node, end, degree, where, option)  # as pickles make it anew
+        self.node, self.end, self.degree, self.where, self.option = node, end, degree, where, option
+
+    def __str__(self) -> str:
+        return (f"{self.where}edge_weight gives node {self.node} the {self.end}-degree {self.degree:g}; the symmetric "
+                "normalisation needs positive degrees: use non-negative weights or larger self-loops"
+                f"{self.option}")  # fmt: skip
 
 
 def append_self_loops(edge_index: Tensor, num_nodes: int) -> Tensor:
@@ -26,8 +47,9 @@ def gcn_normalize(
 
     .. math:: \hat w_{ji} = w_{ji} / \sqrt{d^{out}_j \, d^{in}_i}
 
-    with out- and in-degrees of A + I. On undirected graphs the two are equal and this is Kipf and Welling's
-    normalisation, https://arxiv.org/abs/1609.02907.
+    with out- and in-degrees of A + I. On undirected graphs, each edge with one weight for both directions, the two are
+    equal and this is Kipf and Welling's normalisation, https://arxiv.org/abs/1609.02907; derivatives by the weight of
+    one direction alone are those of the formula above.
 
     A self-loop that the graph already has keeps its weight instead of getting another one (the last one, if it is
     listed more than once), as in torch_geometric. The edges keep their places, listed self-loops with weight 0, and
@@ -44,7 +66,8 @@ def gcn_normalize(
         ``edge_index`` [2, E + N] and ``edge_weight`` [E + N], or with E columns if no self-loops are added.
 
     Raises:
-        ValueError: If a node's degree is negative, or zero because its weights cancel: no square root exists.
+        DegreeError: A ValueError, if a node's degree is negative, or zero because its weights cancel: no square root
+            exists.
     """
     if edge_weight is None:
         edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
@@ -78,6 +101,4 @@ def _check_degrees(edge_index: Tensor, edge_weight: Tensor, out_degree: Tensor, 
         wrong = (degree < 0) | ((degree == 0) & (size > 0))
         if wrong.any():
             node = int(wrong.nonzero()[0])
-            raise ValueError(f"edge_weight gives node {node} the {name}-degree {float(degree[node]):g}; the symmetric "
-                             "normalisation needs positive degrees: use non-negative weights, larger self-loops, or "
-                             "normalize=False")  # fmt: skip
+            raise DegreeError(node, name, float(degree[node]))

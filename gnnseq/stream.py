@@ -13,6 +13,7 @@ from gnnseq.kernels.cell import CellWeights
 from gnnseq.kernels.native import compiled, is_plain, library
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.layers.recurrent_checks import check_state
+from gnnseq.message_passing import has_own_rule
 
 __all__ = ["Stream"]
 
@@ -37,7 +38,7 @@ class Stream:
         embedding: The x that each index stands for; one-hot, V = F, if None. [V, F]
 
     Raises:
-        ValueError: If the layer has two directions, or batch, state or embedding do not fit.
+        ValueError: If the layer has two directions or a rule of your own, or batch, state or embedding do not fit.
 
     Example:
         >>> from gnnseq.layers import LSTM
@@ -59,6 +60,9 @@ class Stream:
     ) -> None:
         if layer.bidirectional:
             raise ValueError("layer has two directions, and the backward one begins at the end; use one direction")
+        if has_own_rule(layer):
+            raise ValueError(f"layer is a {type(layer).__name__} with a message, aggregate or update of its own, which "
+                             "a stream does not run; call the layer with each step's state")  # fmt: skip
         batch = whole(0, batch=batch)
         cells = [layer.weights(f"l{number}") for number in range(layer.num_layers)]
         # x and the layers' h in one row, so that a layer writes what the next one reads.

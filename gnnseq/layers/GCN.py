@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
+from torch.nn import functional
 from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnseq.checks import check_one_device, check_type, flag, named_beyond_places, whole
+from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency
 from gnnseq.kernels.graph_convolution import graph_convolution
@@ -18,25 +20,27 @@ from gnnseq.kernels.sparse_features import sparse_product
 from gnnseq.kernels.spmm import aggregate_nodes
 from gnnseq.layers.graph_cache import NormalizedGraph
 from gnnseq.layers.initialization import check_init
-from gnnseq.message_passing import needs_messages
-from gnnseq.normalization import gcn_normalize
+from gnnseq.message_passing import check_settings, needs_messages
+from gnnseq.normalization import DegreeError, gcn_normalize
 
 __all__ = ["GCN"]
 
 
-class GCN(MessagePassing):
+class GCN(MaskedMessagePassing):
     r"""One round of synchronous message passing with a symmetrically normalised adjacency.
 
     .. math::
         x'_i = W \sum_{j \in \mathcal N(i) \cup \{i\}} \frac{w_{ji}}{\sqrt{d^{out}_j d^{in}_i}} x_j + b,
         \qquad X' = D^{-1/2} (A + I) D^{-1/2} X W^\top + b
 
-    k layers reach exactly k hops. On undirected graphs this is torch_geometric's GCNConv: same numbers and parameter
-    names, so its state_dict loads, and same arguments but ``cached``, which it does not need; those after ``improved``
-    are by name alone. It differs in three cases: on directed graphs the source is normalised by
-    its out-degree, not by its in-degree, so that messages of nodes without incoming edges are not lost; a negative
-    degree is an error instead of NaN; and ``improved`` means A + 2I on unweighted graphs too, where GCNConv 2.8.1
-    silently leaves it at A + I. The normalised graph is remembered, and recomputed whenever a number in it changes.
+    k layers reach exactly k hops. On undirected graphs, u -> v and v -> u with one weight, this is torch_geometric's
+    GCNConv: same numbers and parameter names, so its state_dict loads, and same arguments but ``cached``, which it does
+    not need; those after ``improved`` are by name alone. It differs in four cases. On directed graphs, and with a
+    weight for each direction, the source is normalised by its out-degree, not by its in-degree, so that messages of
+    nodes without incoming edges are not lost. Therefore the gradient of an ``edge_weight`` with an entry for each
+    direction differs even where the two are equal; that of one parameter used for both is GCNConv's. A negative degree
+    is an error instead of NaN. And ``improved`` means A + 2I on unweighted graphs too, where GCNConv 2.8.1 silently
+    leaves it at A + I. The normalised graph is remembered, and recomputed when a number in it changes.
     Kipf and Welling 2017, https://arxiv.org/abs/1609.02907.
 
     Args:
@@ -46,6 +50,10 @@ class GCN(MessagePassing):
         add_self_loops: Whether nodes without a self-loop get one; one that is there keeps its weight.
         normalize: Whether weights are divided by the degrees' roots; if not, no self-loops are added either.
         bias: Whether a bias is added.
+
+    Attributes:
+        lin: The linear map W. Another module in its place, adapted, quantised or with a bias, is called on x, as
+            GCNConv does it.
 
     Shapes: x [..., N, F], or a torch.sparse matrix [N, F], which gets no gradient; edge_index [2, E], an EdgeIndex, or
     a torch.sparse adjacency [N, N] whose row is the target and whose values are the weights; edge_weight [E]; returns
@@ -107,12 +115,18 @@ class GCN(MessagePassing):
         """The layer's output. [..., N, out_channels]"""
         self._check(x, edge_index)
         num_nodes = x.size(-2)
-        if torch.compiler.is_compiling() or needs_messages(self):
-            edges, weight = self._normalize(*as_edge_index(edge_index, num_nodes, edge_weight), num_nodes)
-            return self._convolve(x, partial(self._sum_messages, edges, weight))
-        options = (self.normalize, self.add_self_loops, self.improved, self.lin.weight.dtype)
+        dtype = self.lin.weight.dtype if type(self.lin) is nn.Linear else x.dtype
+        normalize = partial(self._normalize, dtype=dtype)
+        compiling = torch.compiler.is_compiling()
+        if compiling or needs_messages(self):
+            edges, weight = as_edge_index(edge_index, num_nodes, edge_weight)
+            edge_id = self.mask_places(edges) if self.explain else None
+            edges, weight = normalize(edges, weight, num_nodes)
+            narrow = compiling and self._has_plain_map()
+            return self._convolve(x, partial(self._sum_messages, edges, weight, edge_id), narrow)
+        options = (self.normalize, self.add_self_loops, self.improved, dtype)
         graph, edge_weight = self._graph.normalized(
-            edge_index, edge_weight, num_nodes, self._normalize, options, self.normalize and self.add_self_loops
+            edge_index, edge_weight, num_nodes, normalize, options, self.normalize and self.add_self_loops
         )
         if self._is_hooked():
             return self._convolve(x, partial(aggregate_nodes, weight=edge_weight, adjacency=graph))
@@ -122,57 +136,76 @@ class GCN(MessagePassing):
         """The weighted features of the source. [..., e, F]"""
         return edge_weight.unsqueeze(-1) * x_j
 
-    def explain_message(self, inputs: Tensor) -> Tensor:
-        """Masks the messages of the listed edges, for torch_geometric's explainers, but not those of self-loops."""
-        edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
-        loops = edge_mask.new_ones(inputs.size(self.node_dim) - edge_mask.size(0))
-        return inputs * torch.cat([edge_mask, loops]).unsqueeze(-1)
-
     def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
         """Row v holds v's neighbours, against the edges, and v itself if it has a self-loop. Boolean [N, N]."""
-        (source, target), weight = self._normalize(*as_edge_index(edge_index, num_nodes), num_nodes)
+        edges, _ = as_edge_index(edge_index, num_nodes)
+        (source, target), weight = self._normalize(edges, None, num_nodes, torch.float32)
         kept = weight.detach() != 0
         ends = target[kept].cpu().numpy(), source[kept].cpu().numpy()
         return csr_array((kept[kept].cpu().numpy(), ends), shape=(num_nodes, num_nodes))
 
-    def _convolve(self, x: Tensor, sum_neighbours: Callable[[Tensor], Tensor]) -> Tensor:
-        """The equation, part by part, for hooks, explainers and compilers to see. [..., N, out_channels]"""
+    def _convolve(self, x: Tensor, sum_neighbours: Callable[[Tensor], Tensor], narrow: bool = False) -> Tensor:
+        """The equation, part by part, for hooks, explainers and compilers to see. [..., N, out_channels]
+
+        Args:
+            x: Features. [..., N, F]
+            sum_neighbours: Makes the sums over neighbours of what they send.
+            narrow: Whether they send whichever of W x and x is narrower, and not W x, as GCNConv's nodes do.
+        """
         if is_torch_sparse_tensor(x):
-            x = sum_neighbours(sparse_product(x, self.lin.weight, self._features))
-        elif self.out_channels < self.in_channels:  # the sum is over the narrower side
-            x = sum_neighbours(self.lin(x))
-        else:
+            plain = self._has_plain_map()
+            x = sum_neighbours(sparse_product(x, self.lin.weight, self._features) if plain else self.lin(x.to_dense()))
+        elif narrow and self.in_channels <= self.out_channels:
             x = self.lin(sum_neighbours(x))
+        else:
+            x = sum_neighbours(self.lin(x))
         return x if self.bias is None else x + self.bias
 
-    def _sum_messages(self, edge_index: Tensor, edge_weight: Tensor, x: Tensor) -> Tensor:
+    def _sum_messages(self, edge_index: Tensor, edge_weight: Tensor, edge_id: Tensor | None, x: Tensor) -> Tensor:
         """The sum over sources of a message for every edge. [..., N, F]"""
-        size = x.size(-2), x.size(-2)
-        summed: Tensor = self.propagate(edge_index, size=size, x=x, edge_weight=edge_weight.to(x.dtype))
+        size, weight = (x.size(-2), x.size(-2)), edge_weight.to(x.dtype)
+        if edge_id is not None:  # no mask is of the self-loops, which stand last
+            edge_id = functional.pad(edge_id, (0, edge_index.size(1) - edge_id.numel()), value=-1)
+        summed: Tensor = self.propagate(edge_index, size=size, x=x, edge_weight=weight, edge_id=edge_id)
         return summed
 
-    def _normalize(self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:
+    def _normalize(
+        self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
         """The edges and weights to sum over, self-loops included."""
         if edge_weight is None:
-            edge_weight = torch.ones(edge_index.size(1), dtype=self.lin.weight.dtype, device=edge_index.device)
+            edge_weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
         # Degrees are sums of many weights: half precision would lose them.
         edge_weight = edge_weight.to(torch.promote_types(edge_weight.dtype, torch.float32))
         if not self.normalize:
             return edge_index, edge_weight
-        return gcn_normalize(
-            edge_index, edge_weight, num_nodes, improved=self.improved, add_self_loops=self.add_self_loops
-        )
+        options = {"improved": self.improved, "add_self_loops": self.add_self_loops}
+        try:
+            return gcn_normalize(edge_index, edge_weight, num_nodes, **options)
+        except DegreeError as error:
+            raise DegreeError(error.node, error.end, error.degree, option=", or normalize=False") from None
 
     def _is_hooked(self) -> bool:
         """Whether the linear map must be called: it has hooks, or another module is in its place."""
         lin = self.lin
         hooks = lin._forward_hooks, lin._forward_pre_hooks, lin._backward_hooks, lin._backward_pre_hooks
-        other = type(lin) is not nn.Linear or lin._parameters.get("bias") is not None or "forward" in vars(lin)
-        return other or any(hooks) or nn.modules.module._has_any_global_hook()
+        return not self._has_plain_map() or any(hooks) or nn.modules.module._has_any_global_hook()
 
-    def _check(self, x: Tensor, edge_index: Tensor) -> None:
-        weight = self.lin.weight
-        check_type(x, weight)
+    def _has_plain_map(self) -> bool:
+        """Whether the linear map is the product with a weight and nothing else: quantised or adapted ones are not."""
+        lin = self.lin
+        plain = type(lin) is nn.Linear and lin._parameters.get("bias") is None and "forward" not in lin.__dict__
+        return plain and type(lin._parameters.get("weight")) in (nn.Parameter, Tensor)
+
+    def _check(self, x: Any, edge_index: Tensor) -> None:
+        check_settings(self)
+        weight = x
+        if type(self.lin) is nn.Linear:
+            weight = self.lin.weight
+            check_type(x, weight)
+        elif not isinstance(x, Tensor) or not x.is_floating_point():  # of which type, such a map says itself
+            kind = f"has type {x.dtype}" if isinstance(x, Tensor) else f"is a {type(x).__name__}"
+            raise ValueError(f"x {kind}; expected floating point: use x.float()")
         if x.dim() < 2 or x.size(-1) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [..., N, {self.in_channels}]")
         if is_torch_sparse_tensor(x):

@@ -8,7 +8,7 @@ from torch.nn import functional
 from gnnseq.checks import check_one_device, check_type, flag, named_beyond_places, whole
 from gnnseq.kernels import aggregate
 from gnnseq.layers.graph_cache import NormalizedGraph
-from gnnseq.message_passing import ScheduledMessagePassing, needs_messages
+from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
 from gnnseq.schedule import synchronous
 from gnnseq.schedule.reachability import dependence
 
@@ -58,6 +58,7 @@ class GatedGraph(ScheduledMessagePassing):
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """The states after all rounds. [N, H]"""
+        check_settings(self)
         check_type(x, self.weight)
         if x.dim() != 2 or x.size(1) > self.out_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [N, F] with F up to {self.out_channels}")
@@ -66,7 +67,7 @@ class GatedGraph(ScheduledMessagePassing):
         with torch.autocast(x.device.type, enabled=False):
             h = functional.pad(x.to(self.weight.dtype), (0, self.out_channels - x.size(1)))
             if torch.compiler.is_compiling() or needs_messages(self):
-                once = synchronous(edge_index, x.size(0), edge_weight=edge_weight)
+                once = self.masked(synchronous(edge_index, x.size(0), edge_weight=edge_weight))
                 for weight in self.weight:
                     h = self.run(h, once, h, weight=weight)
                 return h

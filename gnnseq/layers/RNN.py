@@ -6,7 +6,7 @@ from torch.nn import functional
 from torch_geometric.typing import OptTensor
 
 from gnnseq.checks import named_beyond_places
-from gnnseq.kernels.cell import RELU_CELL, TANH_CELL
+from gnnseq.kernels.cell import RELU_CELL, TANH_CELL, Cell
 from gnnseq.layers.recurrent import PLACES, Recurrent
 
 __all__ = ["RNN"]
@@ -67,11 +67,15 @@ class RNN(Recurrent):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'{PLACES}")
         self.nonlinearity = nonlinearity
-        self.cell = TANH_CELL if nonlinearity == "tanh" else RELU_CELL
         super().__init__(
             in_channels, hidden_channels, num_layers, bias, batch_first, dropout, bidirectional,
             init=init, device=device, dtype=dtype,
         )  # fmt: skip
+
+    @property
+    def cell(self) -> Cell:  # type: ignore[override]
+        """What kernels know of the rule."""
+        return TANH_CELL if self.nonlinearity == "tanh" else RELU_CELL
 
     def message(self, state_j: Tensor, edge_weight: Tensor) -> Tensor:
         """w_ji h_j. [e, H]"""

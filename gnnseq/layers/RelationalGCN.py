@@ -9,15 +9,16 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
 from gnnseq.checks import check_one_device, check_type, shape_of, whole
+from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.sddmm import edge_products
 from gnnseq.layers.graph_cache import NormalizedGraph
-from gnnseq.message_passing import needs_messages
+from gnnseq.layers.zero_gradients import with_zero_gradients
+from gnnseq.message_passing import check_settings, needs_messages
 
 __all__ = ["RelationalGCN"]
 
@@ -25,7 +26,7 @@ STRENGTHS = ("uniform", "explicit", "implicit")
 SLOPE = 0.2  # of the leaky relu for negative numbers, as in the authors' program
 
 
-class RelationalGCN(MessagePassing):
+class RelationalGCN(MaskedMessagePassing):
     r"""Relation-aware propagation: the temporal graph convolution of Relational Stock Ranking.
 
     .. math::
@@ -100,7 +101,9 @@ class RelationalGCN(MessagePassing):
         adjacency = self._graph.edges(edges, num_nodes)
         strength = self._strengths(x, edges, relations, adjacency)
         if needs_messages(self):
-            summed: Tensor = self.propagate(edges, size=(num_nodes, num_nodes), x=x, strength=strength)
+            edge_id = self.mask_places(edges) if self.explain else None
+            size = num_nodes, num_nodes
+            summed: Tensor = self.propagate(edges, size=size, x=x, strength=strength, edge_id=edge_id)
             return summed
         if x.dim() == 2:
             return aggregate(x, strength, adjacency)
@@ -108,17 +111,11 @@ class RelationalGCN(MessagePassing):
             wide = x.transpose(0, 1)
             return aggregate(wide.flatten(1), strength, adjacency).view(wide.shape).transpose(0, 1)
         steps = [aggregate(step, own, adjacency) for step, own in zip(x, strength, strict=True)]
-        return torch.stack(steps) if steps else torch.zeros_like(x)
+        return torch.stack(steps) if steps else with_zero_gradients(self, x)[0]
 
     def message(self, x_j: Tensor, strength: Tensor) -> Tensor:
         """g_ji e_j. [..., E, F]"""
         return strength.unsqueeze(-1) * x_j
-
-    def explain_message(self, inputs: Tensor) -> Tensor:
-        """Masks the messages of the listed edges, for torch_geometric's explainers."""
-        edge_mask = self._edge_mask.sigmoid() if self._apply_sigmoid else self._edge_mask
-        masked: Tensor = inputs * edge_mask.unsqueeze(-1)
-        return masked
 
     def strengths(self, x: Tensor, edge_index: Tensor, relations: Tensor) -> Tensor:
         """The weight of each edge, in the order of edge_index: [E], or [T, E] if embeddings decide."""
@@ -154,6 +151,7 @@ class RelationalGCN(MessagePassing):
         return strength * (torch.stack(alike) if alike else x.new_zeros(0, source.numel()))
 
     def _check(self, x: Any, edge_index: Tensor, relations: Tensor) -> Tensor:
+        check_settings(self)
         parameter = next(self.parameters(), None)
         if parameter is not None:
             check_type(x, parameter)

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from gnnseq.checks import check_one_device, check_type, named_beyond_places, shape_of, whole
+from gnnseq.checks import as_edges_by, check_one_device, check_type, named_beyond_places, shape_of, whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels.memo import Memo
 from gnnseq.layers.cells import CELLS
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import is_learnt
 from gnnseq.layers.recurrent_checks import check_state
+from gnnseq.normalization import DegreeError
 from gnnseq.schedule import Schedule, packed_paths
 from gnnseq.schedule.space_time import JoinedGraph, SpaceTimeGraph
 
@@ -102,6 +104,8 @@ class TemporalGCN(nn.Module):
         self.order = order
         first = hidden_channels if order == "space_then_time" else in_channels
         self.recurrence = CELLS[recurrent](first, hidden_channels, num_layers=num_layers)
+        if order != "space_time":  # its edges are steps of time, which no explainer's mask is of
+            self.recurrence._explain = False  # unlike torch_geometric's setter, without a method that holds the layer
         if order == "time_then_space":
             self.gcn = GCN(hidden_channels, out_channels)
         else:
@@ -139,23 +143,32 @@ class TemporalGCN(nn.Module):
             The outputs [T, N, out_channels] and the state, as it can be given.
 
         Raises:
-            ValueError: If x, a graph, the state or the mask has a wrong shape, type, length or device.
+            ValueError: If x, a graph, the state or the mask has a wrong shape, type, length or device, or a node of a
+                step has a negative degree.
         """
         self._check(x, state, mask)
         if mask is not None:
             x = x.masked_fill(~mask.unsqueeze(2), 0.0)
             mask = None if len(x) == 0 else mask
         graphs = _graphs(x, edge_index, edge_weight)
+        try:
+            y, state = self._run(x, graphs, state, mask)
+        except DegreeError as error:
+            step, node = divmod(error.node, x.size(1))  # of the steps' graphs side by side
+            where = "" if isinstance(edge_index, Tensor) and mask is None else f"step {step}: "
+            raise DegreeError(node, error.end, error.degree, where) from None
+        return y if mask is None else y.masked_fill(~mask.unsqueeze(2), 0.0), state
+
+    def _run(self, x: Tensor, graphs: list[Graph], state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
+        """The outputs [T, N, out_channels], unspecified if masked, and the state."""
         if self.order == "time_then_space":
             h, state = self._along_paths(x, state, mask)
-            y = self._convolve(h, graphs, mask)
-        elif self.order == "space_then_time":
+            return self._convolve(h, graphs, mask), state
+        if self.order == "space_then_time":
             h, state = self._along_paths(torch.relu(self._convolve(x, graphs, mask)), state, mask)
-            y = self.lin(h)
         else:
             h, state = self._through_space_time(x, graphs, state, mask)
-            y = self.lin(h)
-        return y if mask is None else y.masked_fill(~mask.unsqueeze(2), 0.0), state
+        return self.lin(h), state
 
     def _convolve(self, x: Tensor, graphs: list[Graph], mask: Tensor | None) -> Tensor:
         """One convolution for all steps: of rows T times as wide, or on the steps' graphs side by side."""
@@ -166,6 +179,9 @@ class TemporalGCN(nn.Module):
         steps, nodes, _ = x.shape
         if len(graphs) == 1:  # which nobody has checked yet
             graphs = [as_edge_index(graphs[0][0], nodes, graphs[0][1])]
+        if self.gcn.explain:  # a mask is of one step's edges
+            there = x.new_ones(steps, nodes) if mask is None else mask.to(x.dtype)
+            return torch.stack([self.gcn(x[t], *_present(there[t], *graphs[t % len(graphs)])) for t in range(steps)])
         joined = JoinedGraph.of(graphs, x, mask)
         convolved = self.gcn(x.flatten(0, 1), joined.edge_index, joined.edge_weight)
         return convolved.view(steps, nodes, self.gcn.out_channels)
@@ -203,7 +219,21 @@ class TemporalGCN(nn.Module):
 
         learnt = any(map(is_learnt, weights))
         schedule = weigh() if learnt else self._weighted.get(weights, (dtype, graph), weigh)
+        if self.recurrence.explain:
+            schedule = self._masked(schedule, graph.edge_id, graphs, x, mask)
         return self._sweep(x, schedule, graph.order, state)
+
+    def _masked(
+        self, schedule: Schedule, edge_id: Tensor, graphs: list[Graph], x: Tensor, mask: Tensor | None
+    ) -> Schedule:
+        """The schedule whose weights an explainer's mask has multiplied, in every step whose edges it was made for."""
+        layer = self.recurrence
+        own = [layer.mask_factors(layer.mask_places(edges)) for edges, _ in graphs]
+        joined = JoinedGraph.of([(edges, factor) for (edges, _), factor in zip(graphs, own, strict=True)], x, mask)
+        assert joined.edge_weight is not None
+        assert schedule.edge_weight is not None
+        factor = functional.pad(joined.edge_weight, (0, joined.num_nodes), value=1.0)[edge_id]
+        return schedule.weighted(schedule.edge_weight * factor)
 
     def _sweep(self, x: Tensor, schedule: Schedule, order: Tensor | None, state: State | None) -> tuple[Tensor, State]:
         """The recurrence, whose node p is row ``order[p]`` of the steps' nodes: h [T, N, H] and the state."""
@@ -234,6 +264,22 @@ class TemporalGCN(nn.Module):
         return f"{type(self).__name__}({sizes}, order={self.order!r}, recurrent={name!r}{layers})"
 
 
+def _present(there: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Graph:
+    """The graph whose edges weigh nothing where an end of theirs is away."""
+    source, target = edge_index
+    weight = there[source] * there[target]
+    return edge_index, weight if edge_weight is None else weight * edge_weight
+
+
+def _are_graphs(given: object) -> bool:
+    """Whether this is a list whose entries can be graphs, and are not sources and targets or pairs of these."""
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        return False
+    if any(isinstance(entry, Tensor) and entry.dim() != 1 for entry in given):
+        return True
+    return not any(isinstance(entry, Tensor | list | tuple | int) for entry in given)
+
+
 def _graphs(
     x: Tensor, edge_index: Tensor | Sequence[Tensor], edge_weight: Tensor | Sequence[Tensor | None] | None
 ) -> list[Graph]:
@@ -244,6 +290,9 @@ def _graphs(
             raise ValueError(f"edge_weight is a {type(edge_weight).__name__} and edge_index one graph; expected one "
                              "tensor [E], or a list of graphs too")  # fmt: skip
         return [(edge_index, edge_weight)]
+    if not _are_graphs(edge_index):
+        raise ValueError(f"edge_index is a {type(edge_index).__name__}; expected a [2, E] tensor of int64, or a list "
+                         f"of one a step{as_edges_by('edge_index', edge_index)}")  # fmt: skip
     weights = [None] * steps if edge_weight is None else edge_weight
     for name, given in (("edge_index", edge_index), ("edge_weight", weights)):
         if not isinstance(given, Sequence) or len(given) != steps:

@@ -12,14 +12,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from gnnseq.checks import check_one_device, check_type, flag, named_beyond_places, probability, whole
+from gnnseq.checks import (
+    as_edges_by,
+    check_one_device,
+    check_type,
+    flag,
+    named_beyond_places,
+    probability,
+    whole,
+)
 from gnnseq.kernels.cell import Cell, CellWeights
 from gnnseq.kernels.dispatch import choose_kernel
 from gnnseq.kernels.input_projection import is_index, project_inputs
 from gnnseq.layers.initialization import check_init, init_kernels
 from gnnseq.layers.recurrent_checks import check_index, check_state
 from gnnseq.layers.torch_calls import as_nodes, from_nodes, is_state
-from gnnseq.message_passing import ScheduledMessagePassing, needs_messages
+from gnnseq.layers.zero_gradients import with_zero_gradients
+from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
 from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
 
@@ -171,7 +180,7 @@ class Recurrent(ScheduledMessagePassing):
                 nodes, schedule, state = as_nodes(x, state, self.batch_first, self.weights("l0").weight_ih)
                 h, final = self.forward(nodes, schedule, state)
                 return from_nodes(h, final, x, self.batch_first)
-        schedule = self._check(x, graph)
+        schedule = self.masked(self._check(x, graph))
         assert isinstance(x, Tensor)
         ordered = schedule.in_order
         initial = self._split_state(state, schedule)
@@ -190,6 +199,8 @@ class Recurrent(ScheduledMessagePassing):
                 h = functional.dropout(h, self.dropout, self.training)
         if schedule.order is not None:
             h = torch.empty_like(h).index_copy(0, schedule.order, h)
+        if schedule.num_nodes == 0 or schedule.rounds == 0:  # nothing has read the parameters
+            h, *finals = with_zero_gradients(self, h, *finals)
         return h, self._join_state(finals)
 
     def _sweep(
@@ -259,6 +270,7 @@ class Recurrent(ScheduledMessagePassing):
         self._split_state(state, schedule)
 
     def _check(self, x: Tensor | PackedSequence, graph: object) -> Schedule:
+        check_settings(self)
         weight = self.weight_ih_l0
         assert isinstance(weight, Tensor)
         if isinstance(x, PackedSequence):
@@ -270,8 +282,8 @@ class Recurrent(ScheduledMessagePassing):
                 raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}], one row a node, or "
                                  "integers [N], the input channel that is 1 at each")  # fmt: skip
         if not isinstance(graph, Schedule | Tensor):
-            raise ValueError(f"graph is a {type(graph).__name__}; expected a Schedule or an edge_index [2, E]: take a "
-                             "Data's edge_index, or make x and a schedule of sequences with pack_paths")  # fmt: skip
+            raise ValueError(f"graph is a {type(graph).__name__}; expected a Schedule, as of pack_paths, "
+                             f"or an edge_index [2, E]{as_edges_by('graph', graph)}")  # fmt: skip
         if not isinstance(graph, Schedule):
             check_one_device(x=x, graph=graph)
             graph = topological(graph, x.size(0))

@@ -22,13 +22,11 @@ class JoinedGraph(NamedTuple):
     Attributes:
         edge_index: Its edges, none of nodes that are away. [2, E]
         edge_weight: Their weights, or None if all are 1. [E]
-        edge_id: The place of each in its own graph's list. [E]
         num_nodes: K.
     """
 
     edge_index: Tensor
     edge_weight: Tensor | None
-    edge_id: Tensor
     num_nodes: int
 
     @staticmethod
@@ -43,17 +41,16 @@ class JoinedGraph(NamedTuple):
         steps, nodes, _ = x.shape
         if len(graphs) == 1 and mask is None:
             edges, weight = graphs[0]
-            return JoinedGraph(edges, weight, torch.arange(edges.size(1), device=x.device), nodes)
+            return JoinedGraph(edges, weight, nodes)
         graphs = graphs * steps if len(graphs) < steps else graphs
         joined = torch.cat([edges + t * nodes for t, (edges, _) in enumerate(graphs)], dim=1)
-        edge_id = torch.cat([torch.arange(edges.size(1), device=x.device) for edges, _ in graphs])
         weight = None
         if any(own is not None for _, own in graphs):
             weight = torch.cat([x.new_ones(edges.size(1)) if own is None else own for edges, own in graphs])
         if mask is not None:
             kept = mask.flatten()[joined].all(0)
-            joined, edge_id, weight = joined[:, kept], edge_id[kept], None if weight is None else weight[kept]
-        return JoinedGraph(joined, weight, edge_id, steps * nodes)
+            joined, weight = joined[:, kept], None if weight is None else weight[kept]
+        return JoinedGraph(joined, weight, steps * nodes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,13 +85,13 @@ class SpaceTimeGraph:
             states_enter: Whether there is an initial state.
         """
         (steps, nodes), device = shape, graph.edge_index.device
-        edge_id, num_nodes = graph.edge_id, graph.num_nodes
+        num_nodes = graph.num_nodes
         order = None if mask is None else mask.flatten().nonzero().view(-1)
         mask = torch.ones(shape, dtype=torch.bool, device=device) if mask is None else mask
         source, target = append_self_loops(graph.edge_index, num_nodes)
         edge = (target * num_nodes + source).argsort(stable=True)
         # A self-loop that was listed goes: its weight moved to the end, see gcn_normalize.
-        edge = edge[(source != target)[edge] | (edge >= len(edge_id))]
+        edge = edge[(source != target)[edge] | (edge >= graph.edge_index.size(1))]
         first = torch.arange(0, steps * nodes, max(num_nodes, 1), device=device).unsqueeze(1)
         source, target = (source[edge] + first).flatten(), (target[edge] + first).flatten()
         edge = edge.repeat(len(first))
@@ -111,7 +108,7 @@ class SpaceTimeGraph:
             num_nodes=present,
             edge_index=torch.stack([source, place.flatten()[target]]),
             edge_weight=None,
-            edge_id=torch.cat([edge_id, edge_id.new_full((num_nodes,), -1)])[edge],
+            edge_id=torch.full_like(edge, -1),
             order=None,
             step_sizes=tuple(mask.sum(1)[alive].tolist()),
             edge_sizes=tuple(torch.bincount(target // max(nodes, 1), minlength=steps)[alive].tolist()),
@@ -123,6 +120,6 @@ class SpaceTimeGraph:
     def weighted(self, graph: JoinedGraph, dtype: torch.dtype) -> Schedule:
         """The schedule, each edge weighing its entry of the normalised adjacency of the graph that it was made of."""
         weight = graph.edge_weight
-        weight = torch.ones_like(graph.edge_id, dtype=dtype) if weight is None else weight.to(dtype)
+        weight = torch.ones_like(graph.edge_index[0], dtype=dtype) if weight is None else weight.to(dtype)
         normalized = gcn_normalize(graph.edge_index, weight, graph.num_nodes)[1]
         return self.schedule.weighted(normalized.index_select(0, self.edge_id))

@@ -2,12 +2,15 @@
 
 import re
 
+import networkx as nx
 import pytest
 import torch
+import torch_geometric
+from torch_geometric.data import Batch, Data, HeteroData
 
 from gnnseq import pack_paths, synchronous, topological, unpack_paths
 from gnnseq.graphs import path_graph, space_time_graph, tree_graph
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN, TemporalGCN
 from gnnseq.schedule import packed_paths
 
 X = torch.zeros(3, 2)
@@ -50,6 +53,51 @@ def assert_says(function, words):
     message = str(error.value)
     for word in words:
         assert re.search(word, message), f"{word!r} is not in {message!r}"
+
+
+TAKERS = {
+    "topological": MAKERS["topological"],
+    "GCN": MAKERS["GCN"],
+    "GatedGraph": MAKERS["GatedGraph"],
+    "LSTM": lambda graph: LSTM(2, 2)(X, graph),
+    "RelationalGCN": lambda graph: RelationalGCN(2, 1)(X, graph, torch.ones(2, 1)),
+    "TemporalGCN": lambda graph: TemporalGCN(2, 2, 1)(X.expand(2, 3, 2), graph),
+}
+NETWORK = nx.DiGraph()
+NETWORK.add_edges_from([(0, 1), (1, 2)])
+HETERO = HeteroData()
+HETERO["a", "to", "a"].edge_index = EDGES
+OTHER_GRAPHS = {  # what somebody gives as edges, and how the message says to make EDGES of it
+    "array": (EDGES.numpy(), "torch.as_tensor({})"),
+    "array of pairs": (EDGES.t().repeat(2, 1).numpy()[:3], "torch.as_tensor({}).t()"),
+    "Data": (Data(edge_index=EDGES), "{}.edge_index"),
+    "Batch": (Batch.from_data_list([Data(edge_index=EDGES, num_nodes=3)]), "{}.edge_index"),
+    "HeteroData": (HETERO, "{}[relation].edge_index"),
+    "dict": ({("a", "to", "a"): EDGES}, "{}[relation]"),
+    "networkx": (NETWORK, "torch_geometric.utils.from_networkx({}).edge_index"),
+    "edges of networkx": (NETWORK.edges, "torch.tensor(list({})).t()"),
+    "scipy": (nx.to_scipy_sparse_array(NETWORK), "torch_geometric.utils.from_scipy_sparse_matrix({})[0]"),
+    "tuples": ([(0, 1), (1, 2)], "torch.tensor({}).t()"),
+    "lists": ([[0, 1], [1, 2]], "torch.tensor({})"),
+    "tensors": (tuple(EDGES), "torch.stack({})"),
+    "set": ({(0, 1), (1, 2)}, "torch.tensor(list({})).t()"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_GRAPHS)
+@pytest.mark.parametrize("taker", TAKERS)
+def test_other_graphs_are_told_what_to_call(taker, case):
+    graph, remedy = OTHER_GRAPHS[case]
+    names = {"torch": torch, "torch_geometric": torch_geometric, "graph": graph, "relation": ("a", "to", "a")}
+    assert eval(remedy.format("graph"), names).shape[0] == 2
+    with pytest.raises(ValueError, match=f"(edge_index|graph) is a {type(graph).__name__}; expected") as error:
+        TAKERS[taker](graph)
+    assert remedy.format("edge_index") in str(error.value) or remedy.format("graph") in str(error.value)
+
+
+def test_tensors_of_another_shape_are_told_what_to_call():
+    assert_says(lambda: GCN(2, 2)(X, EDGES.t().repeat(2, 1)), [r"use edge_index\.t\(\)"])
+    assert_says(lambda: GCN(2, 2)(X, torch.eye(3)), ["dense_to_sparse"])
 
 
 @pytest.mark.parametrize("case", BAD_EDGES)

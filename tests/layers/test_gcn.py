@@ -88,6 +88,21 @@ def test_equals_gcnconv_on_undirected_graphs_with_its_state_dict(graph, improved
     theirs.load_state_dict(mine.state_dict())
 
 
+def test_gradients_by_weights_are_gcnconvs_where_both_directions_have_one():
+    """Of two entries, one a direction, each degree reads another one; of their sum the derivative is the same."""
+    theirs, mine = GCNConv(F_IN, F_OUT).double(), GCN(F_IN, F_OUT).double()
+    mine.load_state_dict(theirs.state_dict())
+    edge_index, x = path_graph(5, undirected=True).edge_index, torch.randn(5, F_IN).double()
+    both, found = torch.rand(4).double().repeat(2).requires_grad_(), []
+    for layer in (mine, theirs):
+        y = layer(x, edge_index, both)
+        found.append((y, torch.autograd.grad(y.square().sum(), both)[0].view(2, 4)))
+    (y, gradient), (expected, other) = found
+    torch.testing.assert_close(y, expected, **EXACT)
+    torch.testing.assert_close(gradient.sum(0), other.sum(0), **EXACT)
+    assert (gradient - other).abs().min() > 1e-6
+
+
 def test_signature_and_parameters_are_gcnconvs():
     for bias in (True, False):
         mine, theirs = GCN(F_IN, F_OUT, bias=bias), GCNConv(F_IN, F_OUT, bias=bias)
@@ -223,7 +238,7 @@ def test_negative_weights_are_fine_while_degrees_are_positive():
 
 def test_negative_degrees_are_refused():
     layer, x = GCN(F_IN, F_OUT), torch.randn(2, F_IN)
-    with pytest.raises(ValueError, match=r"edge_weight.*node 0.*degree -2"):
+    with pytest.raises(ValueError, match=r"edge_weight.*node 0.*degree -2.*or normalize=False$"):
         layer(x, torch.tensor([[0], [1]]), torch.tensor([-3.0]))
 
 

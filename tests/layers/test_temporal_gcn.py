@@ -1,5 +1,6 @@
 """TemporalGCN: three orders against a dense reference, their reach against networkx, streams, masks, errors."""
 
+import pickle
 import sys
 
 import networkx as nx
@@ -319,6 +320,29 @@ def test_jacobians_by_torch_func(cell, transform):
         found = transform(lambda x, state=state: layer(x, EDGES, state=state)[0])(x)
         torch.testing.assert_close(found, expected, **EXACT)
         state = layer(x, EDGES)[1]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_negative_degree_names_its_step_and_node(order):
+    """And no option that the layer does not have."""
+    layer, x, edges, good = (
+        make(order),
+        features(3, 3),
+        path_graph(3, undirected=True).edge_index,
+        torch.ones(4).double(),
+    )
+    bad, there = torch.tensor([1, -3, 1, 1]).double(), torch.ones(3, 3, dtype=torch.bool)
+    away = there.clone()
+    away[0, 1] = False
+    for graph, mask, words in [
+        ((edges, bad), None, "edge_weight gives node 1 the out-degree -1;"),
+        (([edges] * 3, [good, bad, None]), None, "step 1: edge_weight gives node 1 the out-degree -1;"),
+        (([edges] * 3, [good, good, bad]), there, "step 2: edge_weight gives node 1 the out-degree -1;"),
+        ((edges, bad), away, "step 1: edge_weight gives node 1 the out-degree -1;"),
+    ]:
+        with pytest.raises(ValueError, match=f"^{words}.*larger self-loops$") as caught:
+            layer(x, *graph, mask=mask)
+        assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 @pytest.mark.parametrize("zeroed", range(4))
