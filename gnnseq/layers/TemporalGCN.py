@@ -54,7 +54,8 @@ class TemporalGCN(nn.Module):
     - ``space_time``: in t - s steps or fewer, edge after edge of the graphs of steps s + 1 to t, j reaches i: a cone
       that widens by one hop with every step back. Today's neighbours are not in it; yesterday's are.
 
-    On a graph that does not change the first two see the same. More layers of the recurrence change none of this.
+    On a graph that does not change the first two see the same. More layers of the recurrence change none of this. An
+    explainer's mask of the relations reaches them in every step that has them, and never a node's own steps of time.
 
     Args:
         in_channels: Width F of the inputs.
