@@ -1,21 +1,25 @@
 """Graphs in time: a recurrence over time and a graph convolution over relations, in three orders.
 
-Letters: T time steps, N nodes, F input channels, H hidden channels, L layers, E edges of one step's graph.
+Letters: B windows, T time steps, N nodes, F input channels, X exogenous channels, H hidden channels, L layers, E edges
+of one step's graph.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import as_edges_by, check_one_device, check_type, named_beyond_places, shape_of, whole
+from gnnseq.checks import flag, named_beyond_places, probability, whole
+from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels.memo import Memo
 from gnnseq.layers.cells import CELLS
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import is_learnt
-from gnnseq.layers.recurrent_checks import check_state
+from gnnseq.layers.step_graphs import Graph, convolve_steps, copies_of, graphs_of_steps
+from gnnseq.layers.windows import Inputs, as_inputs, run_windows
 from gnnseq.normalization import DegreeError
 from gnnseq.schedule import Schedule, packed_paths
 from gnnseq.schedule.space_time import JoinedGraph, SpaceTimeGraph
@@ -23,9 +27,9 @@ from gnnseq.schedule.space_time import JoinedGraph, SpaceTimeGraph
 __all__ = ["TemporalGCN"]
 
 ORDERS = ("time_then_space", "space_then_time", "space_time")
+NUMBERS = 2**26  # that the windows of a chunk keep for the backward pass
 
 State = Tensor | tuple[Tensor, ...]
-Graph = tuple[Tensor, Tensor | None]  # edge_index [2, E] and edge_weight [E]
 
 
 class TemporalGCN(nn.Module):
@@ -60,10 +64,18 @@ class TemporalGCN(nn.Module):
     Args:
         in_channels: Width F of the inputs.
         hidden_channels: Width H of the states.
-        out_channels: Width of the outputs.
+        out_channels: Width of the outputs. If None, the outputs are the hidden states of every step,
+            :math:`y_{t,i} = h_{t,i}` without W and b; ``time_then_space``, which reads relations after them, is then
+            the recurrence alone.
         order: ``"time_then_space"``, ``"space_then_time"`` or ``"space_time"``.
         recurrent: ``"LSTM"``, ``"RNN"`` or ``"GRU"``.
         num_layers: Layers L of the recurrence, stacked.
+        exogenous_channels: Width X of features that are known at every step, of every node or shared by all (hours,
+            holidays, weather); the layer reads them beside x, as if it had F + X input channels.
+        bias: Whether the recurrence, the convolution and the linear map have biases.
+        dropout: Probability with which, in training, entries are dropped of what one part hands to the next: z, each
+            layer's h to the layer above, and the last layer's h to W. States that are returned are whole.
+        improved: Whether self-loops weigh 2 instead of 1 in the normalised adjacency.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -81,38 +93,57 @@ class TemporalGCN(nn.Module):
         >>> last, _ = layer(x[4:], edges, state=half)  # a stream goes on where it was
         >>> y.shape, torch.allclose(torch.cat([first, last]), y, atol=1e-6)
         (torch.Size([6, 5, 2]), True)
+        >>> windows = torch.randn(64, 12, 5, 3)  # 64 windows of 12 steps
+        >>> y, state = layer(windows, edges, observed=torch.rand(64, 12, 5, 3) > 0.1)
+        >>> y.shape, state[0].shape
+        (torch.Size([64, 12, 5, 2]), torch.Size([1, 64, 5, 8]))
     """
+
+    exogenous_channels, bias, _dropout, _improved = 0, True, 0.0, False  # of layers pickled before there was a choice
 
     @named_beyond_places
     def __init__(
         self,
         in_channels: int,
         hidden_channels: int,
-        out_channels: int,
+        out_channels: int | None,
         order: str = "time_then_space",
         recurrent: str = "LSTM",
         *,
         num_layers: int = 1,
+        exogenous_channels: int = 0,
+        bias: bool = True,
+        dropout: float = 0.0,
+        improved: bool = False,
     ) -> None:
         super().__init__()
-        self.in_channels = in_channels = whole(0, in_channels=in_channels)
+        self.in_channels = whole(0, in_channels=in_channels)
+        self.exogenous_channels = whole(0, exogenous_channels=exogenous_channels)
+        in_channels = self.in_channels + self.exogenous_channels
         self.hidden_channels = hidden_channels = whole(1, hidden_channels=hidden_channels)
-        self.out_channels = out_channels = whole(0, out_channels=out_channels)
+        self.out_channels = out_channels = None if out_channels is None else whole(0, out_channels=out_channels)
+        self.bias = bias = flag(bias=bias)
+        self._dropout, self._improved = probability(dropout=dropout), flag(improved=improved)
         if order not in ORDERS:
             raise ValueError(f"order={order!r}; expected one of {', '.join(map(repr, ORDERS))}")
         if recurrent not in tuple(CELLS):  # a list has no hash
             raise ValueError(f"recurrent={recurrent!r}; expected one of {', '.join(map(repr, CELLS))}")
         self.order = order
+        num_layers = whole(1, num_layers=num_layers)
+        if dropout > 0.0 and out_channels is None and num_layers == 1 and order != "space_then_time":
+            warnings.warn(f"dropout={dropout} drops nothing: it is between parts, and there is one; drop from the "
+                          "outputs with torch.nn.Dropout", stacklevel=3)  # fmt: skip
+        between = {"dropout": dropout} if num_layers > 1 else {}
         first = hidden_channels if order == "space_then_time" else in_channels
-        self.recurrence = CELLS[recurrent](first, hidden_channels, num_layers=num_layers)
+        self.recurrence = CELLS[recurrent](first, hidden_channels, num_layers=num_layers, bias=bias, **between)
         if order != "space_time":  # its edges are steps of time, which no explainer's mask is of
             self.recurrence._explain = False  # unlike torch_geometric's setter, without a method that holds the layer
-        if order == "time_then_space":
-            self.gcn = GCN(hidden_channels, out_channels)
-        else:
-            if order == "space_then_time":
-                self.gcn = GCN(in_channels, hidden_channels)
-            self.lin = nn.Linear(hidden_channels, out_channels)
+        if order == "space_then_time":
+            self.gcn = GCN(in_channels, hidden_channels, improved=improved, bias=bias)
+        elif order == "time_then_space" and out_channels is not None:
+            self.gcn = GCN(hidden_channels, out_channels, improved=improved, bias=bias)
+        if order != "time_then_space" and out_channels is not None:
+            self.lin = nn.Linear(hidden_channels, out_channels, bias=bias)
         self._graph: Memo[SpaceTimeGraph] = Memo()
         self._weighted: Memo[Schedule] = Memo()
 
@@ -128,64 +159,147 @@ class TemporalGCN(nn.Module):
         edge_weight: Tensor | Sequence[Tensor | None] | None = None,
         state: State | None = None,
         mask: Tensor | None = None,
+        *,
+        observed: Tensor | None = None,
+        exogenous: Tensor | None = None,
+        chunk_size: int | None = None,
     ) -> tuple[Tensor, State]:
         """The outputs of all steps and the last state; T steps are T calls of one step, each given the state before.
 
+        Windows [B, T, N, F] are B calls of one window each; of them x, mask, observed, exogenous and the outputs begin
+        with B, a state is [L, B, N, H], and the graph or the T graphs are the same for all. They run in chunks. From
+        two chunks on the backward pass computes each chunk once more, so that beside inputs, outputs and states a step
+        of training holds one chunk.
+
         Args:
-            x: Inputs. [T, N, F]
+            x: Inputs. [T, N, F], or windows [B, T, N, F].
             edge_index: The graph of all steps, or a list of T graphs, each in any form of
                 :func:`gnnseq.graphs.as_edge_index`. [2, E]
             edge_weight: Weights of its edges [E], or a list of T such, None for a step whose weights are all 1.
             state: Initial state, zeros if None. [L, N, H], a pair of these for an LSTM.
             mask: Which nodes are there. A node that is not sends and receives nothing, its input is not read, its
                 output is 0, and its state is kept until it comes back. Boolean [T, N].
+            observed: Which values of x are known. One that is not is read as 0, whatever it holds, NaN too, of a node
+                that goes on as any other: 0 should be a usual value, as it is of standardised features. Boolean
+                [T, N, F]. Where the layer should know what is missing, give ``observed.to(x.dtype)`` as exogenous.
+            exogenous: The exogenous features, of every node [T, N, X] or shared by all [T, X].
+            chunk_size: Most windows at once; None for as many as need about 256 MB in float32.
 
         Returns:
-            The outputs [T, N, out_channels] and the state, as it can be given.
+            The outputs [T, N, out_channels], or [T, N, H] if out_channels is None, and the state, as it can be given.
 
         Raises:
-            ValueError: If x, a graph, the state or the mask has a wrong shape, type, length or device, or a node of a
-                step has a negative degree.
+            ValueError: If x, a graph, the state or another input has a wrong shape, type, length or device, or a node
+                of a step has a negative degree.
         """
-        self._check(x, state, mask)
-        if mask is not None:
-            x = x.masked_fill(~mask.unsqueeze(2), 0.0)
-            mask = None if len(x) == 0 else mask
-        graphs = _graphs(x, edge_index, edge_weight)
+        channels = self.in_channels, self.exogenous_channels
+        inputs = as_inputs(self.recurrence, channels, x, state, mask, observed, exogenous)
+        steps, nodes = x.shape[-3:-1]
+        graphs = graphs_of_steps(edge_index, edge_weight, steps, nodes, x.device)
+        in_windows = x.dim() == 4
+        if chunk_size is not None:
+            chunk_size = whole(1, chunk_size=chunk_size)
+            if not in_windows:
+                raise ValueError(f"chunk_size={chunk_size} and x has shape {list(x.shape)}; expected windows "
+                                 "[B, T, N, F], or chunk_size=None")  # fmt: skip
+        if in_windows or self._reads_no_relations:
+            graphs = [as_edge_index(edges, nodes, weight) for edges, weight in graphs]
+        changing = not isinstance(edge_index, Tensor)
+        if not in_windows:
+            return self._run(inputs, graphs, nodes, None, changing)
+
+        def run(inputs: Inputs, first: int) -> tuple[Tensor, State]:
+            copies = inputs.x.size(1) // max(nodes, 1)
+            return self._run(inputs, [copies_of(graph, copies, nodes) for graph in graphs], nodes, first, changing)
+
+        if self._is_explained:  # whose mask is of one window's edges
+            chunk_size = 1
+        return run_windows(run, inputs, chunk_size or self._windows_at_once(steps, nodes, graphs))
+
+    def _run(
+        self, inputs: Inputs, graphs: list[Graph], nodes: int, first: int | None, changing: bool
+    ) -> tuple[Tensor, State]:
+        """The outputs [T, C * N, out_channels] and the state of a history, or of windows side by side.
+
+        Args:
+            inputs: Of the history.
+            graphs: Its graphs.
+            nodes: N.
+            first: Number of the first window; None of a history that is in no window.
+            changing: Whether there is a graph for every step.
+        """
+        x, mask = inputs.features(), inputs.mask
+        mask = None if len(x) == 0 else mask
+        state = inputs.state
         try:
-            y, state = self._run(x, graphs, state, mask)
+            y, last = self._sweep_and_convolve(x, graphs, state if state is None or len(state) > 1 else state[0], mask)
         except DegreeError as error:
-            step, node = divmod(error.node, x.size(1))  # of the steps' graphs side by side
-            where = "" if isinstance(edge_index, Tensor) and mask is None else f"step {step}: "
+            step, place = divmod(error.node, max(x.size(1), 1))  # of the steps' graphs side by side
+            window, node = divmod(place, nodes)
+            where = f"step {step}: " if changing or mask is not None else ""
+            if first is not None and mask is not None:
+                where = f"window {first + window}, {where}"
             raise DegreeError(node, error.end, error.degree, where) from None
-        return y if mask is None else y.masked_fill(~mask.unsqueeze(2), 0.0), state
+        return y if mask is None else y.masked_fill(~mask.unsqueeze(2), 0.0), last
 
-    def _run(self, x: Tensor, graphs: list[Graph], state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
+    def _sweep_and_convolve(
+        self, x: Tensor, graphs: list[Graph], state: State | None, mask: Tensor | None
+    ) -> tuple[Tensor, State]:
         """The outputs [T, N, out_channels], unspecified if masked, and the state."""
-        if self.order == "time_then_space":
-            h, state = self._along_paths(x, state, mask)
-            return self._convolve(h, graphs, mask), state
         if self.order == "space_then_time":
-            h, state = self._along_paths(torch.relu(self._convolve(x, graphs, mask)), state, mask)
-        else:
+            z = torch.relu(convolve_steps(self.gcn, x, graphs, mask))
+            h, state = self._along_paths(self._drop(z), state, mask)
+        elif self.order == "space_time":
             h, state = self._through_space_time(x, graphs, state, mask)
-        return self.lin(h), state
+        else:
+            h, state = self._along_paths(x, state, mask)
+        if self.out_channels is None:
+            return h, state
+        h = self._drop(h)
+        y = convolve_steps(self.gcn, h, graphs, mask) if self.order == "time_then_space" else self.lin(h)
+        return y, state
 
-    def _convolve(self, x: Tensor, graphs: list[Graph], mask: Tensor | None) -> Tensor:
-        """One convolution for all steps: of rows T times as wide, or on the steps' graphs side by side."""
-        convolved: Tensor
-        if len(graphs) == 1 and mask is None:
-            convolved = self.gcn(x, *graphs[0])
-            return convolved
-        steps, nodes, _ = x.shape
-        if len(graphs) == 1:  # which nobody has checked yet
-            graphs = [as_edge_index(graphs[0][0], nodes, graphs[0][1])]
-        if self.gcn.explain:  # a mask is of one step's edges
-            there = x.new_ones(steps, nodes) if mask is None else mask.to(x.dtype)
-            return torch.stack([self.gcn(x[t], *_present(there[t], *graphs[t % len(graphs)])) for t in range(steps)])
-        joined = JoinedGraph.of(graphs, x, mask)
-        convolved = self.gcn(x.flatten(0, 1), joined.edge_index, joined.edge_weight)
-        return convolved.view(steps, nodes, self.gcn.out_channels)
+    def _drop(self, h: Tensor) -> Tensor:
+        return functional.dropout(h, self._dropout, self.training) if self._dropout > 0.0 else h
+
+    def _windows_at_once(self, steps: int, nodes: int, graphs: list[Graph]) -> int:
+        """As many as keep about NUMBERS numbers for the backward pass, one at least."""
+        cell, width = self.recurrence.cell, self.hidden_channels
+        channels = self.in_channels + self.exogenous_channels + (self.out_channels or 0) + 2 * width
+        channels += self.recurrence.num_layers * (cell.gates + cell.states + 2) * width
+        edges = sum(edge_index.size(1) for edge_index, _ in graphs) * (steps if len(graphs) == 1 else 1)
+        wide = self.recurrence.num_layers * cell.states * width if self.order == "space_time" else 0
+        return max(NUMBERS // max(steps * nodes * channels + edges * (wide + 8), 1), 1)
+
+    @property
+    def _reads_no_relations(self) -> bool:
+        return self.order == "time_then_space" and self.out_channels is None
+
+    @property
+    def _is_explained(self) -> bool:
+        return any(bool(part.explain) for part in self.children() if isinstance(part, MaskedMessagePassing))
+
+    @property
+    def dropout(self) -> float:
+        """The probability of dropping what one part hands to the next."""
+        return self._dropout
+
+    @dropout.setter
+    def dropout(self, dropout: float) -> None:
+        self._dropout = probability(dropout=dropout)
+        if self.recurrence.num_layers > 1:
+            self.recurrence.dropout = dropout
+
+    @property
+    def improved(self) -> bool:
+        """Whether self-loops weigh 2."""
+        return self._improved
+
+    @improved.setter
+    def improved(self, improved: bool) -> None:
+        self._improved = flag(improved=improved)
+        if "gcn" in self._modules:
+            self.gcn.improved = improved
 
     def _along_paths(self, x: Tensor, state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
         """The recurrence along each node's own steps: h [T, N, H], unspecified if masked."""
@@ -216,10 +330,10 @@ class TemporalGCN(nn.Module):
         dtype = torch.promote_types(x.dtype, torch.float32)
 
         def weigh() -> Schedule:
-            return graph.weighted(JoinedGraph.of(graphs, x, mask), dtype)
+            return graph.weighted(JoinedGraph.of(graphs, x, mask), dtype, self.improved)
 
         learnt = any(map(is_learnt, weights))
-        schedule = weigh() if learnt else self._weighted.get(weights, (dtype, graph), weigh)
+        schedule = weigh() if learnt else self._weighted.get(weights, (dtype, graph, self.improved), weigh)
         if self.recurrence.explain:
             schedule = self._masked(schedule, graph.edge_id, graphs, x, mask)
         return self._sweep(x, schedule, graph.order, state)
@@ -245,66 +359,11 @@ class TemporalGCN(nn.Module):
             h = h.new_zeros(steps * nodes, h.size(1)).index_copy(0, order, h)
         return h.view(steps, nodes, h.size(1)), state
 
-    def _check(self, x: Tensor, state: State | None, mask: object) -> None:
-        weight = self.recurrence.weights("l0").weight_hh
-        check_type(x, weight)
-        if x.dim() != 3 or x.size(2) != self.in_channels:
-            raise ValueError(f"x has shape {list(x.shape)}; expected [T, N, {self.in_channels}]")
-        if mask is not None and (not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != x.shape[:2]):
-            kind = f" and type {mask.dtype}" if isinstance(mask, Tensor) else ""
-            raise ValueError(f"mask has shape {shape_of(mask)}{kind}; expected {list(x.shape[:2])} of torch.bool, True "
-                             "where a node is there")  # fmt: skip
-        check_one_device(x=x, mask=x if mask is None else mask, parameters=weight)
-        if state is not None:
-            check_state(self.recurrence, state, x.size(1), "layers, nodes, hidden_channels")
-
     def __repr__(self) -> str:
+        usual = {"num_layers": 1, "exogenous_channels": 0, "bias": True, "dropout": 0.0, "improved": False}
+        given = {name: getattr(self if name != "num_layers" else self.recurrence, name) for name in usual}
+        named = "".join(f", {name}={value!r}" for name, value in given.items() if value != usual[name])
         sizes = f"{self.in_channels}, {self.hidden_channels}, {self.out_channels}"
-        layers = "" if self.recurrence.num_layers == 1 else f", num_layers={self.recurrence.num_layers}"
-        name = type(self.recurrence).__name__
-        return f"{type(self).__name__}({sizes}, order={self.order!r}, recurrent={name!r}{layers})"
-
-
-def _present(there: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Graph:
-    """The graph whose edges weigh nothing where an end of theirs is away."""
-    source, target = edge_index
-    weight = there[source] * there[target]
-    return edge_index, weight if edge_weight is None else weight * edge_weight
-
-
-def _are_graphs(given: object) -> bool:
-    """Whether this is a list whose entries can be graphs, and are not sources and targets or pairs of these."""
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        return False
-    if any(isinstance(entry, Tensor) and entry.dim() != 1 for entry in given):
-        return True
-    return not any(isinstance(entry, Tensor | list | tuple | int) for entry in given)
-
-
-def _graphs(
-    x: Tensor, edge_index: Tensor | Sequence[Tensor], edge_weight: Tensor | Sequence[Tensor | None] | None
-) -> list[Graph]:
-    """The graphs of the steps, or the one graph of all steps alone."""
-    steps, nodes, _ = x.shape
-    if isinstance(edge_index, Tensor):
-        if edge_weight is not None and not isinstance(edge_weight, Tensor):
-            raise ValueError(f"edge_weight is a {type(edge_weight).__name__} and edge_index one graph; expected one "
-                             "tensor [E], or a list of graphs too")  # fmt: skip
-        return [(edge_index, edge_weight)]
-    if not _are_graphs(edge_index):
-        raise ValueError(f"edge_index is a {type(edge_index).__name__}; expected a [2, E] tensor of int64, or a list "
-                         f"of one a step{as_edges_by('edge_index', edge_index)}")  # fmt: skip
-    weights = [None] * steps if edge_weight is None else edge_weight
-    for name, given in (("edge_index", edge_index), ("edge_weight", weights)):
-        if not isinstance(given, Sequence) or len(given) != steps:
-            came = f"{len(given)} entries" if isinstance(given, Sequence) else f"type {type(given).__name__}"
-            raise ValueError(f"{name} has {came} and x {steps} steps; expected a list of one a step")
-    if steps == 0:
-        return [(torch.empty(2, 0, dtype=torch.int64, device=x.device), None)]
-    graphs = []
-    for t, (edges, weight) in enumerate(zip(edge_index, weights, strict=True)):
-        try:
-            graphs.append(as_edge_index(edges, nodes, weight))
-        except ValueError as error:
-            raise ValueError(f"step {t}: {error}") from error
-    return graphs
+        return (
+            f"{type(self).__name__}({sizes}, order={self.order!r}, recurrent={type(self.recurrence).__name__!r}{named})"
+        )

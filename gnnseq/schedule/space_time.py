@@ -117,9 +117,9 @@ class SpaceTimeGraph:
         )
         return SpaceTimeGraph(schedule, edge, order)
 
-    def weighted(self, graph: JoinedGraph, dtype: torch.dtype) -> Schedule:
+    def weighted(self, graph: JoinedGraph, dtype: torch.dtype, improved: bool = False) -> Schedule:
         """The schedule, each edge weighing its entry of the normalised adjacency of the graph that it was made of."""
         weight = graph.edge_weight
         weight = torch.ones_like(graph.edge_index[0], dtype=dtype) if weight is None else weight.to(dtype)
-        normalized = gcn_normalize(graph.edge_index, weight, graph.num_nodes)[1]
+        normalized = gcn_normalize(graph.edge_index, weight, graph.num_nodes, improved=improved)[1]
         return self.schedule.weighted(normalized.index_select(0, self.edge_id))
