@@ -10,7 +10,7 @@ from torch import nn
 from gnnseq import packed_paths, synchronous, topological
 from gnnseq.checks import flag, whole
 from gnnseq.graphs import path_graph, space_time_graph
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN, TemporalGCN
+from gnnseq.layers import GCN, GRU, LSTM, RNN, EvolveGCN, GatedGraph, RelationalGCN, TemporalGCN
 from gnnseq.models import GraphClassifier, LanguageModel, SequenceClassifier
 
 EDGES = torch.tensor([[0, 1], [1, 2]])
@@ -33,6 +33,9 @@ SIZES = {
     "TemporalGCN hidden": lambda size: TemporalGCN(2, size, 2),
     "TemporalGCN out": lambda size: TemporalGCN(2, 4, size),
     "TemporalGCN layers": lambda size: TemporalGCN(2, 4, 2, num_layers=size),
+    "TemporalGCN exogenous": lambda size: TemporalGCN(2, 4, 2, exogenous_channels=size),
+    "EvolveGCN": lambda size: EvolveGCN(size, 4),
+    "EvolveGCN out": lambda size: EvolveGCN(4, size),
     "SequenceClassifier": lambda size: SequenceClassifier("RNN", size, 4, 2),
     "SequenceClassifier classes": lambda size: SequenceClassifier("RNN", 3, 4, size),
     "GraphClassifier": lambda size: GraphClassifier(size, 4, 2, num_layers=2),
@@ -86,6 +89,8 @@ def test_anything_else_is_refused_by_name(make):
         (lambda **flags: RNN(3, 4, **flags), ["bias", "batch_first", "bidirectional"]),
         (lambda **flags: LSTM(3, 4, **flags), ["bias", "batch_first", "bidirectional"]),
         (lambda **flags: GRU(3, 4, **flags), ["bias", "batch_first", "bidirectional"]),
+        (lambda **flags: TemporalGCN(3, 4, 2, **flags), ["bias", "improved"]),
+        (lambda **flags: EvolveGCN(3, 4, **flags), ["improved"]),
         (lambda **flags: path_graph(3, **flags), ["undirected"]),
     ],
 )

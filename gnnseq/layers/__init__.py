@@ -1,5 +1,6 @@
 """The layers, one a file."""
 
+from gnnseq.layers.EvolveGCN import EvolveGCN
 from gnnseq.layers.GatedGraph import GatedGraph
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.GRU import GRU
@@ -8,4 +9,4 @@ from gnnseq.layers.RelationalGCN import RelationalGCN
 from gnnseq.layers.RNN import RNN
 from gnnseq.layers.TemporalGCN import TemporalGCN
 
-__all__ = ["GCN", "GRU", "LSTM", "RNN", "GatedGraph", "RelationalGCN", "TemporalGCN"]
+__all__ = ["GCN", "GRU", "LSTM", "RNN", "EvolveGCN", "GatedGraph", "RelationalGCN", "TemporalGCN"]
