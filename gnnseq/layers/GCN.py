@@ -19,7 +19,7 @@ from gnnseq.kernels.memo import Memo
 from gnnseq.kernels.sparse_features import sparse_product
 from gnnseq.kernels.spmm import aggregate_nodes
 from gnnseq.layers.graph_cache import NormalizedGraph
-from gnnseq.layers.initialization import check_init
+from gnnseq.layers.initialization import check_init, reset_map
 from gnnseq.message_passing import check_settings, needs_messages
 from gnnseq.normalization import DegreeError, gcn_normalize
 
@@ -97,17 +97,14 @@ class GCN(MaskedMessagePassing):
 
         Args:
             init: ``"glorot"``: uniform, Glorot and Bengio 2010, as torch_geometric does; ``"he"``: normal with variance
-                2 / F, He et al. 2015; ``"orthogonal"``: Saxe et al. 2014; ``"torch"``: as torch.nn.Linear.
+                2 / F, He et al. 2015; ``"orthogonal"``: Saxe et al. 2014; ``"torch"``: as torch.nn.Linear. Of another
+                module in ``lin``'s place see :func:`gnnseq.layers.initialization.reset_map`.
+
+        Raises:
+            ValueError: If init is unknown, or the module in ``lin``'s place cannot be drawn so.
         """
         check_init(init, ("glorot", "he", "orthogonal", "torch"))
-        if init == "glorot":
-            nn.init.xavier_uniform_(self.lin.weight)
-        elif init == "he":
-            nn.init.kaiming_normal_(self.lin.weight, nonlinearity="relu")
-        elif init == "orthogonal":
-            nn.init.orthogonal_(self.lin.weight)
-        else:
-            self.lin.reset_parameters()
+        reset_map(self.lin, init)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 

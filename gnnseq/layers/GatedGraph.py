@@ -25,7 +25,7 @@ class GatedGraph(ScheduledMessagePassing):
 
     Args:
         out_channels: Width H of the states; inputs may be narrower.
-        num_rounds: Rounds k, each with its own W_t.
+        num_rounds: Rounds k, each with its own W_t. The attribute may be lowered later: the first W_t are used.
         bias: Whether the GRU has biases.
 
     Shapes: x [N, F] with F <= H, edge_index as in :func:`gnnseq.graphs.as_edge_index`, edge_weight [E]; returns
@@ -59,6 +59,7 @@ class GatedGraph(ScheduledMessagePassing):
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """The states after all rounds. [N, H]"""
         check_settings(self)
+        kernels = self.weight[: self._rounds()]
         check_type(x, self.weight)
         if x.dim() != 2 or x.size(1) > self.out_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [N, F] with F up to {self.out_channels}")
@@ -68,13 +69,13 @@ class GatedGraph(ScheduledMessagePassing):
             h = functional.pad(x.to(self.weight.dtype), (0, self.out_channels - x.size(1)))
             if torch.compiler.is_compiling() or needs_messages(self):
                 once = self.masked(synchronous(edge_index, x.size(0), edge_weight=edge_weight))
-                for weight in self.weight:
+                for weight in kernels:
                     h = self.run(h, once, h, weight=weight)
                 return h
             graph, edge_weight = self._graph.normalized(
                 edge_index, edge_weight, x.size(0), self._normalize, self.weight.dtype
             )
-            for weight in self.weight:
+            for weight in kernels:
                 h = self.rnn(aggregate(h, edge_weight, graph) @ weight, h)  # one product a node, none an edge
         return h
 
@@ -89,7 +90,16 @@ class GatedGraph(ScheduledMessagePassing):
 
     def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
         """Row v holds the nodes within num_rounds hops of v, against the edges. Boolean [N, N]."""
-        return dependence(synchronous(edge_index, num_nodes, self.num_rounds + 1))
+        return dependence(synchronous(edge_index, num_nodes, self._rounds() + 1))
+
+    def _rounds(self) -> int:
+        """num_rounds, if it still is a number of rounds that have kernels."""
+        rounds = whole(1, num_rounds=self.num_rounds)
+        most = len(self.weight)
+        if rounds > most:
+            raise ValueError(f"num_rounds={rounds} and weight has {most}; expected {most} rounds or fewer: make "
+                             "another layer for more")  # fmt: skip
+        return rounds
 
     def _normalize(self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> tuple[Tensor, Tensor]:
         """The weights as they are given, 1 if they are not."""

@@ -4,13 +4,17 @@ Letters: H hidden channels, G gates.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
 
 from gnnseq.checks import is_number
 
-__all__ = ["RECURRENT_INITS", "check_init", "init_chrono", "init_kernels"]
+__all__ = ["RECURRENT_INITS", "check_init", "init_chrono", "init_kernels", "reset_map"]
 
 RECURRENT_INITS = ("torch", "he", "orthogonal", "chrono")
 
@@ -65,3 +69,78 @@ def init_chrono(keep: Tensor, time_scale: float, write: Tensor | None = None) ->
     keep.uniform_(1.0, max(time_scale - 1.0, 1.0)).log_()
     if write is not None:
         write.copy_(-keep)
+
+
+_KERNELS: dict[str, Callable[[Tensor], object]] = {
+    "glorot": nn.init.xavier_uniform_,
+    "he": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
+    "orthogonal": nn.init.orthogonal_,
+    "torch": partial(nn.init.kaiming_uniform_, a=math.sqrt(5)),  # as torch.nn.Linear
+}
+
+
+@torch.no_grad()
+def reset_map(lin: nn.Module, init: str) -> None:
+    """Draws the parameters of a linear map, or of what is in its place, anew.
+
+    A weight, parametrised and pruned ones too, is drawn by its name; parameters beside it, and maps that have no weight
+    of their own, as an adapter's, by their own ``reset_parameters``. What has no parameters stays as it is.
+
+    Args:
+        lin: The map.
+        init: ``"glorot"``, ``"he"``, ``"orthogonal"`` or ``"torch"``.
+
+    Raises:
+        ValueError: If init needs a weight and lin has none, or a parameter cannot be drawn; the message says which.
+    """
+    drawn = _draw_weight(lin, _KERNELS[init])
+    if drawn:
+        return
+    if init in ("he", "orthogonal"):
+        raise ValueError(f"init={init!r} draws lin.weight, and lin is a {type(lin).__name__} without one that can be "
+                         "drawn; use init='glorot', and draw its parts yourself")  # fmt: skip
+    _reset_parts(lin)
+
+
+def _draw_weight(lin: nn.Module, draw: Callable[[Tensor], object]) -> bool:
+    """Whether lin has a weight matrix, which then is drawn, and all beside it."""
+    own = lin._parameters
+    if parametrize.is_parametrized(lin, "weight"):
+        weight = torch.empty_like(lin.weight)  # type: ignore[arg-type]
+        draw(weight)
+        try:
+            lin.weight = weight
+        except (NotImplementedError, RuntimeError) as error:
+            names = ", ".join(type(each).__name__ for each in lin.parametrizations.weight)  # type: ignore[union-attr]
+            raise ValueError(f"lin.weight is parametrised by {names}, which it cannot be set through; give that a "
+                             "right_inverse, or draw its parameters yourself") from error  # fmt: skip
+    elif own.get("weight_orig") is not None:  # torch.nn.utils.prune, which computes the weight in a call
+        draw(own["weight_orig"])  # type: ignore[arg-type]
+    else:
+        kernel = own.get("weight")
+        lazy: bool = is_lazy(kernel)  # its shape comes with the first call
+        if kernel is None or not (lazy or (kernel.dim() == 2 and kernel.is_floating_point())):
+            return False
+        if type(lin) is not nn.Linear or own.get("bias") is not None:
+            getattr(lin, "reset_parameters", lambda: None)()
+        if not lazy:
+            draw(kernel)
+        return True
+    if own.get("bias") is not None:
+        nn.init.zeros_(own["bias"])  # type: ignore[arg-type]
+    return True
+
+
+def _reset_parts(module: nn.Module) -> None:
+    """Draws a module by its own reset_parameters, or each of its parts."""
+    if _draw_weight(module, _KERNELS["torch"]) or not any(True for _ in module.parameters()):
+        return
+    if callable(getattr(module, "reset_parameters", None)):
+        module.reset_parameters()  # type: ignore[operator]
+        return
+    if module._parameters:
+        names = ", ".join(module._parameters)
+        raise ValueError(f"lin holds a {type(module).__name__} with the parameters {names} and no reset_parameters; "
+                         "give it this method, or draw them yourself")  # fmt: skip
+    for part in module.children():
+        _reset_parts(part)

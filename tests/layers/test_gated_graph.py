@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -75,3 +76,26 @@ def test_a_changed_graph_is_noticed(weighted):
     if weighted:
         for _ in range(2):
             assert torch.autograd.grad(layer(x, edges, weight.requires_grad_()).sum(), weight)[0].any()
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_number_of_rounds_changed_later_is_obeyed_or_refused(watched):
+    layer, x, edges = GatedGraph(4, num_rounds=3), torch.randn(5, 4), path_graph(5).edge_index
+    if watched:
+        layer.register_message_forward_hook(lambda _module, _inputs, _out: None)
+    fewer = GatedGraph(4, num_rounds=2)
+    fewer.load_state_dict(
+        {name: value[:2] if name == "weight" else value for name, value in layer.state_dict().items()}
+    )
+    layer.num_rounds = np.int64(2)
+    torch.testing.assert_close(layer(x, edges), fewer(x, edges))
+    assert (layer.reach(edges, 5) != fewer.reach(edges, 5)).nnz == 0
+    for rounds, words in [
+        (4, "num_rounds=4 and weight has 3; expected 3 rounds or fewer"),
+        (0, "num_rounds=0; expected"),
+        (2.0, r"num_rounds=2\.0; expected an integer"),
+    ]:
+        layer.num_rounds = rounds
+        for call in (lambda: layer(x, edges), lambda: layer.reach(edges, 5)):
+            with pytest.raises(ValueError, match=words):
+                call()

@@ -103,3 +103,48 @@ def test_what_such_a_layer_cannot_take_is_refused():
         layer(torch.ones(5, 2), EDGES)
     with pytest.raises(ValueError, match=r"x has type torch.int64; expected floating point"):
         layer(torch.ones(5, 3).long(), EDGES)
+
+
+@pytest.mark.parametrize("init", ["glorot", "torch", "he", "orthogonal"])
+@pytest.mark.parametrize("kind", MAPS)
+def test_reset_draws_every_parameter_of_any_map_anew(kind, init):
+    layer, x = GCN(8, 6), torch.randn(5, 8)
+    layer.lin = MAPS[kind](layer.lin)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.fill_(7.0)
+    layer(x, EDGES)
+    if init in ("he", "orthogonal") and kind in ("LoRA", "integers", "quantized", "network"):
+        with pytest.raises(ValueError, match=f"init='{init}' draws lin.weight, and lin is a .* use init='glorot'"):
+            layer.reset_parameters(init)
+        return
+    layer.reset_parameters(init)
+    assert not any((parameter == 7.0).any() for parameter in layer.parameters())
+    layer(x, EDGES)  # a pruned weight is computed in a call
+    if init == "orthogonal" and kind != "pruned":
+        torch.testing.assert_close(layer.lin.weight @ layer.lin.weight.T, torch.eye(6), rtol=0, atol=1e-5)
+    elif init == "glorot" and kind in ("parametrised", "subclass", "with a bias", "hooked", "torch_geometric's"):
+        assert 0.3 < float(layer.lin.weight.detach().abs().max()) <= (6 / 14) ** 0.5
+    assert layer.bias.eq(0).all()
+
+
+def test_reset_names_what_it_cannot_draw():
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.kernel = nn.Parameter(torch.ones(3, 4))
+
+    class Softplus(nn.Module):
+        def forward(self, weight):
+            return nn.functional.softplus(weight)
+
+    layer = GCN(3, 4)
+    layer.lin = nn.Sequential(Bare())
+    with pytest.raises(ValueError, match="lin holds a Bare with the parameters kernel and no reset_parameters"):
+        layer.reset_parameters()
+    layer = GCN(3, 4)
+    nn.utils.parametrize.register_parametrization(layer.lin, "weight", Softplus())
+    with pytest.raises(ValueError, match=r"lin.weight is parametrised by Softplus, .* right_inverse"):
+        layer.reset_parameters()
+    layer.lin = nn.Identity()
+    layer.reset_parameters()
