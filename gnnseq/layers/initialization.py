@@ -118,7 +118,7 @@ def _draw_weight(lin: nn.Module, draw: Callable[[Tensor], object]) -> bool:
         draw(own["weight_orig"])  # type: ignore[arg-type]
     else:
         kernel = own.get("weight")
-        lazy: bool = is_lazy(kernel)  # its shape comes with the first call
+        lazy = kernel is not None and bool(is_lazy(kernel))  # its shape comes with the first call
         if kernel is None or not (lazy or (kernel.dim() == 2 and kernel.is_floating_point())):
             return False
         if type(lin) is not nn.Linear or own.get("bias") is not None:
