@@ -1,5 +1,7 @@
 """The gated graph network: a GRU whose input is the summed messages, in synchronous rounds on any graph."""
 
+from typing import Any, ClassVar
+
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
@@ -39,6 +41,8 @@ class GatedGraph(ScheduledMessagePassing):
         >>> GatedGraph(8, num_rounds=2)(torch.ones(5, 3), path_graph(5, undirected=True).edge_index).shape
         torch.Size([5, 8])
     """
+
+    propagate_type: ClassVar[dict[str, Any]] = {**ScheduledMessagePassing.propagate_type, "weight": Tensor}
 
     @named_beyond_places
     def __init__(self, out_channels: int, num_rounds: int, *, bias: bool = True) -> None:

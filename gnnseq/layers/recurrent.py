@@ -4,13 +4,14 @@ Letters: N nodes, F input channels, H hidden channels, L layers, D directions, B
 """
 
 import warnings
-from typing import overload
+from typing import Any, ClassVar, overload
 
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
+from torch_geometric.typing import OptTensor
 
 from gnnseq.checks import (
     as_edges_by,
@@ -52,6 +53,9 @@ class Recurrent(ScheduledMessagePassing):
 
     cell: Cell
     inits: tuple[str, ...]
+    propagate_type: ClassVar[dict[str, Any]] = {
+        **ScheduledMessagePassing.propagate_type, "weight_hh": Tensor, "bias_hh": OptTensor
+    }  # fmt: skip
     batch_first = False  # of layers pickled before there was a choice
 
     @named_beyond_places
