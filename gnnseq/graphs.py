@@ -17,6 +17,7 @@ from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
 from gnnseq.checks import as_edges_by, flag, whole
 from gnnseq.normalization import gcn_normalize
+from gnnseq.tracing import is_recording
 
 __all__ = ["as_edge_index", "check_edge_weight", "path_graph", "space_time_graph", "tree_graph"]
 
@@ -218,7 +219,7 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
         raise ValueError(f"edge_index has shape {list(graph.shape)}; expected [2, E]: sources above targets{remedy}")
     if graph.dtype != torch.int64:
         raise ValueError(f"edge_index has type {graph.dtype}; expected torch.int64 node numbers: use edge_index.long()")
-    if graph.numel() > 0 and not torch.compiler.is_compiling():
+    if graph.numel() > 0 and not is_recording():
         low, high = (int(bound) for bound in torch.aminmax(graph))
         if low < 0 or high >= num_nodes:
             raise ValueError(f"edge_index holds node {low if low < 0 else high}; expected 0..{num_nodes - 1} for "
@@ -241,7 +242,7 @@ def check_edge_weight(edge_weight: Tensor, edge_index: Tensor) -> None:
     if edge_weight.device != edge_index.device:
         raise ValueError(f"edge_weight is on {edge_weight.device} and edge_index on {edge_index.device}; "
                          "move both to one device")  # fmt: skip
-    if not torch.compiler.is_compiling() and not bool(edge_weight.isfinite().all()):
+    if not is_recording() and not bool(edge_weight.isfinite().all()):
         edge = int((~edge_weight.isfinite()).nonzero()[0])
         raise ValueError(f"edge_weight[{edge}]={float(edge_weight[edge])}; expected finite weights: "
                          "drop the edge or mend the value")  # fmt: skip

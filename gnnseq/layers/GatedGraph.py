@@ -13,6 +13,7 @@ from gnnseq.layers.graph_cache import NormalizedGraph
 from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
 from gnnseq.schedule import synchronous
 from gnnseq.schedule.reachability import dependence
+from gnnseq.tracing import is_recording
 
 __all__ = ["GatedGraph"]
 
@@ -70,7 +71,7 @@ class GatedGraph(ScheduledMessagePassing):
         # Rounding adds up over rounds, so that mixed precision leaves them in the parameters' own.
         with torch.autocast(x.device.type, enabled=False):
             h = functional.pad(x.to(self.weight.dtype), (0, self.out_channels - x.size(1)))
-            if torch.compiler.is_compiling() or needs_messages(self):
+            if is_recording() or needs_messages(self):
                 once = self.masked(synchronous(edge_index, x.size(0), edge_weight=edge_weight))
                 for weight in self.weight:
                     h = self.run(h, once, h, weight=weight)

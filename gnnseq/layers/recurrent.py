@@ -32,6 +32,7 @@ from gnnseq.layers.zero_gradients import with_zero_gradients
 from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
 from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
+from gnnseq.tracing import is_recording
 
 __all__ = ["Recurrent"]
 
@@ -186,6 +187,8 @@ class Recurrent(ScheduledMessagePassing):
                 return from_nodes(h, final, x, self.batch_first)
         schedule = self.masked(self._check(x, graph))
         assert isinstance(x, Tensor)
+        if is_recording():
+            schedule.prepare(self.bidirectional)
         ordered = schedule.in_order
         initial = self._split_state(state, schedule)
         h = x if schedule.order is None else x.index_select(0, schedule.order)

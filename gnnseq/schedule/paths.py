@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from gnnseq.schedule.inference import outside_inference
 from gnnseq.schedule.schedule import Schedule
+from gnnseq.tracing import for_real
 
 __all__ = ["check_alike", "pack_paths", "packed_paths", "unpack_paths"]
 
 
-@outside_inference()
+@for_real()
 def packed_paths(lengths: Sequence[int] | PackedSequence) -> Schedule:
     """Sweeps B paths whose nodes are stored in firing order: all first nodes, then all second ones, and so on.
 

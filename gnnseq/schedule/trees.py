@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from gnnseq.graphs import tree_graph
-from gnnseq.schedule.inference import outside_inference
 from gnnseq.schedule.paths import check_alike
 from gnnseq.schedule.schedule import Schedule
 from gnnseq.schedule.topological import topological
+from gnnseq.tracing import for_real
 
 __all__ = ["pack_trees"]
 
 
-@outside_inference()
+@for_real()
 def _sweep_trees(parents: Sequence[Sequence[int] | Tensor]) -> Schedule:
     forest = tree_graph(parents)
     return topological(forest.edge_index, forest.num_nodes, ptr=forest.ptr)
