@@ -217,7 +217,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     if own is not None:
         errors.print(told(settings.graph, own), **PLAIN)
         if settings.quick:  # a thousand nodes in 20 seconds
-            width, numbers, deep = 2, (2,), (4, 2)
+            width, numbers, deep = 2, (2,), (2, 2)
 
     def measured(title: str, rows: Iterable[Row]) -> list[Row]:
         found = []

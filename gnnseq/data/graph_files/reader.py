@@ -27,24 +27,10 @@ SUFFIXES = {
     ".npz": "npz",
     ".adjlist": "adjacency",
 }
-OTHERS = [
-    ".bz2",
-    ".dot",
-    ".gpickle",
-    ".gv",
-    ".h5",
-    ".json",
-    ".mat",
-    ".npy",
-    ".parquet",
-    ".pickle",
-    ".pkl",
-    ".pt",
-    ".xls",
-    ".xlsx",
-    ".xz",
-    ".zip",
-]
+OTHERS = {
+    *(".bz2", ".dot", ".gpickle", ".gv", ".h5", ".json", ".mat", ".npy"),
+    *(".parquet", ".pickle", ".pkl", ".pt", ".xls", ".xlsx", ".xz", ".zip"),
+}
 
 
 def read_graph(
