@@ -40,7 +40,7 @@ def path_graph(length: int, undirected: bool = False) -> Data:
         [[0, 1, 2], [1, 2, 3]]
     """
     length, undirected = whole(0, length=length), flag(undirected=undirected)
-    nodes = torch.arange(length)
+    nodes = torch.arange(length, device="cpu")
     edge_index = torch.stack([nodes[:-1], nodes[1:]])
     if undirected:
         edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)
@@ -79,7 +79,7 @@ def tree_graph(parents: Sequence[int] | Tensor | Sequence[Sequence[int] | Tensor
         parent = _check_parents("parents", parents)
         return _hang(parent, parent)
     trees = [_check_parents(f"parents[{number}]", tree, among=True) for number, tree in enumerate(parents)]
-    sizes = torch.tensor([0, *(tree.numel() for tree in trees)])
+    sizes = torch.tensor([0, *(tree.numel() for tree in trees)], device="cpu")
     own, ptr = torch.cat(trees), sizes.cumsum(0)
     forest = _hang(own, own + ptr[:-1].repeat_interleave(sizes[1:]).to(own.device))
     forest.ptr = ptr
@@ -104,7 +104,7 @@ def _check_parents(name: str, parents: object, among: bool = False) -> Tensor:
     if among and not _is_list(parents):
         raise ValueError(f"{name} is {parents!r}, of type {type(parents).__name__}; {expected}")
     try:
-        parent = torch.as_tensor(parents)
+        parent = torch.as_tensor(parents, device=parents.device if isinstance(parents, Tensor) else "cpu")
     except (TypeError, ValueError, RuntimeError):  # torch raises any of them
         raise ValueError(f"{name}={parents!r}; {expected}") from None
     if parent.dim() != 1 or (parent.numel() > 0 and (parent.is_floating_point() or parent.dtype == torch.bool)):

@@ -5,6 +5,7 @@ Letters: T time steps or none, N nodes, F channels, E edges, R types of relation
 
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
@@ -129,7 +130,7 @@ class RelationalGCN(MaskedMessagePassing):
         if self.strength != "uniform":
             source, target = torch.stack([torch.cat([source, target]), torch.cat([target, target])]).unique(dim=1)
         ends = target.cpu().numpy(), source.cpu().numpy()
-        return csr_array((torch.ones(len(source), dtype=torch.bool).numpy(), ends), shape=(num_nodes, num_nodes))
+        return csr_array((np.ones(len(source), dtype=bool), ends), shape=(num_nodes, num_nodes))
 
     def _strengths(self, x: Tensor, edges: Tensor, relations: Tensor, adjacency: Adjacency) -> Tensor:
         source, target = edges
