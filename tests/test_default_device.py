@@ -86,4 +86,4 @@ def test_data_windows_and_prompts():
     for encoding in ("scalar", "one-hot"):
         assert Palindromes(5, encoding, 0, "train").sample(2)[0].device.type == "cpu"
     assert planted(nodes=4, steps=20).graphs[0][0].device.type == "cpu"
-    make_market(8, 200, seed=0)
+    make_market(16, 200, seed=0)
