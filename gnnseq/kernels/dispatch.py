@@ -77,7 +77,7 @@ def choose_kernel(
 def _compiles_without_gradients(x: Tensor) -> bool:
     """Whether torch.compile makes torch's LSTM an operation of oneDNN, though parameters are learnt.
 
-    It does on a CPU if the inputs need no gradient; in torch 2.13 the backward pass of a sweep then ends in a TypeError.
+    It does on a CPU if inputs need no gradient; in torch 2.13 the backward pass of a sweep then ends in a TypeError.
     """
     learning = torch.is_grad_enabled() and not x.requires_grad and not x.is_cuda
     return learning and torch.compiler.is_compiling() and not torch.compiler.is_exporting()
