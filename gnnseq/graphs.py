@@ -17,6 +17,7 @@ from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
 from gnnseq.checks import as_edges_by, flag, whole
 from gnnseq.normalization import gcn_normalize
+from gnnseq.tracing import is_recording
 
 __all__ = ["as_edge_index", "check_edge_weight", "path_graph", "space_time_graph", "tree_graph"]
 
@@ -39,7 +40,7 @@ def path_graph(length: int, undirected: bool = False) -> Data:
         [[0, 1, 2], [1, 2, 3]]
     """
     length, undirected = whole(0, length=length), flag(undirected=undirected)
-    nodes = torch.arange(length)
+    nodes = torch.arange(length, device="cpu")
     edge_index = torch.stack([nodes[:-1], nodes[1:]])
     if undirected:
         edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)
@@ -78,7 +79,7 @@ def tree_graph(parents: Sequence[int] | Tensor | Sequence[Sequence[int] | Tensor
         parent = _check_parents("parents", parents)
         return _hang(parent, parent)
     trees = [_check_parents(f"parents[{number}]", tree, among=True) for number, tree in enumerate(parents)]
-    sizes = torch.tensor([0, *(tree.numel() for tree in trees)])
+    sizes = torch.tensor([0, *(tree.numel() for tree in trees)], device="cpu")
     own, ptr = torch.cat(trees), sizes.cumsum(0)
     forest = _hang(own, own + ptr[:-1].repeat_interleave(sizes[1:]).to(own.device))
     forest.ptr = ptr
@@ -103,7 +104,7 @@ def _check_parents(name: str, parents: object, among: bool = False) -> Tensor:
     if among and not _is_list(parents):
         raise ValueError(f"{name} is {parents!r}, of type {type(parents).__name__}; {expected}")
     try:
-        parent = torch.as_tensor(parents)
+        parent = torch.as_tensor(parents, device=parents.device if isinstance(parents, Tensor) else "cpu")
     except (TypeError, ValueError, RuntimeError):  # torch raises any of them
         raise ValueError(f"{name}={parents!r}; {expected}") from None
     if parent.dim() != 1 or (parent.numel() > 0 and (parent.is_floating_point() or parent.dtype == torch.bool)):
@@ -218,7 +219,7 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
         raise ValueError(f"edge_index has shape {list(graph.shape)}; expected [2, E]: sources above targets{remedy}")
     if graph.dtype != torch.int64:
         raise ValueError(f"edge_index has type {graph.dtype}; expected torch.int64 node numbers: use edge_index.long()")
-    if graph.numel() > 0 and not torch.compiler.is_compiling():
+    if graph.numel() > 0 and not is_recording():
         low, high = (int(bound) for bound in torch.aminmax(graph))
         if low < 0 or high >= num_nodes:
             raise ValueError(f"edge_index holds node {low if low < 0 else high}; expected 0..{num_nodes - 1} for "
@@ -241,7 +242,7 @@ def check_edge_weight(edge_weight: Tensor, edge_index: Tensor) -> None:
     if edge_weight.device != edge_index.device:
         raise ValueError(f"edge_weight is on {edge_weight.device} and edge_index on {edge_index.device}; "
                          "move both to one device")  # fmt: skip
-    if not torch.compiler.is_compiling() and not bool(edge_weight.isfinite().all()):
+    if not is_recording() and not bool(edge_weight.isfinite().all()):
         edge = int((~edge_weight.isfinite()).nonzero()[0])
         raise ValueError(f"edge_weight[{edge}]={float(edge_weight[edge])}; expected finite weights: "
                          "drop the edge or mend the value")  # fmt: skip

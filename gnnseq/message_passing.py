@@ -5,11 +5,12 @@ a step.
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch_geometric.nn import SumAggregation
+from torch_geometric.typing import OptPairTensor
 
 from gnnseq.edge_masks import RULE, MaskedMessagePassing
 from gnnseq.schedule import Schedule
@@ -57,6 +58,11 @@ class ScheduledMessagePassing(MaskedMessagePassing):
     """
 
     state_channels: int
+    # What run hands on, with what it is called with. Else torch_geometric reads it off the source code of every new
+    # layer, in 20 ms, and cannot.
+    propagate_type: ClassVar[dict[str, Any]] = {
+        "state": OptPairTensor, "input_projection": OptPairTensor, "edge_weight": Tensor, "edge_id": Tensor
+    }  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__(aggr="sum")

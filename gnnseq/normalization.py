@@ -6,6 +6,8 @@ Letters: N nodes, E edges. An edge runs from its source j, ``edge_index[0]``, to
 import torch
 from torch import Tensor
 
+from gnnseq.tracing import is_recording
+
 __all__ = ["DegreeError", "append_self_loops", "gcn_normalize"]
 
 
@@ -85,7 +87,7 @@ def gcn_normalize(
     zeros = edge_weight.new_zeros(num_nodes)
     out_degree = zeros.index_add(0, source, edge_weight)
     in_degree = zeros.index_add(0, target, edge_weight)
-    if not torch.compiler.is_compiling():
+    if not is_recording():
         _check_degrees(edge_index, edge_weight, out_degree, in_degree)
     # The mask before the root keeps the gradient of a zero degree zero instead of NaN.
     out_scale = out_degree.masked_fill(out_degree == 0, torch.inf).rsqrt()

@@ -94,7 +94,7 @@ def sample(
                 chances = _probabilities(model(known)[0], temperature, top_k, nucleus)
                 character = draw(chances)
             else:
-                character = int(torch.randint(model.vocabulary, (), generator=generator))
+                character = int(torch.randint(model.vocabulary, (), generator=generator, device="cpu"))
             known = [[character]]
             yield character
 
@@ -144,9 +144,9 @@ def beam_search(
     if not known:
         raise ValueError("prompt is empty; beam search expects at least one character to go on from")
     # The beams are equal until they part: all but the first begin as impossible.
-    totals = torch.full((beams, 1), -math.inf, dtype=torch.float64)
+    totals = torch.full((beams, 1), -math.inf, dtype=torch.float64, device="cpu")
     totals[0] = 0.0
-    strings = torch.empty(beams, 0, dtype=torch.int64)
+    strings = torch.empty(beams, 0, dtype=torch.int64, device="cpu")
     for _ in range(length):
         longer = (totals + model(known).log_softmax(dim=1)).flatten()  # [B * V]
         totals, best = (part[:beams] for part in longer.sort(descending=True, stable=True))
@@ -240,7 +240,7 @@ class _Model:
     def check_prompt(self, prompt: Sequence[int] | Tensor) -> list[list[int]]:
         """The prompt, each character once for all paths. [P][1]"""
         try:
-            given = torch.as_tensor(prompt) if len(prompt) > 0 else torch.empty(0, dtype=torch.int64)
+            given = torch.as_tensor(prompt, dtype=None if len(prompt) > 0 else torch.int64, device="cpu")
         except (TypeError, ValueError, RuntimeError):  # torch raises any of them
             raise ValueError(f"prompt={prompt!r}; expected indices of characters: look them up in the model's "
                              "vocabulary") from None  # fmt: skip

@@ -181,7 +181,7 @@ def chickenpox() -> Epidemic:
     """
     data = _read("epidemics/chickenpox.json")
     names = sorted(data["node_ids"], key=data["node_ids"].__getitem__)
-    edge_index = torch.tensor(data["edges"]).T.contiguous()
+    edge_index = torch.tensor(data["edges"], device="cpu").T.contiguous()
     return Epidemic(np.array(data["FX"]), tuple(name.title() for name in names), ((edge_index, None),), "week", lags=4)
 
 
@@ -195,7 +195,10 @@ def england_covid() -> Epidemic:
     values = np.array(data["y"], dtype=np.float64)
     edges, weights = data["edge_mapping"]["edge_index"], data["edge_mapping"]["edge_weight"]
     graphs = tuple(
-        (torch.tensor(edges[str(day)]).T.contiguous(), torch.tensor(weights[str(day)], dtype=torch.float32))
+        (
+            torch.tensor(edges[str(day)], device="cpu").T.contiguous(),
+            torch.tensor(weights[str(day)], dtype=torch.float32, device="cpu"),
+        )
         for day in range(len(values))
     )
     return Epidemic(values, tuple(str(node) for node in range(values.shape[1])), graphs, "day", lags=8)
@@ -216,7 +219,7 @@ def planted(nodes: int = 12, steps: int = 240, seed: int = 0) -> Epidemic:
     for step in range(1, len(values)):
         before = values[step - 1]
         values[step] = 0.3 * (before + np.roll(before, 1) + np.roll(before, -1)) + noise[step]
-    ring = torch.arange(nodes)
+    ring = torch.arange(nodes, device="cpu")
     forth = torch.stack([ring, (ring + 1) % nodes])
     names = tuple(f"place {node}" for node in range(nodes))
     return Epidemic(values[50:], names, ((torch.cat([forth, forth.flip(0)], 1), None),), "step", lags=4)

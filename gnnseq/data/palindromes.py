@@ -57,7 +57,7 @@ class Palindromes:
             raise ValueError(f"seed: got {seed}; expected 0 or more")
         self.length = length
         self.encoding = encoding
-        self.generator = torch.Generator().manual_seed(3 * seed + 1 + get_args(Split).index(split))
+        self.generator = torch.Generator("cpu").manual_seed(3 * seed + 1 + get_args(Split).index(split))
 
     @property
     def num_features(self) -> int:
@@ -66,7 +66,7 @@ class Palindromes:
 
     def digits(self, size: int) -> Tensor:
         """Draw ``size`` whole palindromes, [L, B] int64, one a column."""
-        half = torch.randint(DIGITS, ((self.length + 1) // 2, size), generator=self.generator)
+        half = torch.randint(DIGITS, ((self.length + 1) // 2, size), generator=self.generator, device="cpu")
         return torch.cat([half, half[: self.length // 2].flip(0)])  # the middle digit of an odd L occurs once
 
     def sample(self, size: int) -> tuple[Tensor, Tensor]:
@@ -80,4 +80,4 @@ class Palindromes:
         given, target = digits[:-1], digits[-1]
         if self.encoding == "scalar":
             return given.unsqueeze(-1).to(torch.get_default_dtype()), target
-        return torch.eye(DIGITS)[given], target
+        return torch.eye(DIGITS, device="cpu")[given], target

@@ -65,7 +65,7 @@ class Vocabulary:
             [2, 1, 0]
         """
         known = {character: index for index, character in enumerate(self.characters)}
-        return torch.tensor([known.get(character, 0) for character in text], dtype=torch.int64)
+        return torch.tensor([known.get(character, 0) for character in text], dtype=torch.int64, device="cpu")
 
     def decode(self, indices: Sequence[int] | Tensor) -> str:
         """The text of indices."""
@@ -232,12 +232,13 @@ class TextWindows:
         fresh = True
         if self.random:
             generator = np.random.default_rng([self.seed, number])
-            begin = torch.from_numpy(generator.integers(len(self.text) - self.length, size=self.batch))
+            drawn = generator.integers(len(self.text) - self.length, size=self.batch)
+            begin = torch.from_numpy(drawn).to(self.text.device)
         else:
             place = number % (self.stretch // self.length)
             fresh = place == 0
-            begin = torch.arange(self.batch) * self.stretch + place * self.length
-        at = begin + torch.arange(self.length).unsqueeze(1)  # [T, B]
+            begin = torch.arange(self.batch, device=self.text.device) * self.stretch + place * self.length
+        at = begin + torch.arange(self.length, device=self.text.device).unsqueeze(1)  # [T, B]
         return Window(self.text[at], self.text[at + 1], fresh)
 
 

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from gnnseq.tracing import is_recording
+
 __all__ = ["has_memory", "is_traced", "outside_autocast", "under_transform"]
 
 Gradients = tuple[Tensor | None, ...]
 
 
 def is_traced(*tensors: Tensor) -> bool:
-    """Whether torch.compile or torch.export is tracing, or :func:`under_transform`: then no value may be read."""
-    return torch.compiler.is_compiling() or under_transform(*tensors)
+    """Whether torch records, or :func:`under_transform`: then no value may be read."""
+    return is_recording() or under_transform(*tensors)
 
 
 def under_transform(*tensors: Tensor) -> bool:

@@ -101,7 +101,8 @@ def _dense(cell: Cell, x: Tensor, state: tuple[Tensor, ...], weights: CellWeight
     parameters = [weight for weight in weights if weight is not None]
     has_biases = weights.bias_ih is not None
     entering = [part.unsqueeze(0).contiguous() for part in state]
-    options = (has_biases, 1, 0.0, torch.is_grad_enabled(), False, False)  # one layer, no dropout, [t, b, F]
+    training = torch.is_grad_enabled() or torch._C._get_tracing_state() is not None  # a trace serves both
+    options = (has_biases, 1, 0.0, training, False, False)  # one layer, no dropout, [t, b, F]
     if cell.name == "lstm":
         h, *last = torch.lstm(x, entering, parameters, *options)
     else:

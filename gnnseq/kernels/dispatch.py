@@ -3,13 +3,16 @@
 | schedule, tensors | kernel |
 |---|---|
 | synchronous, or under a transform of torch.func, make_fx or forward-mode differentiation | None: the layer's loop |
-| not unweighted paths, under torch.compile or torch.export | None: the layer's loop |
+| not unweighted paths, while torch records | None: the layer's loop |
 | not unweighted paths, an LSTM that compiled code takes | :mod:`gnnseq.kernels.fused_tree` |
 | not unweighted paths, anything else | :mod:`gnnseq.kernels.frontier` |
-| unweighted paths under torch.compile or torch.export, on CUDA, or none | :mod:`gnnseq.kernels.dense_path` |
+| unweighted paths of an LSTM in training under torch.compile, on a CPU, inputs without gradients | None |
+| unweighted paths while torch records, on CUDA, or none | :mod:`gnnseq.kernels.dense_path` |
 | unweighted paths that compiled code takes | :mod:`gnnseq.kernels.fused_path` |
 | unweighted paths for which torch's own recurrence is faster | :mod:`gnnseq.kernels.dense_path` |
 | other unweighted paths | :mod:`gnnseq.kernels.frontier` |
+
+Torch records under torch.compile, torch.export, torch.jit.trace and a FakeTensorMode.
 
 Compiled code takes float32 on a CPU, if there is a compiler and enough work to be worth its run. Within the frontier
 kernels it makes single cells too; that is no choice of a kernel, but one operation of torch in place of several.
@@ -29,6 +32,7 @@ from gnnseq.kernels.fused_tree import fused_tree_sweep
 from gnnseq.kernels.input_projection import is_index
 from gnnseq.kernels.native import gemm, is_plain, runs_compiled
 from gnnseq.schedule import Schedule
+from gnnseq.tracing import is_recording
 
 __all__ = ["Kernel", "choose_kernel"]
 
@@ -53,7 +57,7 @@ def choose_kernel(
     if schedule.rounds is not None:
         return None
     given = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
-    compiling = torch.compiler.is_compiling()  # then nothing may be written into preallocated tensors
+    compiling = is_recording()  # then nothing may be written into preallocated tensors
     if not compiling and x.size(0) > 0 and under_transform(*given):
         return None
     if schedule.lengths is None or schedule.edge_weight is not None:
@@ -61,11 +65,22 @@ def choose_kernel(
             return None
         fused = cell.name == "lstm" and x.size(0) > 0 and _is_compiled(cell, x, initial, weights)
         return fused_tree_sweep if fused and _takes_weights(schedule.edge_weight) else frontier_sweep
+    if compiling and cell.name == "lstm" and _compiles_without_gradients(x):
+        return None
     if compiling or x.is_cuda or x.size(0) == 0:
         return dense_path_sweep
     if _is_compiled(cell, x, initial, weights):
         return fused_path_sweep
     return dense_path_sweep if _is_fast_in_torch(cell, x, schedule, given, weights) else frontier_sweep
+
+
+def _compiles_without_gradients(x: Tensor) -> bool:
+    """Whether torch.compile makes torch's LSTM an operation of oneDNN, though parameters are learnt.
+
+    It does on a CPU if inputs need no gradient; in torch 2.13 the backward pass of a sweep then ends in a TypeError.
+    """
+    learning = torch.is_grad_enabled() and not x.requires_grad and not x.is_cuda
+    return learning and torch.compiler.is_compiling() and not torch.compiler.is_exporting()
 
 
 def _is_compiled(cell: Cell, x: Tensor, initial: Tensor | None, weights: CellWeights) -> bool:

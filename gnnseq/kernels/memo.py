@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gnnseq.kernels.autograd_state import under_transform
+from gnnseq.tracing import is_recording
 
 __all__ = ["Memo"]
 
@@ -32,6 +33,8 @@ class Memo(Generic[Value]):
             key: Whatever else it depends on, compared with ==.
             compute: Makes the value.
         """
+        if is_recording():  # tensors of the recording are no numbers to compare or to keep
+            return compute()
         last = self._last
         if last is None or last[1] != key or not _same(last[0], inputs):
             # Tensors made in inference mode could not be saved for a later backward pass.

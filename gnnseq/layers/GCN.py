@@ -22,6 +22,7 @@ from gnnseq.layers.graph_cache import NormalizedGraph
 from gnnseq.layers.initialization import check_init, reset_map
 from gnnseq.message_passing import check_settings, needs_messages
 from gnnseq.normalization import DegreeError, gcn_normalize
+from gnnseq.tracing import is_recording
 
 __all__ = ["GCN"]
 
@@ -114,7 +115,7 @@ class GCN(MaskedMessagePassing):
         num_nodes = x.size(-2)
         dtype = self.lin.weight.dtype if type(self.lin) is nn.Linear else x.dtype
         normalize = partial(self._normalize, dtype=dtype)
-        compiling = torch.compiler.is_compiling()
+        compiling = is_recording()
         if compiling or needs_messages(self):
             edges, weight = as_edge_index(edge_index, num_nodes, edge_weight)
             edge_id = self.mask_places(edges) if self.explain else None

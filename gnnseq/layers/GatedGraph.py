@@ -1,5 +1,7 @@
 """The gated graph network: a GRU whose input is the summed messages, in synchronous rounds on any graph."""
 
+from typing import Any, ClassVar
+
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from gnnseq.layers.graph_cache import NormalizedGraph
 from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
 from gnnseq.schedule import synchronous
 from gnnseq.schedule.reachability import dependence
+from gnnseq.tracing import is_recording
 
 __all__ = ["GatedGraph"]
 
@@ -40,6 +43,8 @@ class GatedGraph(ScheduledMessagePassing):
         torch.Size([5, 8])
     """
 
+    propagate_type: ClassVar[dict[str, Any]] = {**ScheduledMessagePassing.propagate_type, "weight": Tensor}
+
     @named_beyond_places
     def __init__(self, out_channels: int, num_rounds: int, *, bias: bool = True) -> None:
         self.out_channels = self.state_channels = width = whole(1, out_channels=out_channels)
@@ -67,7 +72,7 @@ class GatedGraph(ScheduledMessagePassing):
         # Rounding adds up over rounds, so that mixed precision leaves them in the parameters' own.
         with torch.autocast(x.device.type, enabled=False):
             h = functional.pad(x.to(self.weight.dtype), (0, self.out_channels - x.size(1)))
-            if torch.compiler.is_compiling() or needs_messages(self):
+            if is_recording() or needs_messages(self):
                 once = self.masked(synchronous(edge_index, x.size(0), edge_weight=edge_weight))
                 for weight in kernels:
                     h = self.run(h, once, h, weight=weight)

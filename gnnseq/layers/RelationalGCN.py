@@ -5,6 +5,7 @@ Letters: T time steps or none, N nodes, F channels, E edges, R types of relation
 
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from gnnseq.kernels.sddmm import edge_products
 from gnnseq.layers.graph_cache import NormalizedGraph
 from gnnseq.layers.zero_gradients import with_zero_gradients
 from gnnseq.message_passing import check_settings, needs_messages
+from gnnseq.tracing import is_recording
 
 __all__ = ["RelationalGCN"]
 
@@ -100,7 +102,7 @@ class RelationalGCN(MaskedMessagePassing):
         num_nodes = x.size(-2)
         adjacency = self._graph.edges(edges, num_nodes)
         strength = self._strengths(x, edges, relations, adjacency)
-        if needs_messages(self):
+        if is_recording() or needs_messages(self):
             edge_id = self.mask_places(edges) if self.explain else None
             size = num_nodes, num_nodes
             summed: Tensor = self.propagate(edges, size=size, x=x, strength=strength, edge_id=edge_id)
@@ -128,7 +130,7 @@ class RelationalGCN(MaskedMessagePassing):
         if self.strength != "uniform":
             source, target = torch.stack([torch.cat([source, target]), torch.cat([target, target])]).unique(dim=1)
         ends = target.cpu().numpy(), source.cpu().numpy()
-        return csr_array((torch.ones(len(source), dtype=torch.bool).numpy(), ends), shape=(num_nodes, num_nodes))
+        return csr_array((np.ones(len(source), dtype=bool), ends), shape=(num_nodes, num_nodes))
 
     def _strengths(self, x: Tensor, edges: Tensor, relations: Tensor, adjacency: Adjacency) -> Tensor:
         source, target = edges
@@ -166,11 +168,11 @@ class RelationalGCN(MaskedMessagePassing):
             raise ValueError("edge_index is a sparse adjacency, whose order of edges relations cannot follow; expected "
                              "a [2, E] tensor")  # fmt: skip
         expected = [edges.size(1), self.num_relations]
-        if shape_of(relations) != str(expected):
+        if list(getattr(relations, "shape", ())) != expected:
             raise ValueError(f"relations has shape {shape_of(relations)}; expected {expected}: a row an edge, a column "
                              "a type")  # fmt: skip
         check_one_device(x=x, edge_index=edges, relations=relations)
-        if not torch.compiler.is_compiling() and not bool((relations != 0).any(1).all()):
+        if not is_recording() and not bool((relations != 0).any(1).all()):
             edge = int((relations == 0).all(1).nonzero()[0])
             raise ValueError(f"relations[{edge}] has no type; expected at least one a row: drop edge {edge}, which "
                              "relates nothing")  # fmt: skip

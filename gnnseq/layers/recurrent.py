@@ -4,13 +4,14 @@ Letters: N nodes, F input channels, H hidden channels, L layers, D directions, B
 """
 
 import warnings
-from typing import overload
+from typing import Any, ClassVar, overload
 
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
+from torch_geometric.typing import OptTensor
 
 from gnnseq.checks import (
     as_edges_by,
@@ -31,6 +32,7 @@ from gnnseq.layers.zero_gradients import with_zero_gradients
 from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
 from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
+from gnnseq.tracing import is_recording
 
 __all__ = ["Recurrent"]
 
@@ -52,6 +54,9 @@ class Recurrent(ScheduledMessagePassing):
 
     cell: Cell
     inits: tuple[str, ...]
+    propagate_type: ClassVar[dict[str, Any]] = {
+        **ScheduledMessagePassing.propagate_type, "weight_hh": Tensor, "bias_hh": OptTensor
+    }  # fmt: skip
     batch_first = False  # of layers pickled before there was a choice
 
     @named_beyond_places
@@ -182,6 +187,8 @@ class Recurrent(ScheduledMessagePassing):
                 return from_nodes(h, final, x, self.batch_first)
         schedule = self.masked(self._check(x, graph))
         assert isinstance(x, Tensor)
+        if is_recording():
+            schedule.prepare(self.bidirectional)
         ordered = schedule.in_order
         initial = self._split_state(state, schedule)
         h = x if schedule.order is None else x.index_select(0, schedule.order)

@@ -58,8 +58,10 @@ def check_state(
         ValueError: If a part is missing, or has another shape than expected, or not the parameters' type or device.
     """
     parts = tuple(state) if isinstance(state, tuple | list) else (state,)
-    shape = str([layer.num_layers * layer.num_directions, rows, layer.hidden_channels])
-    if len(parts) != layer.cell.states or any(shape_of(part) != shape for part in parts):
+    shape = [layer.num_layers * layer.num_directions, rows, layer.hidden_channels]
+    if len(parts) != layer.cell.states or any(
+        not isinstance(part, Tensor) or list(part.shape) != shape for part in parts
+    ):
         form = form or ("a pair (h, c), each {}" if layer.cell.states == 2 else "{}")
         came = ", ".join(map(shape_of, parts))
         raise ValueError(f"state has shape {came}; expected {form.format(shape)}: {axes}")

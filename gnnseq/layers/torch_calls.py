@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from gnnseq.checks import check_type, shape_of
 from gnnseq.schedule import Schedule, packed_paths
+from gnnseq.tracing import is_recording
 
 __all__ = ["as_nodes", "from_nodes", "is_state"]
 
@@ -64,7 +65,7 @@ def as_nodes(
         x = x.transpose(0, 1)
     steps, batch_size, _ = x.shape
     # A compiler cannot trace what remembers.
-    paths = _make_paths if torch.compiler.is_compiling() else _remembered_paths
+    paths = _make_paths if is_recording() else _remembered_paths
     return x.reshape(steps * batch_size, features), paths(steps, batch_size, x.device), state
 
 

@@ -142,7 +142,8 @@ def score(model: LanguageModel, text: Tensor, batch: int = 64, length: int = 128
     state: State = None
     device = model.readout.weight.device
     for begin in range(0, stretch, length):
-        at = torch.arange(batch) * stretch + torch.arange(begin, min(begin + length, stretch)).unsqueeze(1)  # [T, B]
+        within = torch.arange(begin, min(begin + length, stretch), device=text.device).unsqueeze(1)
+        at = torch.arange(batch, device=text.device) * stretch + within  # [T, B]
         logits, state = model(text[at].to(device), state)
         y = text[at + 1].to(device).flatten()
         loss += functional.cross_entropy(logits.flatten(0, 1), y, reduction="sum").item()

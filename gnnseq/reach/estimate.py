@@ -133,8 +133,9 @@ def _try_inputs(
         nodes = np.unique(csr_array(wanted > proven).nonzero()[0])
         if len(nodes) == 0 or idle == PATIENCE:
             break
-        x = torch.randn(double.x.shape, generator=generator, dtype=torch.float64) * SCALES[draw % len(SCALES)]
-        grown = csr_array(proven + _nonzero(Jacobian(double, x.to(double.x)), nodes, bound, generator))
+        x = torch.randn(double.x.shape, generator=generator, dtype=torch.float64, device="cpu").to(double.x)
+        x = x * SCALES[draw % len(SCALES)]
+        grown = csr_array(proven + _nonzero(Jacobian(double, x), nodes, bound, generator))
         idle = idle + 1 if grown.nnz == proven.nnz else 0
         proven = grown
     return proven

@@ -87,7 +87,8 @@ class Jacobian:
         for part in self._chunks(len(groups)):
             cotangent = self._zeros(len(part))
             for b, group in enumerate(part):
-                weights = torch.randn(len(groups[group]), self.channels, generator=generator, dtype=torch.float64)
+                shape = len(groups[group]), self.channels
+                weights = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
                 cotangent[b, groups[group]] = weights.to(cotangent)
             size = self._pull(cotangent).abs().sum(2)  # squares would underflow
             parts.append(csr_array(((size > 0) & size.isfinite()).cpu().numpy()))

@@ -160,11 +160,11 @@ def receptive_field(
     """
     num_nodes = _check(x)
     edges = adjacency(_edges(edge_index, num_nodes), num_nodes)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     if num_nodes == 0:
         return ReceptiveField(edges, _integers([]), np.empty(0), _integers([]), "structure", True, edges, 0)
     with frozen(module, call or _call, edge_index, x) as plain:
-        plain(plain.x)  # the module's own errors come first, and lazy parameters get their shapes
+        _check_output(plain(plain.x))  # the module's own errors come first, and lazy parameters get their shapes
         double = plain.in_double()
         jacobian = Jacobian(double, double.x)
         nodes = _choose(influence_nodes, jacobian, generator)
@@ -200,6 +200,14 @@ def _check(x: Any) -> int:
     return len(x)
 
 
+def _check_output(y: Tensor) -> None:
+    wrong = (~y.isfinite()).flatten(1).any(1).nonzero().view(-1).tolist()
+    if wrong:
+        raise ValueError(f"module's output is NaN or infinite at {len(wrong)} of {len(y)} nodes, the first of which is "
+                         f"{wrong[0]}, though x is finite; expected finite outputs, as nothing tells what NaN was "
+                         "computed from: look for diverged weights, 0 / 0 or log(0)")  # fmt: skip
+
+
 def _edges(graph: Any, num_nodes: int) -> Integers:
     """Sources above targets. [2, E]"""
     if isinstance(graph, Schedule):
@@ -220,7 +228,7 @@ def _choose(chosen: int | Sequence[int] | None, jacobian: Jacobian, generator: t
     if isinstance(chosen, int):
         if not 1 <= chosen <= num_nodes:
             raise ValueError(f"influence_nodes={chosen}; expected 1..{num_nodes} nodes, or their numbers")
-        return _integers(torch.randperm(num_nodes, generator=generator)[:chosen].sort().values)
+        return _integers(torch.randperm(num_nodes, generator=generator, device="cpu")[:chosen].sort().values)
     nodes = np.unique(_integers(chosen))
     if nodes.ndim != 1 or len(nodes) == 0 or nodes[0] < 0 or nodes[-1] >= num_nodes:
         raise ValueError(f"influence_nodes={chosen}; expected one or more of the nodes 0..{num_nodes - 1}, or how many")

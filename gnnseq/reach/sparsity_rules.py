@@ -167,7 +167,7 @@ def _united(terms: list[TracedTensor]) -> TracedTensor:
 
 def _add(run: Operation, a: Any, b: Any) -> TracedTensor:
     terms = [term for term in (a, b) if isinstance(term, TracedTensor)]
-    constants = [torch.as_tensor(term) for term in (a, b) if not isinstance(term, TracedTensor)]
+    constants = [_constant(term) for term in (a, b) if not isinstance(term, TracedTensor)]
     value = run(*(term.value if isinstance(term, TracedTensor) else term for term in (a, b)))
     if value.dim() != terms[0].value.dim():
         raise NotKnownError("a constant adds dimensions")
@@ -181,9 +181,13 @@ def _add(run: Operation, a: Any, b: Any) -> TracedTensor:
     return replace(united, reach=united.reach.copy()) if each_row_its_own else united
 
 
+def _constant(term: Any) -> torch.Tensor:
+    return term if isinstance(term, torch.Tensor) else torch.as_tensor(term, device="cpu")
+
+
 def _multiply(run: Operation, a: Any, b: Any) -> TracedTensor:
     for factor in (a, b):
-        if not isinstance(factor, TracedTensor) and not bool((torch.as_tensor(factor).abs() > 1 / LARGE).all()):
+        if not isinstance(factor, TracedTensor) and not bool((_constant(factor).abs() > 1 / LARGE).all()):
             raise NotKnownError("a constant factor with zeros may hide a row")
     return _add(run, a, b)
 

@@ -11,7 +11,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from gnnseq.schedule.inference import outside_inference
+from gnnseq.tracing import for_real
 
 __all__ = ["SweepPointers"]
 
@@ -44,38 +44,38 @@ class SweepPointers:
         )
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def in_indptr(self) -> Tensor:
         """The first edge into each node, and E. [N + 1]"""
         return torch.searchsorted(self.edge_index[1], torch.arange(self.num_nodes + 1, device=self.edge_index.device))
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def out_edge_id(self) -> Tensor:
         """Edges sorted by source. [E]"""
         return self.edge_index[0].argsort(stable=True)
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def out_indptr(self) -> Tensor:
         """Where in :attr:`out_edge_id` each source's edges begin, initial states after the nodes, and E. [N + B + 1]"""
         sources = torch.arange(self.num_nodes + self.num_rows + 1, device=self.edge_index.device)
         return torch.searchsorted(self.edge_index[0, self.out_edge_id], sources)
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def out_targets(self) -> Tensor:
         """The targets of the edges of :attr:`out_edge_id`. [E]"""
         return self.edge_index[1, self.out_edge_id]
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def step_in_indptr(self) -> tuple[Tensor, ...]:
         """For each step, where in its edges each of its nodes' begin. [n + 1]"""
         return _split_indptr(self.in_indptr, self.step_sizes)[1]
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def step_targets(self) -> tuple[Tensor, ...]:
         """For each step, its edges' targets, counted from the step's first node. [e]"""
         begin = [*accumulate(self.step_sizes, initial=0)][:-1]
@@ -94,7 +94,7 @@ class SweepPointers:
         return self._step_out[1]
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def _step_out(self) -> tuple[list[int], tuple[Tensor, ...]]:
         return _split_indptr(self.out_indptr, [*self.step_sizes, self.num_rows])
 

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from gnnseq.schedule.inference import outside_inference
 from gnnseq.schedule.schedule import Schedule
+from gnnseq.tracing import for_real
 
 __all__ = ["check_alike", "pack_paths", "packed_paths", "unpack_paths"]
 
 
-@outside_inference()
+@for_real()
 def packed_paths(lengths: Sequence[int] | PackedSequence) -> Schedule:
     """Sweeps B paths whose nodes are stored in firing order: all first nodes, then all second ones, and so on.
 
@@ -62,7 +62,7 @@ def packed_paths(lengths: Sequence[int] | PackedSequence) -> Schedule:
         num_nodes=int(offset[-1]),
         edge_index=torch.from_numpy(np.stack([source, target])),
         edge_weight=None,
-        edge_id=torch.arange(len(target)),
+        edge_id=torch.arange(len(target), device="cpu"),
         order=None,
         step_sizes=tuple(alive.tolist()),
         edge_sizes=(0, *alive[1:].tolist()) if longest else (),
@@ -84,7 +84,7 @@ def _unsorted(packed: PackedSequence) -> Schedule:
     if place is None:
         return schedule
     place = place.cpu()
-    if not torch.equal(place.sort().values, torch.arange(count)):
+    if not torch.equal(place.sort().values, torch.arange(count, device="cpu")):
         raise ValueError(f"unsorted_indices of the PackedSequence are {place.tolist()}; expected each of its {count} "
                          "sequences once")  # fmt: skip
     assert schedule.lengths is not None

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gnnseq.schedule.csr import SweepPointers
 from gnnseq.schedule.firing import fire_synchronously, fire_topologically
-from gnnseq.schedule.inference import outside_inference
+from gnnseq.tracing import for_real
 
 __all__ = ["Schedule", "Step"]
 
@@ -123,14 +123,14 @@ class Schedule:
         return self.shared if self.shared is not None and self.shared.same(own) else own
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def rows(self) -> Tensor:
         """Rows of state in the order in which their nodes fire, empty paths left out. [B]"""
         begun = (self.starts >= 0).nonzero().view(-1)
         return begun[self.in_order.starts[begun].argsort()]
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def readout_rows(self) -> Tensor:
         """Rows of the final state that are read at a node; on paths as :attr:`rows`."""
         return (self.ends >= 0).nonzero().view(-1) if self.lengths is None else self.rows
@@ -146,7 +146,7 @@ class Schedule:
         return self._with_state_edges.weighted(torch.cat([weight.new_ones(self.rows.numel()), weight]))
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def _with_state_edges(self) -> "Schedule":
         """Without weights, which may change."""
         rows = self.rows
@@ -161,6 +161,18 @@ class Schedule:
             shared=None,
         )
 
+    def prepare(self, both_directions: bool) -> int:
+        """Compute all that a recorded sweep reads, which a compiler could not look into; of reversed edges too."""
+        directions = [self.in_order, self.in_order.reversed.in_order] if both_directions else [self.in_order]
+        for along in directions:
+            _ = along.rows, along.readout_rows, along.node_offsets, along.edge_offsets
+            if along.rounds is None:
+                _ = along._with_state_edges.node_offsets, along._with_state_edges.edge_offsets
+        return 0
+
+    # What torch.compiler.assume_constant_result does, which would import the compiler: it calls this, and looks away.
+    prepare._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
     def weighted(self, edge_weight: Tensor) -> "Schedule":
         """The same schedule with weights [E], in the order of ``edge_index``.
 
@@ -174,7 +186,7 @@ class Schedule:
         return self if self.order is None else self._in_order  # remembering itself, it would outlive its last use
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def _in_order(self) -> "Schedule":
         assert self.order is not None
         # One slot more than nodes, so that -1, the start of an empty path, stays -1.
@@ -190,7 +202,7 @@ class Schedule:
         )
 
     @cached_property
-    @outside_inference()
+    @for_real()
     def reversed(self) -> "Schedule":
         """The sweep along the reversed edges; its state has the same rows, entering where this one's is read."""
         backwards = self.edge_index.flip(0)
@@ -208,7 +220,7 @@ class Schedule:
         through = (self.ends < 0).nonzero().view(-1)
         return torch.zeros_like(self.starts).index_copy(0, self.passed[through], through)
 
-    @outside_inference()
+    @for_real()
     def to(self, device: torch.device | str) -> "Schedule":
         """The same schedule with its tensors on another device."""
         if torch.device(device) == self.device:

@@ -6,13 +6,13 @@ Letters: N nodes, E edges.
 from torch import Tensor
 
 from gnnseq.schedule.firing import fire_synchronously
-from gnnseq.schedule.inference import outside_inference
 from gnnseq.schedule.schedule import Schedule
+from gnnseq.tracing import for_real
 
 __all__ = ["synchronous"]
 
 
-@outside_inference()
+@for_real()
 def synchronous(edge_index: Tensor, num_nodes: int, rounds: int = 1, edge_weight: Tensor | None = None) -> Schedule:
     """Fires every node in every round, each reading its sources' states of the round before.
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from gnnseq.schedule.firing import fire_topologically
-from gnnseq.schedule.inference import outside_inference
 from gnnseq.schedule.schedule import Schedule
+from gnnseq.tracing import for_real
 
 __all__ = ["topological"]
 
 
-@outside_inference()
+@for_real()
 def topological(
     edge_index: Tensor,
     num_nodes: int,

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from gnnseq.graphs import tree_graph
-from gnnseq.schedule.inference import outside_inference
 from gnnseq.schedule.paths import check_alike
 from gnnseq.schedule.schedule import Schedule
 from gnnseq.schedule.topological import topological
+from gnnseq.tracing import for_real
 
 __all__ = ["pack_trees"]
 
 
-@outside_inference()
+@for_real()
 def _sweep_trees(parents: Sequence[Sequence[int] | Tensor]) -> Schedule:
     forest = tree_graph(parents)
     return topological(forest.edge_index, forest.num_nodes, ptr=forest.ptr)
@@ -62,7 +62,7 @@ def pack_trees(x: Sequence[Tensor], parents: Sequence[Sequence[int] | Tensor]) -
         if len(tree) != len(nodes):
             raise ValueError(f"x[{number}] has {len(nodes)} rows and parents[{number}] {len(tree)} nodes; expected one "
                              "row a node")  # fmt: skip
-        roots = (torch.as_tensor(tree) == -1).nonzero().flatten().tolist() if len(tree) > 0 else [-1]
+        roots = (torch.as_tensor(tree, device="cpu") == -1).nonzero().flatten().tolist() if len(tree) > 0 else [-1]
         if len(roots) > 1:
             raise ValueError(f"parents[{number}] has {len(roots)} roots, nodes {', '.join(map(str, roots))}; expected "
                              "one: hang them from a further node, or give each its own tree")  # fmt: skip

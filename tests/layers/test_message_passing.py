@@ -4,6 +4,8 @@ Reach is measured from gradients of a randomly weighted layer in float64, where 
 and expected from networkx.
 """
 
+import inspect
+
 import networkx as nx
 import pytest
 import torch
@@ -230,3 +232,24 @@ def test_rounds_are_permutation_equivariant(layer_type, graph, random):
     h, _ = layer(x, synchronous(graph.edge_index, graph.num_nodes, 3, graph.edge_weight))
     relabelled_h, _ = layer(relabelled, synchronous(label[graph.edge_index], graph.num_nodes, 3, graph.edge_weight))
     torch.testing.assert_close(relabelled_h[label], h, **EXACT)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: RNN(2, 3), lambda: LSTM(2, 3), lambda: GRU(2, 3), lambda: GatedGraph(3, 1), lambda: GCN(2, 3)]
+)
+def test_a_second_layer_reads_no_source_code(make, monkeypatch):
+    make()
+    monkeypatch.setattr(inspect, "getsource", None)
+    make()
+
+
+def test_a_rule_of_the_users_own_may_read_less_and_more():
+    class Own(RNN):
+        def message(self, state_j, state_i, edge_weight):
+            return edge_weight * (state_j + state_i)
+
+    layer, x = Own(2, 3), torch.ones(2, 2)
+    h, _ = layer(x, torch.tensor([[0], [1]]))
+    plain = RNN(2, 3)
+    plain.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(h, plain(x, torch.tensor([[0], [1]]))[0])  # state_i is 0 before a node's one firing

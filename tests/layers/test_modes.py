@@ -131,12 +131,15 @@ class Swept(torch.nn.Module):
 )
 def test_a_sweep_compiles_whole_and_exports(layer_type, graph, weighted):
     x, weight = torch.randn(4, 3), torch.rand(3) if weighted else None
-    model = Swept(layer_type(3, 2, bidirectional=True), topological(GRAPHS[graph], 4, weight))
-    expected = model(x)
+    layer = layer_type(3, 2, bidirectional=True)
+
+    def fresh():  # no sweep has made its schedule remember anything
+        return Swept(layer, topological(GRAPHS[graph], 4, weight))
+
+    expected = fresh()(x)
     torch.compiler.reset()
-    compiled = torch.compile(model, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(x), expected)
-    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), expected)
+    torch.testing.assert_close(torch.compile(fresh(), fullgraph=True, backend="eager")(x), expected)
+    torch.testing.assert_close(torch.export.export(fresh(), (x,)).module()(x), expected)
 
 
 @pytest.mark.parametrize("transform", [torch.func.jacrev, torch.func.jacfwd])

@@ -380,6 +380,11 @@ def test_memory_is_bounded_by_the_chunk(monkeypatch):
         ({"call": lambda module, x, e: module(x, e).argmax(1)}, "module returns torch.int64, which has no derivative"),
         ({"call": lambda module, x, e: {"h": module(x, e)}}, "module returns a dict; expected a tensor"),
         ({"call": lambda module, x, e: module(x, e).detach()}, "carries no gradient"),
+        ({"call": lambda module, x, e: (module(x, e) - 1e9).log()}, "module's output is NaN or infinite at 12 of 12"),
+        (
+            {"call": lambda module, x, e: module(x, e).index_fill(0, torch.tensor([3]), torch.inf)},
+            "infinite at 1 of 12 nodes, the first of which is 3, though x is finite",
+        ),
     ],
 )
 def test_errors_say_what_came_and_what_is_expected(change, message):

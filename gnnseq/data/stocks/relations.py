@@ -216,10 +216,10 @@ def _relations(
     """From (target, source) to the types that hold, and their weights."""
     edges = sorted(held)
     rows = [row for row, edge in enumerate(edges) for _ in held[edge]]
-    types = torch.zeros(len(edges), len(names))
-    weights = torch.tensor([weight for edge in edges for weight in held[edge].values()])
+    types = torch.zeros(len(edges), len(names), device="cpu")
+    weights = torch.tensor([weight for edge in edges for weight in held[edge].values()], device="cpu")
     types[rows, [column for edge in edges for column in held[edge]]] = weights
-    edge_index = torch.tensor(edges, dtype=torch.long).view(-1, 2).t().flip(0).contiguous()
+    edge_index = torch.tensor(edges, dtype=torch.long, device="cpu").view(-1, 2).t().flip(0).contiguous()
     weighted = bool((weights != 1).any())
     return Relations(edge_index, types, names, left_out, types.max(1).values if weighted else None)
 

@@ -197,7 +197,7 @@ def published(panel: Panel) -> Samples:
         torch.from_numpy(target),
         torch.from_numpy(takes_part),
         torch.from_numpy(takes_part),
-        torch.arange(1, days + 1)[:, None].expand(target.shape),
+        torch.arange(1, days + 1, device="cpu")[:, None].expand(target.shape),
         *parts,
         lookback=LOOKBACK,
         leaks=LEAKS,

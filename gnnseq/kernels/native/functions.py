@@ -56,8 +56,21 @@ def compiled(name: str) -> Compiled:
 
 
 def _in_c(argument: Argument) -> object:
+    """For C. Memory is read and written unseen there, so that nothing passes that only seems to be a number or memory.
+
+    Raises:
+        TypeError: If it is a tensor without axes, as sizes are while torch.jit.trace records, or one without memory, or
+            not of the kinds that :class:`Compiled` takes.
+    """
     if isinstance(argument, Tensor):
+        if argument.dim() == 0 or type(argument) not in (Tensor, nn.Parameter) or not argument.is_contiguous():
+            raise TypeError(f"a compiled function got {argument!r}; expected an integer, or a contiguous tensor that "
+                            "lies in memory: record another kernel, see gnnseq.tracing.is_recording")  # fmt: skip
         return ctypes.c_void_p(argument.data_ptr())
     if isinstance(argument, int):
         return ctypes.c_ssize_t(argument)
-    return ctypes.c_void_p(None) if argument is None else ctypes.byref(argument)
+    if argument is None:
+        return ctypes.c_void_p(None)
+    if not isinstance(argument, ctypes.Structure):
+        raise TypeError(f"a compiled function got {argument!r}; expected a whole number, tensor, structure or None")
+    return ctypes.byref(argument)
