@@ -66,8 +66,8 @@ def _columns(line: str, where: str) -> list[str]:
     row = line.split("\t")
     if len(row) != len(COLUMNS):
         remedy = "; here are spaces in place of tabs" if len(row) == 1 and len(line.split()) > 1 else ""
-        raise ValueError(f"{where}: {len(row)} columns; expected {len(COLUMNS)} between tabs, {', '.join(COLUMNS)}, and "
-                         f"_ in those that are empty{remedy}")  # fmt: skip
+        raise ValueError(f"{where}: {len(row)} columns; expected {len(COLUMNS)} between tabs, {', '.join(COLUMNS)}, "
+                         f"and _ in those that are empty{remedy}")  # fmt: skip
     for column, cell in zip(COLUMNS, row, strict=True):
         if not cell.strip():
             raise ValueError(f"{where}: nothing in column {column}; expected _ in those that are empty")

@@ -164,5 +164,5 @@ def _brackets(lines: Sequence[str], name: object) -> Iterator[Tree]:
                 labels[node] = labels[node] or label
                 tokens[node] = SPACES.sub(" ", word[0]) if word else tokens[node]
     if above:
-        raise wrong(begin, f"a tree with {len(above)} open brackets at its end", "as many ) as (, a new tree at a line's "
-                    "start, and lines that carry it on indented")  # fmt: skip
+        raise wrong(begin, f"a tree with {len(above)} open brackets at its end", "as many ) as (, a new tree at a "
+                    "line's start, and lines that carry it on indented")  # fmt: skip

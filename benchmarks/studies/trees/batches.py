@@ -76,5 +76,6 @@ def make_batches(model: Model, trees: Trees, part: int, size: int, order: Sequen
     """A part in minibatches, of trees that follow one another in an order; made once, swept in every epoch."""
     chosen = range(len(trees.parts[part])) if order is None else order
     cut = [chosen[at : at + size] for at in range(0, len(chosen), size)]
-    columns = (trees.parts[part], trees.words[part], trees.targets[part])
-    return [make_batch(model, *([column[each] for each in some] for column in columns)) for some in cut]
+    of, words, targets = trees.parts[part], trees.words[part], trees.targets[part]
+    return [make_batch(model, [of[i] for i in some], [words[i] for i in some], [targets[i] for i in some])
+            for some in cut]  # fmt: skip

@@ -30,10 +30,12 @@ class DGLCell(torch.nn.Module):
         self.graphs = iter(graphs)
 
     def forward(self, x: Tensor, schedule: Any) -> tuple[Tensor, None]:
-        """h of every node. [N, H]"""
+        """The h of every node. [N, H]"""
         (graph, frontiers), weights = next(self.graphs), self.ours.weights("l0")
         weight_i, forget_weight, weight_g, weight_o = weights.weight_hh.chunk(4)
         other_weight = torch.cat([weight_i, weight_g, weight_o])
+        assert weights.bias_ih is not None
+        assert weights.bias_hh is not None
         projected = torch.nn.functional.linear(x, weights.weight_ih, weights.bias_ih + weights.bias_hh)
         i, f, g, o = projected.chunk(4, dim=1)
 

@@ -87,7 +87,10 @@ def fit(run: TreeRun) -> dict[str, Any]:
             torch.optim.Adagrad(words, lr=run.learning_rate, fused=True),
             torch.optim.Adagrad(rest, lr=run.learning_rate, weight_decay=run.weight_decay, fused=True),
         ]
-        losses, scores, seconds, best = [], [], [], copy.deepcopy(network)
+        losses: list[float] = []
+        scores: list[float] = []
+        seconds: list[float] = []
+        best = copy.deepcopy(network)
         while len(scores) < run.epochs and len(scores) <= _best(scores) + run.patience:
             start, total = time.process_time(), 0.0
             for each in rng.permutation(len(batches)):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Task = Literal["SST-5", "SST-2", "tags"]
+Task = Literal["SST-5", "SST-2", "labels", "tags"]  # labels: of brackets that are not SST's
 Model = Literal["tree LSTM", "path LSTM", "no edges", "bag of words"]
 
 MODELS: tuple[Model, ...] = ("tree LSTM", "path LSTM", "no edges", "bag of words")

@@ -49,6 +49,16 @@ def is_tagged(trees: Sequence[Tree]) -> bool:
     return trees[0].relations is not None
 
 
+def tasks_of(files: tuple[str, ...]) -> tuple[Task, ...]:
+    """What is asked of files; SST's labels are 0 to 4, and 2 is neutral."""
+    if not files:
+        return "SST-5", "SST-2", "tags"
+    training = load(files)[0][0]
+    if is_tagged(training):
+        return ("tags",)
+    return ("SST-5", "SST-2") if {a for tree in training for a in tree.labels} == set("01234") else ("labels",)
+
+
 @lru_cache(maxsize=1)
 def number(files: tuple[str, ...], task: Task) -> Trees:
     """The trees of a task; classes and words are those of the training part alone.
@@ -68,8 +78,8 @@ def number(files: tuple[str, ...], task: Task) -> Trees:
         classes = tuple(sorted({label for tree in parts[0] for label in tree.labels}))
         names = {name: place for place, name in enumerate(classes)}
     if not all(parts) or len(classes) < 2:
-        raise ValueError(f"{task}: parts of {[len(part) for part in parts]} trees with {len(classes)} classes; expected "
-                         "trees in each, of two classes or more")  # fmt: skip
+        raise ValueError(f"{task}: parts of {[len(part) for part in parts]} trees with {len(classes)} classes; "
+                         "expected trees in each, of two classes or more")  # fmt: skip
     for part, name in zip(parts[1:], PARTS[1:], strict=True):
         strange = sorted({label for tree in part for label in tree.labels}.difference(names))
         if strange and task != "tags":  # a tag that is not in training is counted as wrong

@@ -9,7 +9,7 @@ from harness.provenance import provenance
 from harness.sweep import run_sweep
 from studies.trees.dgl_cell import compare
 from studies.trees.fit import fit
-from studies.trees.sources import Trees, is_tagged, load, number
+from studies.trees.sources import Trees, load, number, tasks_of
 
 SST = tuple(f"trees/sst/{part}.txt" for part in ("train", "dev", "test"))
 WHERE = (
@@ -22,15 +22,14 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     """Train what is asked for; finished runs are not trained again."""
     files = settings.files or (() if settings.quick else SST)
     try:
-        parts, digest = load(files)
+        _, digest = load(files)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}. {WHERE}" if files == SST else str(error)) from error
-    tagged = bool(files) and is_tagged(parts[0])
-    tasks = ("tags",) if tagged else ("SST-5", "SST-2") if files else ("SST-5", "SST-2", "tags")
+    tasks = tasks_of(files)
     runs = settings.runs(tasks, files, digest)
     baselines = {task: _baselines(number(files, task), task) for task in tasks}
     records = run_sweep(fit, runs, settings.folder / "cache", settings.jobs, settings.seconds, console)
-    peer = None if tagged else compare(next(run for run in runs if run.task == "SST-5"))
+    peer = None if runs[0].task == "tags" else compare(runs[0])
     about = {"experiment": "trees", "provenance": provenance(), "peer": peer}
     return {**about, "baselines": baselines, "runs": records}
 
