@@ -16,7 +16,6 @@ Exit code 0: done; 1: training is behind the log of the report; 2: a setting or 
 """
 
 import dataclasses
-import hashlib
 import shlex
 import sys
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from typing import Any, Literal
 import tyro
 
 from harness.cli import SweepSettings, publish, run
-from harness.files import read_json
+from harness.files import name_of, read_json
 from studies.char_lm.interruption import Stopped
 from studies.char_lm.runs import PRESETS, QUICK, LanguageTraining
 
@@ -114,10 +113,7 @@ class Settings(SweepSettings):
     @property
     def stem(self) -> str:
         """What the text is called: three texts by the first and a digest of where they are, as no corpus is."""
-        if not self.texts:
-            return Path(self.corpus).stem
-        places = "\n".join(str(path.resolve()) for path in self.texts)
-        return f"{self.texts[0].stem}-{hashlib.sha256(places.encode()).hexdigest()[:8]}"
+        return name_of(self.texts) if self.texts else Path(self.corpus).stem
 
     @property
     def kept_as(self) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cli import SweepSettings, run_study
+from harness.files import name_of
 from studies.trees.runs import MODELS, Model, Task, TreeRun
 
 QUICK = {"hidden": 16, "embedding": 8, "batch": 10, "epochs": 3}
@@ -65,7 +66,7 @@ class Settings(SweepSettings):
         changed = any(getattr(self, field.name) is not None for field in dataclasses.fields(TreeRun)
                       if hasattr(self, field.name))  # fmt: skip
         stem = "quick" if self.quick else "custom" if changed or self.models != MODELS or self.seeds else self.study
-        return f"{self.train.stem}-{stem}" if self.train else stem
+        return f"{name_of([Path(file) for file in self.files])}-{stem}" if self.files else stem
 
     def runs(self, tasks: Sequence[Task], files: tuple[str, ...], digest: str) -> list[TreeRun]:
         """Every network that is trained."""

@@ -85,12 +85,16 @@ def test_files_are_three_of_one_form(tmp_path, monkeypatch, capsys):
     for name in ("t", "v", "w"):
         (tmp_path / f"{name}.conllu").write_text((row.format(1, "a", "X", 2) + row.format(2, "b", "Y", 0) + "\n") * 4)
         (tmp_path / f"{name}.txt").write_text("(1 (0 a) (1 b))\n(0 a)\n" * 3)
-    tagged, labelled = ({name: tmp_path / f"{file}.{form}" for name, file in zip(("train", "valid", "test"), "tvw", strict=True)}
-                        for form in ("conllu", "txt"))  # fmt: skip
+    tagged, labelled = (
+        {name: tmp_path / f"{file}.{form}" for name, file in (("train", "t"), ("valid", "v"), ("test", "w"))}
+        for form in ("conllu", "txt")
+    )
     small = {"quick": True, "epochs": 1, "jobs": 1, "models": ("tree LSTM",), "results": tmp_path / "made"}
     for given, task in ((tagged, "tags"), (labelled, "labels")):
         assert publish(script.Settings(**given, **small)) == 0
-        assert json.loads((tmp_path / "made" / "t-quick.json").read_text())["runs"][0]["settings"]["task"] == task
+        made = json.loads(script.Settings(**given, **small).path.read_text())
+        assert made["runs"][0]["settings"]["task"] == task
+    assert len(list((tmp_path / "made").glob("t-*-quick.json"))) == 2
     with pytest.raises(ValueError, match="expected three files of one form"):
         publish(script.Settings(**{**labelled, "test": tagged["test"]}, **small))
     with pytest.raises(ValueError, match="--valid and --test: expected all three"):
