@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 
 from gnnseq.plots import COLORS, save_figure, style
@@ -104,11 +105,12 @@ def _draw(result: dict[str, Any]) -> Figure:
     figure, axes = panels(1, len(found), "Does structure help to read a sentence?", "A line is a seed.")
     for panel, (task, models) in zip(axes.flat, found.items(), strict=True):
         panel.set(title=task, xlabel="epoch")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         for model, runs in models.items():
             for number, run in enumerate(runs):
                 score = [100 * share for share in run["validation"]]
                 label = None if number else model
-                panel.plot(range(1, len(score) + 1), score, color=COLORS[HUES[model]], lw=1.2, label=label)
+                panel.plot(range(1, len(score) + 1), score, color=COLORS[HUES[model]], lw=1.2, marker=".", label=label)
     axes.flat[0].set(ylabel="accuracy on validation, %")
     legend(figure, handles=axes.flat[0].get_legend_handles_labels()[0])
     return figure
