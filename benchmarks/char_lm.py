@@ -4,6 +4,7 @@
     python benchmarks/char_lm.py --corpus tinyshakespeare        downloaded once; GNNSEQ_DATA names a folder that has it
     python benchmarks/char_lm.py --corpus southpark --preset report    the report's settings: forty minutes
     python benchmarks/char_lm.py --corpus my_novel.txt --resume  your text, from the last checkpoint if there is one
+    python benchmarks/char_lm.py --train a.txt --valid b.txt --test c.txt      your texts, split as they are
     python benchmarks/char_lm.py sample CHECKPOINT --prompt "To be" --temperature 0.5
 
 Tables, curves and samples come from the JSON that a training writes. Every run has one thread, so two seeds run side by
@@ -25,7 +26,7 @@ from typing import Any, Literal
 import tyro
 
 from harness.cli import SweepSettings, publish, run
-from harness.files import read_json
+from harness.files import name_of, read_json
 from studies.char_lm.interruption import Stopped
 from studies.char_lm.runs import PRESETS, QUICK, LanguageTraining
 
@@ -41,6 +42,9 @@ class Settings(SweepSettings):
     least = {"embedding": 0} | dict.fromkeys(("hidden", "layers", "save_every", "devices", "nodes"), 1)
 
     corpus: str = "pydoc"  # pydoc, tinyshakespeare, southpark, or a UTF-8 file or folder.
+    train: Path | None = None  # In place of --corpus, text to learn from as it is, with --valid and --test.
+    valid: Path | None = None  # Held out: the weights that are best on it are kept.
+    test: Path | None = None  # Held out: scored once, at the end.
     preset: Literal["report", "fast", "best"] = "fast"
     """report: two LSTMs of 128, forty minutes; fast: two minutes; best: half an hour; each on one core."""
     seeds: tuple[int, ...] = (0,)  # One run each.
@@ -76,6 +80,16 @@ class Settings(SweepSettings):
         if len(self.seeds) > 1 and (self.devices, self.nodes) != (1, 1):
             several = f"--devices {self.devices} --nodes {self.nodes}"
             raise ValueError(f"{several}: expected a single seed with more than one")
+        given = {f"--{name}": getattr(self, name) for name in ("train", "valid", "test")}
+        missing = [name for name, path in given.items() if path is None]
+        if 0 < len(missing) < len(given):
+            raise ValueError(f"{' and '.join(missing)}: expected all three of {', '.join(given)}, or --corpus alone, "
+                             "which is split by position")  # fmt: skip
+        if not missing and self.corpus != "pydoc":
+            raise ValueError(f"--corpus {self.corpus} and --train {self.train}: choose one text, or three")
+        if not missing and len({path.resolve() for path in self.texts}) < len(given):
+            raise ValueError(f"{', '.join(f'{name} {path}' for name, path in given.items())}: expected three texts, of "
+                             "which none is another")  # fmt: skip
         if self.together and self.json:
             raise ValueError("--together and --json: several results are no one JSON; choose one")
         if self.together and not self.report_only:
@@ -92,6 +106,16 @@ class Settings(SweepSettings):
         return {name: value for name, value in vars(self).items() if name in names and value is not None}
 
     @property
+    def texts(self) -> tuple[Path, ...]:
+        """Training, validation and test, if they were given."""
+        return tuple(path for path in (self.train, self.valid, self.test) if path is not None)
+
+    @property
+    def stem(self) -> str:
+        """What the text is called: three texts by the first and a digest of where they are, as no corpus is."""
+        return name_of(self.texts) if self.texts else Path(self.corpus).stem
+
+    @property
     def kept_as(self) -> str:
         """The preset's name; a changed training must not overwrite the preset's results."""
         return "quick" if self.quick else "custom" if self.changes() else self.preset
@@ -99,7 +123,7 @@ class Settings(SweepSettings):
     @property
     def name(self) -> str:
         """What the results are called."""
-        return Path(self.corpus).stem if self.together else f"{Path(self.corpus).stem}-{self.kept_as}"
+        return self.stem if self.together else f"{self.stem}-{self.kept_as}"
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,23 @@
 """Files that are whole or not there: results as JSON, pages as text."""
 
+import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["UnreadableResultError", "expect_result", "read_json", "write_bytes", "write_json", "write_text"]
+__all__ = ["UnreadableResultError", "expect_result", "name_of", "read_json", "write_bytes", "write_json", "write_text"]
 
 
 class UnreadableResultError(ValueError):
     """A result file that is not complete JSON, as a full disk or a power cut leaves it."""
+
+
+def name_of(paths: Sequence[Path]) -> str:
+    """What results of several files are called: by the first, and by where all are, as no other files' results are."""
+    places = "\n".join(str(path.resolve()) for path in paths)
+    return f"{paths[0].stem}-{hashlib.sha256(places.encode()).hexdigest()[:8]}"
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -104,6 +104,12 @@ STUDIES = (
         {"forecasting": ""},
     ),
     Study(
+        "trees",
+        "does structure help to read a sentence?",
+        "2,300 trees a second on one core, ten times DGL's cell; accuracies on SST are yours to measure",
+        "10 min, estimated",
+    ),
+    Study(
         "speed",
         "how fast is it?",
         "1.1 to 2.3 times as fast as torch.nn on equal lengths, 2.7 to 3.4 times on ragged ones; trees and graphs in "

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gnnseq.checks import check_whole
 
-__all__ = ["CORPORA", "Corpus", "TextWindows", "Vocabulary", "Window", "load_corpus", "read_text"]
+__all__ = ["CORPORA", "Corpus", "TextWindows", "Vocabulary", "Window", "load_corpus", "load_parts", "read_text"]
 
 CORPORA = ("pydoc", "tinyshakespeare", "southpark")
 UNKNOWN = "\ufffd"  # what Unicode writes for a character that is not known
@@ -123,14 +123,55 @@ class Corpus:
         if min(map(len, parts)) < 2:
             raise ValueError(f"text has {len(text)} characters, its parts {[len(part) for part in parts]}; expected at "
                              "least 2 in each: take a longer text")  # fmt: skip
-        vocabulary = Vocabulary.of(parts[0])
-        return cls(name, vocabulary, *(vocabulary.encode(part) for part in parts))
+        return cls.of_parts(*parts, name=name)
+
+    @classmethod
+    def of_parts(cls, training: str, validation: str, test: str, name: str = "text") -> "Corpus":
+        """Three texts as they are: one to learn from, with the vocabulary, and two that are held out.
+
+        Args:
+            training: At least two characters, as of the others.
+            validation: To choose by.
+            test: To measure once.
+            name: What to call it.
+
+        Raises:
+            ValueError: If a text is too short.
+
+        Example:
+            >>> corpus = Corpus.of_parts("to be or not to be", "be", "zebra")
+            >>> corpus.vocabulary.decode(corpus.test)
+            '\ufffdeb\ufffd\ufffd'
+        """
+        parts = {"training": training, "validation": validation, "test": test}
+        for part, text in parts.items():
+            if len(text) < 2:
+                raise ValueError(f"{part} has {len(text)} characters; expected at least 2: take a longer text")
+        vocabulary = Vocabulary.of(training)
+        return cls(name, vocabulary, *map(vocabulary.encode, parts.values()))
 
 
 def load_corpus(source: str | Path, shares: Sequence[float] = SHARES) -> Corpus:
     """What :func:`read_text` reads, split and numbered; called by the built-in's or the file's own name."""
     name = str(source) if str(source) in CORPORA else Path(source).resolve().name
     return Corpus.of(read_text(source), name, shares)
+
+
+def load_parts(training: str | Path, validation: str | Path, test: str | Path) -> Corpus:
+    """What :func:`read_text` reads of three files, or folders, as they are split; called by their names.
+
+    Raises:
+        ValueError: If two are the same, so that what is held out would be learnt, or one is too short.
+    """
+    paths = {"training": Path(training), "validation": Path(validation), "test": Path(test)}
+    read = {part: read_text(path) for part, path in paths.items()}
+    places: dict[Path, str] = {}
+    for part, path in paths.items():
+        if (other := places.setdefault(path.resolve(), part)) != part:
+            raise ValueError(f"{part}={str(path)!r} is the {other} text too; expected a text of its own for each part")
+        if len(read[part]) < 2:
+            raise ValueError(f"{part}={str(path)!r} has {len(read[part])} characters; expected at least 2")
+    return Corpus.of_parts(**read, name="+".join(path.resolve().name for path in paths.values()))
 
 
 def read_text(source: str | Path) -> str:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnnseq.data import cache
-from gnnseq.data.text import UNKNOWN, Corpus, TextWindows, Vocabulary, load_corpus, read_text
+from gnnseq.data.text import UNKNOWN, Corpus, TextWindows, Vocabulary, load_corpus, load_parts, read_text
 
 LINE = "All's well that ends well. "
 
@@ -110,3 +110,27 @@ def test_errors_name_what_is_wrong(tmp_path):
         TextWindows(torch.zeros(7, dtype=torch.long), 0, 5)
     with pytest.raises(ValueError, match=r"characters='abc'; expected U\+FFFD first"):
         Vocabulary("abc")
+
+
+def test_three_texts_stay_as_they_are_and_the_vocabulary_is_the_first_ones(tmp_path):
+    texts = {"a.txt": "noon or moon", "b.txt": "zoo", "c.txt": "no zoo\r\nnoon"}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text.encode())
+    corpus = load_parts(*(tmp_path / name for name in texts))
+    assert corpus.name == "a.txt+b.txt+c.txt"
+    assert corpus.vocabulary == Vocabulary.of("noon or moon")
+    assert [len(part) for part in (corpus.training, corpus.validation, corpus.test)] == [12, 3, 11]
+    assert corpus.vocabulary.decode(corpus.validation) == "\ufffdoo"
+    assert corpus.digest != load_parts(tmp_path / "a.txt", tmp_path / "c.txt", tmp_path / "b.txt").digest
+
+
+def test_of_three_texts_none_is_another_and_none_is_empty(tmp_path):
+    for name, text in {"a.txt": "noon", "b.txt": "moon", "c.txt": "x"}.items():
+        (tmp_path / name).write_text(text)
+    a, b, c = (tmp_path / name for name in ("a.txt", "b.txt", "c.txt"))
+    with pytest.raises(ValueError, match=r"test='.*a.txt' is the training text too"):
+        load_parts(a, b, tmp_path / "." / "a.txt")
+    with pytest.raises(ValueError, match=r"test='.*c.txt' has 1 characters; expected at least 2"):
+        load_parts(a, b, c)
+    with pytest.raises(FileNotFoundError, match=r"pydoc': no such file"):
+        load_parts(a, b, "pydoc")

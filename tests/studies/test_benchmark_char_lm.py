@@ -196,3 +196,55 @@ def test_presets_are_the_reports_and_changes_have_a_name_of_their_own():
         assert dataclasses.replace(preset, kind="GRU").kind == "GRU"
     assert script.Settings(quick=True, steps=7).training(0).steps == 7
     assert tyro.cli(script.Settings, args=["--kind", "RNN", "--embedding", "0"]).training(3).kind == "RNN"
+
+
+def test_three_texts_are_trained_on_as_they_are_split(undrawn, tmp_path, capsys):
+    """And each validation of each seed is a line where output is no terminal."""
+    parts = {"train": TEXT, "valid": TEXT[:100] + "€", "test": TEXT[:200]}
+    for name, text in parts.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    files = [word for name in parts for word in (f"--{name}", str(tmp_path / f"{name}.txt"))]
+    command = [
+        "--quick",
+        *files,
+        "--results",
+        str(tmp_path),
+        "--steps",
+        "20",
+        "--seeds",
+        "0",
+        "1",
+        "--jobs",
+        "1",
+        "--json",
+    ]
+    assert run(command) == 0
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert result["corpus"] == {
+        "name": "train.txt+valid.txt+test.txt", "characters": len(TEXT) + 301,
+        "vocabulary": len(set(TEXT)) + 1, "split": [len(TEXT), 101, 200],
+    }  # fmt: skip
+    lines = [line for line in said.err.splitlines() if ": held-out " in line]
+    starts = [line.partition(" of 20")[0] for line in lines]
+    assert starts == ["seed 0, step 20", "seed 1, step 20"]
+    (path,) = tmp_path.glob("*-quick.json")
+    assert path.name.startswith("train-")
+    one = script.Settings(train=tmp_path / "train.txt", valid=tmp_path / "valid.txt", test=tmp_path / "test.txt")
+    other = dataclasses.replace(one, test=tmp_path / "b" / "test.txt")
+    corpus = script.Settings(corpus=str(tmp_path / "train.txt"))
+    assert len({one.name, other.name, corpus.name}) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [(["--train", "a"], "--valid and --test: expected all three of --train, --valid, --test"),
+     (["--valid", "a", "--test", "b"], "--train: expected all three"),
+     (["--train", "a", "--valid", "b", "--test", "c", "--corpus", "d"], "choose one text, or three"),
+     (["--train", "a", "--valid", "b", "--test", "./a"], "expected three texts, of which none is another"),
+     (["--train", "a", "--valid", "b", "--test", "c"], "source='a': no such file")],
+)  # fmt: skip
+def test_three_texts_are_all_given_or_none(given, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["--quick", *given]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())

@@ -160,8 +160,11 @@ class LanguageLearner(pl.LightningModule):
         self._put("validation", step, loss=loss, accuracy=accuracy)
         if self.say and self.trainer.is_global_zero:
             minutes = self._seconds()[0] / 60
-            print(f"step {step:,} of {self.settings.steps:,}: held-out {loss:.3f} nats/character after "
-                  f"{minutes:.1f} of {minutes * self.settings.steps / step:.1f} minutes", file=sys.stderr)  # fmt: skip
+            line = (
+                f"seed {self.settings.seed}, step {step:,} of {self.settings.steps:,}: held-out {loss:.3f} "
+                f"nats/character after {minutes:.1f} of {minutes * self.settings.steps / step:.1f} minutes"
+            )
+            print(line, file=sys.stderr, flush=True)
         better: bool = self.record["best"] is None or loss < self.record["best"]["loss"]
         if better:
             self.record["best"] = {"step": step, "loss": loss}

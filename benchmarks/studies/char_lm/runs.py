@@ -77,4 +77,4 @@ class LanguageRun:
         """Where its checkpoints are; training longer is the same run."""
         settings = {**dataclasses.asdict(self), "training": {**dataclasses.asdict(self.training), "steps": None}}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-        return cache / f"{Path(self.corpus).stem}-{self.preset}-{digest}-seed{self.training.seed}"
+        return cache / f"{Path(self.corpus).stem[:80]}-{self.preset}-{digest}-seed{self.training.seed}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from gnnseq.data.text import load_corpus
+from gnnseq.data.text import Corpus, load_corpus, load_parts
 from harness.provenance import provenance
 from harness.sweep import run_sweep
 from studies.char_lm.ngram import fit_ngram
@@ -21,16 +21,18 @@ BASELINES = {"5-gram, Kneser-Ney": 5, "unigram": 1, "uniform": 0}  # order of th
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
     """Train what the settings ask for; finished runs are not trained again."""
-    corpus = load_corpus(settings.corpus)
+    source = settings.texts or settings.corpus
+    corpus = _load(source)
     parts = (corpus.training, corpus.validation, corpus.test)
     text = corpus.name, corpus.digest, settings.kept_as
     cache = settings.folder / "cache"
     runs = [LanguageRun(*text, settings.training(seed)) for seed in settings.seeds]
     alone = len(runs) == 1
-    if alone:  # it prints how far it is
+    told = alone or not console.is_terminal  # of every validation, where no bar stands that lines would cut
+    if alone:
         console = Console(stderr=True, force_terminal=False)
     options = {name: getattr(settings, name) for name in ("resume", "save_every", "devices", "nodes")}
-    learn = functools.partial(_learn, source=settings.corpus, cache=cache, progress=alone, **options)
+    learn = functools.partial(_learn, source=source, cache=cache, progress=told, **options)
     records = run_sweep(learn, runs, cache / "finished", 1 if alone else settings.jobs, console=console)
     if any(int(os.environ.get(name, 0)) > 0 for name in ("LOCAL_RANK", "NODE_RANK")):
         sys.exit(0)  # the first process writes for all
@@ -61,8 +63,12 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     }
 
 
-def _learn(run: LanguageRun, source: str, cache: Path, **options: Any) -> dict[str, Any]:
-    return train(run.training, load_corpus(source), run.folder(cache), **options)
+def _load(source: str | tuple[Path, ...]) -> Corpus:
+    return load_corpus(source) if isinstance(source, str) else load_parts(*source)
+
+
+def _learn(run: LanguageRun, source: str | tuple[Path, ...], cache: Path, **options: Any) -> dict[str, Any]:
+    return train(run.training, _load(source), run.folder(cache), **options)
 
 
 def _short(value: Any) -> Any:

@@ -1,9 +1,5 @@
 """The speed benchmark on trees: child-sum LSTMs of DGL and of pytorch-tree-lstm."""
 
-import os
-import sys
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,6 +9,7 @@ from torch import Tensor, nn
 from gnnseq import topological
 from gnnseq.graphs import tree_graph
 from gnnseq.layers import LSTM
+from harness.peers import import_dgl
 from studies.speed.measure import Case, Peer, Results, Step, layer_step, parameters, same_weights, training_step
 from studies.speed.roofline import Roofline, tree_products
 
@@ -30,20 +27,6 @@ def random_forest(trees: int, most_leaves: int, seed: int = 0) -> np.ndarray:
                 left, node = int(rng.integers(1, below)), len(parents) - 1
                 open_nodes += [(left, node), (below - left, node)]
     return np.array(parents)
-
-
-def import_dgl() -> Any:
-    """DGL, without its graphbolt, whose compiled part exists only for older versions of torch and is not used here."""
-
-    class Empty(ModuleType):
-        def __getattr__(self, name: str) -> type:
-            if name.startswith("__"):
-                raise AttributeError(name)
-            return type(name, (), {})
-
-    sys.modules.setdefault("dgl.graphbolt", Empty("dgl.graphbolt"))
-    os.environ.setdefault("DGLBACKEND", "pytorch")  # otherwise it says what it assumes, and writes a file at home
-    return import_module("dgl")
 
 
 def dgl_step(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) -> Step:

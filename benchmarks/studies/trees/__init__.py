@@ -1,0 +1,1 @@
+"""Trees: does structure help to read a sentence?"""
