@@ -9,7 +9,7 @@ from gnnseq import layers, synchronous, topological
 from gnnseq.graphs import tree_graph
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.native import functions as native
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN, TemporalGCN
+from gnnseq.layers import GCN, GRU, LSTM, RNN, EvolveGCN, GatedGraph, RelationalGCN, TemporalGCN
 from gnnseq.schedule import packed_paths
 
 GRAPHS = {
@@ -74,6 +74,10 @@ ON_A_GRAPH = {
             lambda strength=strength: RelationalGCN(8, 2, strength), shape, torch.float32
         )
         for strength in ("uniform", "explicit", "implicit") for shape in ((40, 8), (3, 40, 8))
+    },
+    **{
+        f"EvolveGCN, {version}": (lambda version=version: EvolveGCN(8, 8, version), (3, 40, 8), torch.bfloat16)
+        for version in ("O", "H")
     },
     **{
         f"TemporalGCN, {order}, {cell}": (
