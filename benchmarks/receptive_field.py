@@ -1,7 +1,8 @@
 """How far does each layer see? Measured on the whole graph, every pair of nodes, and held against networkx.
 
     python benchmarks/receptive_field.py                  five parts in half a minute
-    python benchmarks/receptive_field.py --graph FILE     the same on your own graph: edge list or GraphML
+    python benchmarks/receptive_field.py --graph FILE     the same on your own graph: an edge list (blanks, tabs, commas
+                                                          or semicolons), GraphML, GEXF, GML, Pajek, MatrixMarket, npz
 
 1. k graph convolutions reach exactly the k-hop neighbourhoods.
 2. A sweep of RNN, LSTM or GRU reaches all ancestors and nothing else, k synchronous rounds k - 1 hops.
@@ -16,8 +17,10 @@ and 5 is as networkx has it, and proven; 1: one is not, and stdout names it; 2: 
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from harness.cli import StudySettings, run_study
+from studies.receptive_field.names import result_name
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,17 @@ class Settings(StudySettings):
     least = {"length": 2} | dict.fromkeys(("hops", "hidden", "seeds"), 1)
 
     graph: Path | None = None
-    """Your own graph: GraphML, or one edge a line, two names separated by blanks or a comma, no heading; a third
-    column is passed over. Every pair is measured: seconds for a hundred nodes, minutes for a thousand."""
-    directed: bool = False  # Read an edge list's lines as source and target; GraphML says so itself
+    """Your own graph. Edge lists: one edge a line, two names with blanks, tabs, commas or semicolons between, then a
+    weight, which is passed over, or networkx's dict; .adjlist; .graphml, .gexf, .gml, .net (Pajek), .mtx
+    (MatrixMarket), .npz (scipy.sparse, or edge_index); each also .gz. Every pair is measured: seconds for a hundred
+    nodes, minutes for a thousand, about 20 seconds with --quick. Results are called after the file, and of two files of
+    one stem the second also after its place."""
+    heading: Literal["auto", "yes", "no"] = "auto"
+    """Whether an edge list's first line is a heading; auto knows source, target and their like, a column of numbers
+    under a word and numbers under names, and asks where the file leaves it open."""
+    directed: bool = False
+    """Read an edge list's lines as source and target. Other files say so themselves, a matrix by not being symmetric;
+    a file that says undirected is refused."""
     hops: int | None = None  # Part 1 goes from 1 to this many layers; 6, or 2 with --quick, where not given
     length: int | None = None  # Nodes of the path in part 4; 100, or 20 with --quick, where not given
     hidden: int | None = None  # Hidden channels in part 4; 64, or 8 with --quick, where not given
@@ -51,7 +62,7 @@ class Settings(StudySettings):
     @property
     def name(self) -> str:
         """What the results are called: after one's own graph."""
-        return super().name if self.graph is None else self.graph.stem
+        return super().name if self.graph is None else result_name(self.graph, self.folder, ("quick", self.study))
 
 
 if __name__ == "__main__":

@@ -122,6 +122,8 @@ def publish(settings: StudySettings) -> int:
     console = tools.console(stderr=settings.json)  # stdout is then the JSON's alone
     if not settings.report_only:
         study = import_module(f"studies.{settings.study}.study")
-        write_json(target, study.run(settings, console))
+        result = study.run(settings, console)
+        target = settings.path  # again: another run may have taken the name meanwhile
+        write_json(target, result)
     source = settings.source if settings.report_only else target
     return int(tools.show_json(source, report) if settings.json else tools.show(source, target, report, console))

@@ -1,13 +1,15 @@
 """Independence proven by NaN: what stays finite has not been computed from NaN.
 
-Letters: N nodes, C output channels.
+Letters: N nodes, C output channels, b forward passes of a chunk.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -16,6 +18,11 @@ from torch.utils._pytree import tree_leaves
 __all__ = ["passes_nan_on", "touched_by_nan"]
 
 Function = Callable[[Tensor], Tensor]  # x [N, ...] to [N, C]
+
+# Passes that run together: two to four times faster on graphs of a thousand nodes, whose operations are small.
+TOGETHER = 64
+CHUNK_BYTES = 2**22  # that their features may take
+FEWEST = 8  # nodes for which it is worth a try
 
 
 @torch.no_grad()
@@ -40,9 +47,18 @@ def touched_by_nan(function: Function, x: Tensor) -> csr_array:
                [1, 1, 1]])
     """
     num_nodes = x.size(0)
-    probe = x.clone()
+    several = _together(function, x)
     touched = [np.empty(0, dtype=np.int64)]
-    for node in range(num_nodes):
+    touched += _one_by_one(function, x) if several is None else several
+    inputs = np.repeat(np.arange(num_nodes), [len(outputs) for outputs in touched[1:]])
+    outputs = np.concatenate(touched)
+    return csr_array((np.ones(len(outputs), dtype=bool), (outputs, inputs)), shape=(num_nodes, num_nodes))
+
+
+def _one_by_one(function: Function, x: Tensor) -> list[NDArray[np.int64]]:
+    """The outputs that NaN reaches from each node."""
+    probe, touched = x.clone(), []
+    for node in range(len(x)):
         probe[node] = torch.nan
         version = probe._version
         touched.append((~function(probe).isfinite()).any(dim=1).nonzero().view(-1).cpu().numpy())
@@ -50,9 +66,26 @@ def touched_by_nan(function: Function, x: Tensor) -> csr_array:
             probe[node] = x[node]
         else:  # the function works in place on its input
             probe = x.clone()
-    inputs = np.repeat(np.arange(num_nodes), [len(outputs) for outputs in touched[1:]])
-    outputs = np.concatenate(touched)
-    return csr_array((np.ones(len(outputs), dtype=bool), (outputs, inputs)), shape=(num_nodes, num_nodes))
+    return touched
+
+
+def _together(function: Function, x: Tensor) -> list[NDArray[np.int64]] | None:
+    """The same under torch.vmap, many passes a chunk; None if the function does not run so or NaN is swallowed then."""
+    chunk = min(TOGETHER, CHUNK_BYTES // max(1, x.numel() * x.element_size()))
+    if len(x) < FEWEST or chunk < 2:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # vmap says of some operations that it runs them one by one
+        batched = torch.vmap(function, randomness="error")
+        if not passes_nan_on(batched, x.expand(2, *x.shape)):
+            return None
+        touched: list[NDArray[np.int64]] = []
+        for nodes in torch.arange(len(x), device=x.device).split(chunk):
+            probes = x.repeat(len(nodes), *[1] * x.dim())  # [b, N, ...]
+            probes[torch.arange(len(nodes), device=x.device), nodes] = torch.nan
+            reached = (~batched(probes).isfinite()).any(dim=2).cpu().numpy()  # [b, N]
+            touched += [np.flatnonzero(row) for row in reached]
+    return touched
 
 
 @torch.no_grad()

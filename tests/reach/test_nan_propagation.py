@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch_geometric.nn import ChebConv
 
+from gnnseq.layers import GCN, GRU, LSTM
+from gnnseq.reach import nan_propagation
 from gnnseq.reach.nan_propagation import passes_nan_on, touched_by_nan
 
 N, F = 4, 3
@@ -73,3 +76,28 @@ def test_operations_that_keep_nan_are_trusted(function, x):
 )
 def test_operations_that_may_swallow_nan_are_not(function, x):
     assert not passes_nan_on(function, x)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: GCN(2, 3), lambda: LSTM(2, 3), lambda: GRU(2, 3), lambda: ChebConv(2, 3, K=3)]
+)
+def test_passes_together_are_those_one_by_one(make, monkeypatch):
+    edge_index = torch.tensor([[0, 1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 6, 7, 8]])
+    module, x = make().eval(), torch.randn(10, 2)
+
+    def function(x):
+        out = module(x, edge_index)
+        return out[0] if isinstance(out, tuple) else out
+
+    monkeypatch.setattr(nan_propagation, "TOGETHER", 4)
+    with torch.no_grad():
+        together = nan_propagation._together(function, x)
+        alone = nan_propagation._one_by_one(function, x)
+    assert [nodes.tolist() for nodes in together] == [nodes.tolist() for nodes in alone]
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: x if x.sum() > 0 else x + 1, torch.nan_to_num, lambda x: x + torch.rand(2)]
+)
+def test_what_does_not_run_together_runs_one_by_one(function):
+    assert nan_propagation._together(function, torch.ones(10, 2)) is None

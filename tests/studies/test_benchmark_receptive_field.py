@@ -1,5 +1,6 @@
 """The receptive-field script: its verdict, its exit code, its reading of graphs."""
 
+import dataclasses
 import json
 
 import networkx as nx
@@ -9,6 +10,7 @@ import receptive_field as script
 from harness.cli import publish
 from studies.receptive_field import report, study
 from studies.receptive_field.graphs import read_graph
+from studies.receptive_field.names import file_key
 
 
 @pytest.fixture
@@ -110,6 +112,63 @@ def test_a_directed_graph_is_swept_and_drawn(tmp_path, capsys):
     figures = ["dag_influence.png", "dag_influence.svg", "dag_reach.png", "dag_reach.svg"]
     assert names == ["dag.json", "dag.txt", *figures]
     assert all((tmp_path / name).stat().st_size > 1000 for name in figures)
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_files_of_one_stem_keep_their_results(settings, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(report, "print_report", lambda result, console: None)
+    monkeypatch.setattr(report, "checks", lambda result: [])
+    monkeypatch.setattr(study, "run", lambda own, console: {"graph_file": file_key(own.graph), "of": str(own.graph)})
+    (tmp_path / "other").mkdir()
+    files = [settings.graph, tmp_path / "kite.csv", tmp_path / "other" / "kite.txt", tmp_path / "kite.txt.gz"]
+    every = [script.Settings(graph=file, results=settings.results, report_only=True) for file in files]
+    for file in files:
+        file.write_text("a b\n")
+    for own in (*every, *every):  # once more: each finds its own again
+        assert publish(dataclasses.replace(own, report_only=False)) == 0
+    assert len(list(settings.results.glob("*.json"))) == len(files)
+    assert every[0].path.name == "kite.json"
+    capsys.readouterr()
+    for own, file in zip(every, files, strict=True):
+        assert publish(dataclasses.replace(own, json=True)) == 0
+        assert json.loads(capsys.readouterr().out)["of"] == str(file)
+
+
+@pytest.mark.parametrize("name", ["quick.txt", "receptive_field.csv", "quick.csv.gz"])
+def test_a_graphs_result_is_never_the_studys(tmp_path, name):
+    own = script.Settings(graph=tmp_path / name, results=tmp_path, report_only=True)
+    assert own.path.stem not in ("quick", "receptive_field")
+    assert own.path == script.Settings(graph=tmp_path / name, results=tmp_path, report_only=True).path
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_the_quick_form_samples_influence_and_says_what_it_read(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "graph.csv"
+    path.write_text("source,target\n" + "".join(f"{node},{node + 1}\n{node + 1},{node}\n" for node in range(11)))
+    asked = []
+    measure = study.receptive_field
+    monkeypatch.setattr(
+        study, "receptive_field", lambda *a, **k: asked.append(k["influence_nodes"]) or measure(*a, **k)
+    )
+    own = script.Settings(graph=path, quick=True, results=tmp_path)
+    assert publish(own) == 0
+    read = capsys.readouterr()
+    assert "under the heading 'source, target': 12 nodes, 11 undirected edges, 11 more that repeat them" in read.err
+    assert [line for line in read.err.splitlines() if line.endswith(" ...")] == [
+        "k layers, k hops ...", "sweeps and rounds ...", "torch_geometric's layers ...", "influence by hops ...",
+    ]  # fmt: skip
+    result = json.loads(own.path.read_text())
+    assert set(asked) == {2, study.SAMPLED}
+    assert result["influence_on"] == f"{study.SAMPLED} of 12 nodes of graph.csv"
+    assert all(row["pairs"] == 12**2 for part in ("gcn", "schedules", "claims") for row in result[part])
+
+
+def test_a_heading_that_is_none_is_said(tmp_path):
+    path = tmp_path / "graph.csv"
+    path.write_text("City,Neighbour\nBonn,Ulm\nUlm,Rome\n")
+    with pytest.raises(ValueError, match=r"--graph .*--heading yes or no"):
+        read_graph(path, directed=False)
+    assert len(read_graph(path, directed=False, heading=True)) == 3
 
 
 def test_influence_ends_where_reach_does():

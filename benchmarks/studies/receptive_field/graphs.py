@@ -1,18 +1,28 @@
 """The graphs whose reach is measured, their neighbourhoods by networkx, and graphs of the user's."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import numpy as np
 
+from gnnseq.data import graph_files
+
 
 def within(graph: nx.Graph, hops: int | None) -> np.ndarray:
     """Row v: the nodes from which v is reached in so many steps, or in any number, by networkx. [N, N]"""
-    reach = np.zeros((len(graph), len(graph)), dtype=bool)
-    for u, distances in nx.all_pairs_shortest_path_length(graph, cutoff=hops):
-        reach[list(distances), u] = True
-    return reach
+    reached = distances(graph) >= 0
+    return reached if hops is None else reached & (distances(graph) <= hops)
+
+
+@lru_cache(maxsize=4)
+def distances(graph: nx.Graph) -> np.ndarray:
+    """Row v: the steps from each node to v, by networkx; -1 where there is no way. [N, N]"""
+    steps = np.full((len(graph), len(graph)), -1, dtype=np.int32)
+    for u, found in nx.all_pairs_shortest_path_length(graph):
+        steps[list(found), u] = list(found.values())
+    return steps
 
 
 def focus(graph: nx.Graph) -> Any:
@@ -62,37 +72,20 @@ def drawing(graph: nx.Graph) -> dict[str, Any]:
     }
 
 
-def read_graph(path: Path, directed: bool) -> nx.Graph:
+def read_graph(path: Path, directed: bool, heading: bool | None = None) -> nx.Graph:
     """A graph file with its nodes renumbered 0 .. N - 1, their names kept as "name"; a ValueError if it is none."""
-    if not path.is_file():
-        raise ValueError(f"--graph {path}: no such file")
-    if path.suffix.lower() == ".graphml":
-        try:
-            graph = nx.read_graphml(path)
-        except Exception as error:  # the XML parser's, networkx's and a dozen of Python's
-            raise ValueError(f"--graph {path}: {str(error) or type(error).__name__}; expected GraphML") from error
-    else:
-        graph = (nx.DiGraph if directed else nx.Graph)(_pairs(path))
-    if len(graph) == 0:
-        raise ValueError(f"--graph {path}: no nodes; expected one edge a line: two names, blank or comma between")
-    plain = nx.DiGraph(graph) if graph.is_directed() else nx.Graph(graph)  # several edges between two nodes are one
-    return nx.convert_node_labels_to_integers(plain, label_attribute="name")
-
-
-def _pairs(path: Path) -> list[tuple[str, str]]:
-    """The edges of a text file; a third column, a weight, is passed over."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"--graph {path}: not text ({error}); name a GraphML file .graphml") from error
-    pairs = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.partition("#")[0].replace(",", " ").split()
-        if len(fields) not in (0, 2, 3):
-            raise ValueError(
-                f"--graph {path}, line {number}: {line.strip()[:60]!r} is no edge; expected two names, blank or comma "
-                "between, then a weight or nothing"
-            )
-        if fields:
-            pairs.append((fields[0], fields[1]))
-    return pairs
+        graph = graph_files.read_graph(path, directed or None, heading, weights=False)
+    except (FileNotFoundError, ValueError) as error:
+        raise ValueError(f"--graph {error}") from error
+    return nx.convert_node_labels_to_integers(graph, label_attribute="name")
+
+
+def told(path: Path, graph: nx.Graph) -> str:
+    """What was made of a graph file, in one line."""
+    about = graph.graph
+    heading = f", under the heading {', '.join(about['heading'])!r}" if about["heading"] else ""
+    repeated = f", {about['merged']:,} more that repeat them" if about["merged"] else ""
+    way = "directed" if graph.is_directed() else "undirected"
+    size = f"{len(graph):,} nodes, {graph.number_of_edges():,} {way} edges{repeated}"
+    return f"--graph {path}: {about['form']}{heading}: {size}"

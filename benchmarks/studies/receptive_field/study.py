@@ -1,8 +1,8 @@
 """Reach and influence of layers, measured by derivatives, and compared with what networkx says of the graph."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import networkx as nx
@@ -18,10 +18,15 @@ from gnnseq import receptive_field, synchronous, topological
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, TemporalGCN
 from harness.provenance import provenance
+from harness.report import PLAIN
 from harness.sweep import now_and_then, one_thread
-from studies.receptive_field.graphs import acyclic_graphs, drawing, five_graphs, focus, read_graph, within
+from studies.receptive_field.graphs import acyclic_graphs, drawing, five_graphs, focus, read_graph, told, within
+from studies.receptive_field.names import file_key, stem_of
 
 WIDTH = 4  # channels of the networks whose reach is measured: reach does not depend on it
+ROUNDS: Sequence[int] = (1, 4)  # of cells that run synchronously
+DEEP = (10, 5)  # steps of APPNP, rounds of gated graph networks
+SAMPLED = 8  # nodes whose influence the quick form takes on a graph of one's own
 SIZES = {"hops": 6, "length": 100, "hidden": 64, "seeds": 5}  # where the command line names none
 DRAWN = 500  # graphs of more nodes are not
 
@@ -47,6 +52,7 @@ def make_gcn(layers: int, width: int = WIDTH) -> nn.Module:
     return Stack([GCN(width, width) for _ in range(layers)])
 
 
+@lru_cache(maxsize=4)  # networkx copies every attribute on the way
 def edges_of(graph: nx.Graph) -> Tensor:
     """The edges of a graph whose nodes are 0 .. N - 1, both ways where it is undirected. [2, E]"""
     edges = torch.tensor(list(graph.to_directed().edges()), dtype=torch.int64)
@@ -54,10 +60,15 @@ def edges_of(graph: nx.Graph) -> Tensor:
 
 
 def compare(
-    module: nn.Module, graph: nx.Graph, schedule: Any, expected: np.ndarray, call: Callable[..., Tensor] | None = None
+    module: nn.Module,
+    graph: nx.Graph,
+    schedule: Any,
+    expected: np.ndarray,
+    call: Callable[..., Tensor] | None = None,
+    width: int = WIDTH,
 ) -> Row:
     """Measure a module's reach on a graph and find the first pair at which it is not as expected."""
-    x = torch.randn(len(graph), WIDTH, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(len(graph), width, generator=torch.Generator().manual_seed(0))
     nodes = min(2, len(graph))  # influence is not asked here
     field = receptive_field(module, x, schedule, use_structure=False, influence_nodes=nodes, call=call)
     reach = field.reach.toarray()
@@ -80,16 +91,16 @@ def compare(
     }
 
 
-def convolutions(graphs: dict[str, nx.Graph], hops: int) -> Iterator[Row]:
+def convolutions(graphs: dict[str, nx.Graph], hops: int, width: int = WIDTH) -> Iterator[Row]:
     """Part 1: reach of 1 .. hops graph convolutions against networkx's neighbourhoods."""
     for name, graph in graphs.items():
         for k in range(1, hops + 1):
             torch.manual_seed(k)
-            found = compare(make_gcn(k), graph, edges_of(graph), within(graph, k))
+            found = compare(make_gcn(k, width), graph, edges_of(graph), within(graph, k), width=width)
             yield {"graph": name, "nodes": len(graph), "edges": graph.number_of_edges(), "layers": k, **found}
 
 
-def schedules(graphs: dict[str, nx.Graph]) -> Iterator[Row]:
+def schedules(graphs: dict[str, nx.Graph], width: int = WIDTH, numbers: Sequence[int] = ROUNDS) -> Iterator[Row]:
     """Part 2: reach of sweeps against ancestors, and of synchronous rounds against hops."""
     for name, graph in graphs.items():
         edges, ancestors = edges_of(graph), within(graph, None)
@@ -99,42 +110,46 @@ def schedules(graphs: dict[str, nx.Graph]) -> Iterator[Row]:
             sweep = topological(edges, len(graph))
             cases.append(("sweep", "all ancestors", sweep, ancestors))
             cases.append(("both directions", "ancestors, descendants", sweep, ancestors | ancestors.T))
-        for rounds, kind in ((1, "1 round"), (4, "4 rounds")):
-            near = within(graph, rounds - 1)
+        for rounds in numbers:
+            near, kind = within(graph, rounds - 1), f"{rounds} round{'s' * (rounds > 1)}"
             cases.append((kind, f"{rounds - 1} hops", synchronous(edges, len(graph), rounds), near))
         for cell in (RNN, LSTM, GRU):
             for kind, reads, schedule, expected in cases:
-                module = cell(WIDTH, WIDTH, bidirectional=kind == "both directions")
-                found = compare(module, graph, schedule, expected)
+                module = cell(width, width, bidirectional=kind == "both directions")
+                found = compare(module, graph, schedule, expected, width=width)
                 yield {"layer": cell.__name__, "schedule": kind, "expected": reads, "graph": name, **found}
-        found = compare(GatedGraph(WIDTH, num_rounds=4), graph, edges, within(graph, 4))
-        yield {"layer": "GatedGraph", "schedule": "4 rounds", "expected": "4 hops", "graph": name, **found}
+        rounds = numbers[-1]
+        found = compare(GatedGraph(width, num_rounds=rounds), graph, edges, within(graph, rounds), width=width)
+        about = {"layer": "GatedGraph", "schedule": f"{rounds} rounds", "expected": f"{rounds} hops"}
+        yield {**about, "graph": name, **found}
 
 
-def claims(graph: nx.Graph) -> Iterator[Row]:
+def claims(graph: nx.Graph, width: int = WIDTH, deep: tuple[int, int] = DEEP) -> Iterator[Row]:
     """Part 3: what layers reach, against what get_num_hops says of them and what their equations say."""
+    steps, rounds = deep
     modules = [
-        ("GCNConv", [pyg.GCNConv(WIDTH, WIDTH)], 1),
-        ("GCNConv, 3 layers", [pyg.GCNConv(WIDTH, WIDTH) for _ in range(3)], 3),
-        ("ChebConv(K=4)", [pyg.ChebConv(WIDTH, WIDTH, K=4)], 3),
-        ("APPNP(K=10)", [pyg.APPNP(K=10, alpha=0.1)], 10),
-        ("GatedGraphConv(5)", [pyg.GatedGraphConv(WIDTH, num_layers=5)], 5),
-        ("gnnseq GCN, 3 layers", [GCN(WIDTH, WIDTH) for _ in range(3)], 3),
-        ("gnnseq GatedGraph(5)", [GatedGraph(WIDTH, num_rounds=5)], 5),
+        ("GCNConv", [pyg.GCNConv(width, width)], 1),
+        ("GCNConv, 3 layers", [pyg.GCNConv(width, width) for _ in range(3)], 3),
+        ("ChebConv(K=4)", [pyg.ChebConv(width, width, K=4)], 3),
+        (f"APPNP(K={steps})", [pyg.APPNP(K=steps, alpha=0.1)], steps),
+        (f"GatedGraphConv({rounds})", [pyg.GatedGraphConv(width, num_layers=rounds)], rounds),
+        ("gnnseq GCN, 3 layers", [GCN(width, width) for _ in range(3)], 3),
+        (f"gnnseq GatedGraph({rounds})", [GatedGraph(width, num_rounds=rounds)], rounds),
     ]
     for name, layers, hops in modules:
         module = Stack(layers)
-        found = compare(module, graph, edges_of(graph), within(graph, hops))
+        found = compare(module, graph, edges_of(graph), within(graph, hops), width=width)
         yield {"layer": name, "claimed": get_num_hops(module), "equation": hops, **found}
 
 
-def influences(graph: nx.Graph | None, settings: Any) -> Iterator[Row]:
+def influences(graph: nx.Graph | None, settings: Any, tell: Callable[[str], None] = lambda line: None) -> Iterator[Row]:
     """Part 4: influence by hops of networks as they are initialised: on the last node of a path, or over a graph."""
+    last: list[int] | int | None
     if graph is None:
         length, hidden, last = settings.length, settings.hidden, [settings.length - 1]
         forward, both = path_graph(length).edge_index, path_graph(length, undirected=True).edge_index
     else:
-        length, hidden, last = len(graph), 16, None
+        length, hidden, last = len(graph), 16, sampled(graph, settings)
         forward = both = edges_of(graph)
     cases: list[tuple[str, Any, Callable[[], nn.Module]]] = [
         (f"GCN, {k} layers", both, partial(make_gcn, k, hidden)) for k in settings.depths
@@ -147,10 +162,16 @@ def influences(graph: nx.Graph | None, settings: Any) -> Iterator[Row]:
     for name, schedule, make in cases:
         curves = []
         for seed in range(settings.seeds):
+            tell(f"influence by hops: {name}, network {seed + 1} of {settings.seeds}")
             torch.manual_seed(seed)
             field = receptive_field(make(), torch.randn(length, hidden), schedule, influence_nodes=last)
             curves.append([float(f"{value:.4g}") for value in np.nan_to_num(field.influence)])
         yield {"network": name, "influence": curves}
+
+
+def sampled(graph: nx.Graph, settings: Any) -> int | None:
+    """How many nodes' influence is taken on a graph of one's own; None leaves it to what it costs."""
+    return min(SAMPLED, len(graph)) if settings.quick else None
 
 
 def orders(nodes: int, steps: int) -> Iterator[Row]:
@@ -186,28 +207,42 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     own, graphs, acyclic = None, five_graphs(settings.quick), acyclic_graphs(settings.quick)
     long_path = nx.path_graph(14 if settings.quick else 25)
     if settings.graph is not None:
-        own = read_graph(settings.graph, settings.directed)
-        graphs = acyclic = {settings.graph.stem: own}
+        heading = {"auto": None, "yes": True, "no": False}[settings.heading]
+        own = read_graph(settings.graph, settings.directed, heading)
+        graphs = acyclic = {stem_of(settings.graph): own}
         long_path = own.to_undirected()  # ChebConv's Laplacian is not defined for edges one way
     errors = Console(stderr=True)  # stdout has the report alone
     tell = now_and_then(errors)
+    width, numbers, deep = WIDTH, ROUNDS, DEEP
+    if own is not None:
+        errors.print(told(settings.graph, own), **PLAIN)
+        if settings.quick:  # a thousand nodes in 20 seconds
+            width, numbers, deep = 2, (2,), (2, 2)
 
     def measured(title: str, rows: Iterable[Row]) -> list[Row]:
         found = []
-        for row in track(rows, title, console=errors, transient=True):
+        if not errors.is_terminal:
+            errors.print(f"{title} ...", **PLAIN)
+        for row in track(rows, title, console=errors, transient=True, disable=not errors.is_terminal):
             found.append(row)
             tell(f"{title}: {len(found)} measured")
         return found
 
-    about = {"experiment": "receptive_field", "provenance": provenance()}
+    about: Row = {"experiment": "receptive_field", "provenance": provenance()}
+    subject = f"the last node of a path of {settings.length}"
+    if own is not None:
+        about["graph_file"], some = file_key(settings.graph), sampled(own, settings)
+        subject = (
+            settings.graph.name if some in (None, len(own)) else f"{some} of {len(own)} nodes of {settings.graph.name}"
+        )
     with one_thread():  # more threads gain nothing on tensors this small
         return {
             **about,
             "graphs": {name: drawing(graph) for name, graph in graphs.items() if len(graph) <= DRAWN},
-            "gcn": measured("k layers, k hops", convolutions(graphs, settings.hops)),
-            "schedules": measured("sweeps and rounds", schedules(acyclic)),
-            "claims": measured("torch_geometric's layers", claims(long_path)),
-            "influence_on": f"the last node of a path of {settings.length}" if own is None else settings.graph.name,
-            "influence": measured("influence by hops", influences(own, settings)),
+            "gcn": measured("k layers, k hops", convolutions(graphs, settings.hops, width)),
+            "schedules": measured("sweeps and rounds", schedules(acyclic, width, numbers)),
+            "claims": measured("torch_geometric's layers", claims(long_path, width, deep)),
+            "influence_on": subject,
+            "influence": measured("influence by hops", influences(own, settings, tell)),
             "temporal": measured("time and space", orders(*sizes)) if own is None else [],
         }
