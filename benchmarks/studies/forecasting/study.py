@@ -7,7 +7,8 @@ import networkx as nx
 import numpy as np
 from rich.console import Console
 
-from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Values
+from gnnseq.data.epidemics import EPIDEMICS
+from gnnseq.data.graph_series import GraphSeries, Values
 from harness.provenance import provenance
 from harness.sweep import run_sweep
 from studies.forecasting.autoregression import autoregression, mean, persistence
@@ -47,7 +48,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     return {"experiment": "forecasting", "provenance": provenance(), "horizons": HORIZONS, "protocols": found}
 
 
-def _baselines(epidemic: Epidemic, orders: tuple[int, ...]) -> dict[str, Any]:
+def _baselines(epidemic: GraphSeries, orders: tuple[int, ...]) -> dict[str, Any]:
     """Errors by name, the first of which is the one to beat."""
     first = orders[0]
     forecasts = {
@@ -60,7 +61,7 @@ def _baselines(epidemic: Epidemic, orders: tuple[int, ...]) -> dict[str, Any]:
     return {name: _errors(epidemic, [values]) for name, values in forecasts.items()}
 
 
-def _network(epidemic: Epidemic, records: list[dict[str, Any]]) -> dict[str, Any]:
+def _network(epidemic: GraphSeries, records: list[dict[str, Any]]) -> dict[str, Any]:
     """Errors of a kind of network, and of the mean of its seeds' forecasts."""
     forecasts = [np.array(record["result"].pop("forecasts")) for record in records]
     runs = [{"seed": record["settings"]["seed"], "seconds": record["seconds"], "commit": record["commit"],
@@ -69,7 +70,7 @@ def _network(epidemic: Epidemic, records: list[dict[str, Any]]) -> dict[str, Any
     return {"settings": records[0]["settings"], "runs": runs, **_errors(epidemic, forecasts), "together": together}
 
 
-def _errors(epidemic: Epidemic, forecasts: list[Values]) -> dict[str, Any]:
+def _errors(epidemic: GraphSeries, forecasts: list[Values]) -> dict[str, Any]:
     """Mean squared errors of forecasts [W, K, N], averaged over the list where a row is of steps or nodes."""
     _, start, stop = epidemic.starts
     squares = (np.stack(forecasts) - epidemic.values[start:stop, None]) ** 2  # [runs, W, K, N]
@@ -78,7 +79,7 @@ def _errors(epidemic: Epidemic, forecasts: list[Values]) -> dict[str, Any]:
     return {name: [[float(f"{value:.5g}") for value in row] for row in rows] for name, rows in means.items()}
 
 
-def layout(epidemic: Epidemic) -> dict[str, Any]:
+def layout(epidemic: GraphSeries) -> dict[str, Any]:
     """Names, places and undirected links of the nodes: JSON values, so that a figure needs no data.
 
     Where edges have weights, those of all steps are added up, and a node is drawn with its strongest links and those
