@@ -117,7 +117,7 @@ class GraphSeries:
     def _check_known(self) -> None:
         """Raises if a node has no value that its statistics could be of."""
         end = max(self.starts[0], 0)
-        unknown = np.isnan(self.values[:end]).all(0).nonzero()[0]
+        unknown = np.flatnonzero(np.isnan(self.values[:end]).all(0))
         if len(unknown):
             raise ValueError(
                 f"values: {self.nodes[unknown[0]]!r} has none in the training part, the {end} first {self.step}s (and "

@@ -46,7 +46,7 @@ def test_missing_values_are_said_or_refused():
 def test_a_node_that_the_training_part_does_not_know_is_named():
     values = gappy().values
     values[:35, 2] = np.nan
-    with pytest.raises(ValueError, match=r"values: 'c' has none in the training part, the 33 first hours"):
+    with pytest.raises(ValueError, match=r"values: 'c' has none in the training part, the 32 first hours"):
         GraphSeries(values, tuple("abc"), NOWHERE, "hour", 4, gaps=True)
 
 
