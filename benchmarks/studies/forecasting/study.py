@@ -14,6 +14,7 @@ from harness.sweep import run_sweep
 from studies.forecasting.autoregression import autoregression, mean, persistence
 from studies.forecasting.fit import forecast
 from studies.forecasting.runs import PROTOCOLS, QUICK, ForecastRun
+from studies.forecasting.series_study import run_series
 
 HORIZONS = ForecastRun.horizons
 LINKS = 2  # strongest of every node that are drawn where the graph changes
@@ -23,13 +24,15 @@ COMPASS = ("Vas", "Szabolcs", "Borsod", "Baranya")
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
     """Make all forecasts that the settings ask for; finished ones are not made again."""
-    protocols, seeds, max_epochs = PROTOCOLS, settings.seeds, settings.max_epochs
+    if settings.of_series:
+        return run_series(settings, console)
+    protocols, (seeds, hidden, max_epochs) = PROTOCOLS, settings.training
     if settings.quick:
         protocols, seeds, max_epochs = QUICK, min(seeds, 2), min(max_epochs, 10)
     # Data that cannot be had are missed here, not in a process of the sweep.
     epidemics = [EPIDEMICS[protocol.epidemic]().standardized(protocol.statistics) for protocol in protocols]
     kinds = [
-        protocol.networks(epidemic.digest, seeds, settings.hidden, max_epochs)
+        protocol.networks(epidemic.digest, seeds, hidden, max_epochs)
         for protocol, epidemic in zip(protocols, epidemics, strict=True)
     ]
     runs = [run for kinds_of_protocol in kinds for kind in kinds_of_protocol for run in kind]
