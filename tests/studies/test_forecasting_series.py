@@ -118,7 +118,7 @@ def test_ridge_by_hand():
     generator = np.random.default_rng(0)
     x, y = generator.standard_normal((30, 3)), generator.standard_normal((30, 2))
     y[4, 1] = np.nan
-    w = ridge(x, y, 2.0)
+    w = ridge([(x[:11], y[:11]), (x[11:], y[11:])], 2.0)
     there = ~np.isnan(y[:, 1])
     one = np.column_stack([x, np.ones(30)])[there]
     expected = np.linalg.solve(one.T @ one + np.diag([2.0, 2.0, 2.0, 0.0]), one.T @ y[there, 1])
@@ -145,7 +145,7 @@ def test_the_planted_edges_carry_the_jams_and_nothing_else_does():
         share[target, source] = weight
         share /= np.maximum(share.sum(1, keepdims=True), 1e-9)
         own, ahead, near = panel.filled[:-1], panel.filled[1:], panel.filled[:-1] @ share.T
-        w = ridge(np.stack([own, near], 2), ahead[:, :, None])
+        w = ridge([(np.stack([own, near], 2), ahead[:, :, None])])
         assert least < w[1, 0] < most
     again = [sensor_network(nodes=9, steps=50, season=10, seed=seed).values for seed in (1, 1, 2)]
     assert np.array_equal(again[0], again[1], equal_nan=True)
@@ -180,8 +180,8 @@ def test_a_file_and_its_graph_give_every_error_of_every_forecast(tmp_path, serie
     first = capsys.readouterr().out
     assert "MAPE" in first
     assert "GCN → GRU against no edges: RMSE" in first
-    assert publish(dataclasses.replace(settings, report_only=True)) == 0
-    alone = dataclasses.replace(settings, graph=None, directed=False)
+    assert publish(dataclasses.replace(settings, report_only=True, json=True)) == 0
+    alone = dataclasses.replace(settings, graph=None, directed=False, json=True)
     assert alone.name != settings.name
     assert publish(alone) == 0
     assert [each["name"] for each in json.loads(alone.path.read_text())["forecasts"]][-1:] == ["no edges"]

@@ -15,7 +15,7 @@ from torch import Tensor
 from gnnseq.data.graph_series import GraphSeries, Values
 from gnnseq.data.sensors import sensor_network
 from gnnseq.data.series_files import read_graph_series
-from studies.forecasting.series_baselines import Origins, origins_of, ridge
+from studies.forecasting.series_baselines import Origins, linear_path, origins_of
 from studies.forecasting.series_networks import SeriesNetwork, own_weighted
 from studies.forecasting.series_panel import SeriesPanel
 from studies.forecasting.series_runs import SeriesRun
@@ -63,8 +63,6 @@ class _Fit:
         heavy = run.own_apart and run.model == "space_time"
         self.graph = own_weighted(edges, weight, len(series.nodes)) if heavy else (edges, weight)
         self.train = origins_of(run.lags, run.horizons, 0, stop)
-        x = panel.histories(panel.filled, run.lags, self.train).swapaxes(1, 2)
-        w = ridge(x, panel.targets(run.horizons, self.train, stop).swapaxes(1, 2))
         turn = 2 * np.pi * panel.phase[:, None]
         usual = (panel.usual - panel.usual[:stop].mean(0)) / panel.scale
         ones = np.ones_like(panel.filled)
@@ -74,7 +72,8 @@ class _Fit:
         self.weight = torch.from_numpy(panel.scale / np.sqrt((panel.scale**2).mean())).float()  # [N]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
-            linear, future = torch.from_numpy(w).float(), len(run.horizons)
+            linear = torch.from_numpy(linear_path(panel, run.lags, run.horizons)).float()
+            future = len(run.horizons)
             self.network = SeriesNetwork(run.model, run.own_apart, 5, run.hidden, linear, future)
         self.joined: dict[int, tuple[Tensor, Tensor | None]] = {}  # the same tensors each time: layers remember them
 

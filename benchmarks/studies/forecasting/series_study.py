@@ -19,6 +19,9 @@ __all__ = ["run_series", "scores"]
 
 HORIZONS, LAGS = (3, 6, 12), 12  # where not given
 
+# Seconds a step of a node, of one epoch in both trainings.
+COSTS = {"no edges": 3e-5, "time_then_space": 3e-5, "space_then_time": 6e-5, "space_time": 1e-4}
+
 
 def run_series(settings: Any, console: Console) -> dict[str, Any]:
     """Make all forecasts that the settings ask for; finished ones are not made again."""
@@ -46,7 +49,11 @@ def run_series(settings: Any, console: Console) -> dict[str, Any]:
         {"name": name, "scores": scores([values], y)}
         for name, values in baselines(series, season, lags, horizons, origins).items()
     ]
-    records = run_sweep(forecast_series, runs, settings.folder / "cache", settings.jobs, console=console)
+    size = len(series.nodes) * len(series.values)
+    records = run_sweep(
+        forecast_series, runs, settings.folder / "cache", settings.jobs,
+        lambda run: COSTS[run.model] * size * run.max_epochs, console,
+    )  # fmt: skip
     for model in models:
         own = [record for record in records if record["settings"]["model"] == model]
         made = [np.array(record["result"].pop("forecasts")) for record in own]
