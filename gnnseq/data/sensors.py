@@ -26,7 +26,7 @@ def sensor_network(
         x_{t,i} = \min(s_{t,i} + d_{t,i}, 70) + u_{t,i}
 
     with rare large shocks e at a sensor, of its rush hour above all, and small errors u of measurement. About one value
-    in forty is missing, in stretches. The last edge of a node without in-edges is itself.
+    in forty is missing, in stretches. A node without in-edges reads itself in their place.
 
     Args:
         nodes: N, on motorways of about 25 sensors, which cross.

@@ -188,6 +188,9 @@ def test_names_that_do_not_meet_are_named_on_both_sides(folder):
     (folder / "three.csv").write_text("0,1,1\n1,2,1\n2,0,1\n")
     with pytest.raises(ValueError, match="a matrix or a list of edges; expected a heading"):
         read_graph_series(folder / "series.csv", folder / "three.csv", lags=2)
+    np.savetxt(folder / "large.csv", np.eye(20), delimiter=",")
+    with pytest.raises(ValueError, match="lines of 20 cells; expected"):
+        read_graph_series(folder / "series.csv", folder / "large.csv", lags=2)
     np.save(folder / "m.npy", -MATRIX)
     with pytest.raises(ValueError, match=r"-0.5 in row 0, column 1; expected finite weights of 0 or more"):
         read_graph_series(folder / "series.csv", folder / "m.npy", lags=2)

@@ -60,7 +60,7 @@ def _shrunk(gram: Values, moment: Values, penalty: float) -> Values:
 
 
 def linear_path(panel: SeriesPanel, lags: int, horizons: tuple[int, ...]) -> Values:
-    """Coefficients [L + 1, K] of one autoregression of all nodes on deviations d: y_{i,t+h} = a + sum_l w_l d_{i,t-l}."""
+    """Coefficients [L + 1, K] of y_{i,t+h} = a + sum_l w_l d_{i,t-l}, one fit for all nodes; d are deviations."""
     train = origins_of(lags, horizons, 0, panel.stop)
     return ridge(
         (

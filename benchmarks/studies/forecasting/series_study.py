@@ -50,8 +50,9 @@ def run_series(settings: Any, console: Console) -> dict[str, Any]:
         for name, values in baselines(series, season, lags, horizons, origins).items()
     ]
     size = len(series.nodes) * len(series.values)
+    jobs = 2 if settings.jobs == -1 else settings.jobs  # of half a gigabyte each
     records = run_sweep(
-        forecast_series, runs, settings.folder / "cache", settings.jobs,
+        forecast_series, runs, settings.folder / "cache", jobs,
         lambda run: COSTS[run.model] * size * run.max_epochs, console,
     )  # fmt: skip
     for model in models:

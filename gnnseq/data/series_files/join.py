@@ -3,6 +3,7 @@
 Letters: N nodes, E edges.
 """
 
+import gzip
 from pathlib import Path
 
 import networkx as nx
@@ -18,6 +19,7 @@ __all__ = ["read_graph_series"]
 
 Graph = tuple[Tensor, Tensor | None]
 PLACED = ("MatrixMarket", "npz")  # forms whose nodes have no names but places
+MOST_OF_AN_EDGE = 12  # cells of a line of an edge list
 MATRICES = (".csv", ".tsv", ".txt", ".npy")
 
 
@@ -132,13 +134,19 @@ def _matrix(path: Path, names: tuple[str, ...]) -> np.ndarray | None:
                 f"{path}: shape {list(found.shape)}; expected {[len(names)] * 2}, a row a column of the series"
             )
         return _checked(path, found.astype(np.float64))
+    count, width = len(names), _width(path)
+    if width not in (count, count + 1):
+        if width > MOST_OF_AN_EDGE:
+            raise ValueError(
+                f"{path}: lines of {width} cells; expected a matrix of {count}, a column of the series each"
+            )
+        return None
     pandas = pandas_for(path)
     try:
         frame = pandas.read_csv(path, header=None, sep=None, engine="python", dtype=str, keep_default_na=False)
     except (ValueError, pandas.errors.ParserError):
         return None
     cells = frame.to_numpy()
-    count = len(names)
     order = np.arange(count)
     if cells.shape in ((count + 1, count + 1), (count + 1, count)):  # a heading, and row names or none
         heading = [str(cell).strip() for cell in cells[0]][-count:]
@@ -160,6 +168,21 @@ def _matrix(path: Path, names: tuple[str, ...]) -> np.ndarray | None:
             "columns over a matrix, source,target over edges"
         )
     return _checked(path, matrix[np.ix_(order, order)])
+
+
+def _width(path: Path) -> int:
+    """Cells of the first line."""
+    try:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig")
+            if path.suffix == ".gz"
+            else path.open(encoding="utf-8-sig") as file
+        ):
+            line = file.readline().strip()
+    except UnicodeDecodeError:
+        return 0
+    between = next((sign for sign in "\t;," if sign in line), None)
+    return 0 if line.startswith(("#", "%")) else len(line.split(between))
 
 
 def _checked(path: Path, matrix: np.ndarray) -> np.ndarray:
