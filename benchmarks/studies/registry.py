@@ -101,7 +101,7 @@ STUDIES = (
         "do networks predict epidemics?",
         "an LSTM added to an autoregression is a little ahead of it (p = .07); graphs do not help on chickenpox",
         "30 min",
-        {"forecasting": ""},
+        {"forecasting": "", "twin": "--twin"},
     ),
     Study(
         "trees",

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gnnseq.data.epidemics import Epidemic, ForecastWindows, Values
+from gnnseq.data.graph_series import ForecastWindows, GraphSeries, Values
 
 
 def histories(
-    epidemic: Epidemic, lags: int, horizons: Sequence[int], neighbours: bool, start: int, stop: int
+    epidemic: GraphSeries, lags: int, horizons: Sequence[int], neighbours: bool, start: int, stop: int
 ) -> tuple[list[ForecastWindows], Values, Values]:
     """The part's windows of each channel, their features [B, N, C L] and targets [B, N, K]."""
     panels = [epidemic.values, epidemic.neighbours()] if neighbours else [epidemic.values]
@@ -38,7 +38,7 @@ def least_squares(x: Values, y: Values) -> Values:
 
 
 def autoregression(
-    epidemic: Epidemic, lags: int, horizons: Sequence[int], pooled: bool = True, neighbours: bool = False
+    epidemic: GraphSeries, lags: int, horizons: Sequence[int], pooled: bool = True, neighbours: bool = False
 ) -> Values:
     """Forecasts [W, K, N] of AR(L): y_{i,t+h} = a + sum_l w_l x_{i,t-l}, one fit a horizon.
 
@@ -55,13 +55,13 @@ def autoregression(
     return windows.by_step(np.concatenate(forecasts, 1).swapaxes(1, 2), horizons, start, stop)
 
 
-def mean(epidemic: Epidemic, horizons: Sequence[int]) -> Values:
+def mean(epidemic: GraphSeries, horizons: Sequence[int]) -> Values:
     """Forecasts [W, K, N]: each node's mean before the test part."""
     _, start, stop = epidemic.starts
     return np.tile(epidemic.values[:start].mean(0), (stop - start, len(horizons), 1))
 
 
-def persistence(epidemic: Epidemic, horizons: Sequence[int]) -> Values:
+def persistence(epidemic: GraphSeries, horizons: Sequence[int]) -> Values:
     """Forecasts [W, K, N]: what was seen last."""
     _, start, stop = epidemic.starts
     return np.stack([epidemic.values[start - horizon : stop - horizon] for horizon in horizons], 1)

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gnnseq.data.epidemics import EPIDEMICS, Epidemic, ForecastWindows
+from gnnseq.data.epidemics import EPIDEMICS
+from gnnseq.data.graph_series import ForecastWindows, GraphSeries
 from studies.forecasting.autoregression import histories, least_squares
 from studies.forecasting.networks import EpidemicNetwork
 from studies.forecasting.runs import ForecastRun, Statistics
@@ -55,16 +56,16 @@ def forecast(run: ForecastRun) -> dict[str, Any]:
     return {**chosen, "forecasts": windows.by_step(y, run.horizons, test, stop).round(5).tolist()}
 
 
-def _epidemic(name: str, statistics: Statistics) -> Epidemic:
+def _epidemic(name: str, statistics: Statistics) -> GraphSeries:
     return _read(EPIDEMICS[name], statistics)
 
 
 @lru_cache
-def _read(load: Callable[[], Epidemic], statistics: Statistics) -> Epidemic:
+def _read(load: Callable[[], GraphSeries], statistics: Statistics) -> GraphSeries:
     return load().standardized(statistics)
 
 
-def batch(epidemic: Epidemic, channels: list[ForecastWindows], lags: int) -> Inputs:
+def batch(epidemic: GraphSeries, channels: list[ForecastWindows], lags: int) -> Inputs:
     """Windows side by side as one graph: x [steps, B * N, C], edge_index and edge_weight, or lists of the last L."""
 
     def joined(when: np.ndarray) -> tuple[Tensor, Tensor | None]:
@@ -81,13 +82,13 @@ def batch(epidemic: Epidemic, channels: list[ForecastWindows], lags: int) -> Inp
     return x, list(edge_index), list(edge_weight)
 
 
-def _part(run: ForecastRun, epidemic: Epidemic, start: int, stop: int) -> tuple[ForecastWindows, Inputs, Tensor]:
+def _part(run: ForecastRun, epidemic: GraphSeries, start: int, stop: int) -> tuple[ForecastWindows, Inputs, Tensor]:
     """The windows with targets from start to stop, what a network reads, and the targets [B * N, K]."""
     channels, _, y = histories(epidemic, max(run.lags, run.path), run.horizons, run.neighbours, start, stop)
     return channels[0], batch(epidemic, channels, run.lags), torch.from_numpy(y).flatten(0, 1).float()
 
 
-def _epochs(run: ForecastRun, epidemic: Epidemic, stop: int) -> Iterator[EpidemicNetwork]:
+def _epochs(run: ForecastRun, epidemic: GraphSeries, stop: int) -> Iterator[EpidemicNetwork]:
     """The network after each epoch, a step of AdamW on all windows before stop."""
     linear = None
     if run.path:

@@ -1,5 +1,6 @@
 """Tables of the forecasts, from the JSON alone: errors by horizon, and what is better than the autoregression."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,16 +8,25 @@ from rich.console import Console
 
 from harness.report import PLAIN, markdown_table, mean_std, table
 from harness.significance import diebold_mariano
-from studies.forecasting.figures import figures
+from studies.forecasting.figures import figures as epidemic_figures
 from studies.forecasting.results import MODEL_LOOKS, entries, label, preferred, reference, short
+from studies.forecasting.series_report import print_series, series_figures, series_table
 
 __all__ = ["TABLES", "figures", "print_report"]
 
 PUBLISHED = "1.11-1.13"  # mean squared errors of spatio-temporal networks in the literature
 
 
+def figures(result: dict[str, Any], stem: Path) -> list[Path]:
+    """Draw an epidemic's or a series' figures."""
+    return (series_figures if result.get("kind") == "series" else epidemic_figures)(result, stem)
+
+
 def print_report(result: dict[str, Any], console: Console) -> None:
     """A table for each protocol, and what it says one step ahead."""
+    if result.get("kind") == "series":
+        print_series(result, console)
+        return
     horizons = result["horizons"]
     for protocol in result["protocols"]:
         step, (_, first, stop) = protocol["step"], protocol["starts"]
@@ -99,4 +109,4 @@ def one_ahead(result: dict[str, Any]) -> str:
     return markdown_table(["mean squared error, one step ahead", *map(short, protocols)], rows)
 
 
-TABLES = {"errors": one_ahead}
+TABLES = {"errors": one_ahead, "series": series_table}

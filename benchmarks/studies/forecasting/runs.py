@@ -15,7 +15,7 @@ class ForecastRun:
     epidemic: str  # a name in gnnseq.data.epidemics.EPIDEMICS
     model: Model
     seed: int  # of the weights
-    statistics: Statistics = "training"  # see Epidemic.standardized
+    statistics: Statistics = "training"  # see GraphSeries.standardized
     data: str | None = None  # the epidemic's digest: a finished run under an old name is not one on other data
     lags: int = 4  # L, steps that the network reads
     path: int = 4  # P, steps that the linear path reads; 0 leaves it out

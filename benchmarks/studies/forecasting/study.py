@@ -7,12 +7,14 @@ import networkx as nx
 import numpy as np
 from rich.console import Console
 
-from gnnseq.data.epidemics import EPIDEMICS, Epidemic, Values
+from gnnseq.data.epidemics import EPIDEMICS
+from gnnseq.data.graph_series import GraphSeries, Values
 from harness.provenance import provenance
 from harness.sweep import run_sweep
 from studies.forecasting.autoregression import autoregression, mean, persistence
 from studies.forecasting.fit import forecast
 from studies.forecasting.runs import PROTOCOLS, QUICK, ForecastRun
+from studies.forecasting.series_study import run_series
 
 HORIZONS = ForecastRun.horizons
 LINKS = 2  # strongest of every node that are drawn where the graph changes
@@ -22,13 +24,15 @@ COMPASS = ("Vas", "Szabolcs", "Borsod", "Baranya")
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
     """Make all forecasts that the settings ask for; finished ones are not made again."""
-    protocols, seeds, max_epochs = PROTOCOLS, settings.seeds, settings.max_epochs
+    if settings.of_series:
+        return run_series(settings, console)
+    protocols, (seeds, hidden, max_epochs) = PROTOCOLS, settings.training
     if settings.quick:
         protocols, seeds, max_epochs = QUICK, min(seeds, 2), min(max_epochs, 10)
     # Data that cannot be had are missed here, not in a process of the sweep.
     epidemics = [EPIDEMICS[protocol.epidemic]().standardized(protocol.statistics) for protocol in protocols]
     kinds = [
-        protocol.networks(epidemic.digest, seeds, settings.hidden, max_epochs)
+        protocol.networks(epidemic.digest, seeds, hidden, max_epochs)
         for protocol, epidemic in zip(protocols, epidemics, strict=True)
     ]
     runs = [run for kinds_of_protocol in kinds for kind in kinds_of_protocol for run in kind]
@@ -47,7 +51,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     return {"experiment": "forecasting", "provenance": provenance(), "horizons": HORIZONS, "protocols": found}
 
 
-def _baselines(epidemic: Epidemic, orders: tuple[int, ...]) -> dict[str, Any]:
+def _baselines(epidemic: GraphSeries, orders: tuple[int, ...]) -> dict[str, Any]:
     """Errors by name, the first of which is the one to beat."""
     first = orders[0]
     forecasts = {
@@ -60,7 +64,7 @@ def _baselines(epidemic: Epidemic, orders: tuple[int, ...]) -> dict[str, Any]:
     return {name: _errors(epidemic, [values]) for name, values in forecasts.items()}
 
 
-def _network(epidemic: Epidemic, records: list[dict[str, Any]]) -> dict[str, Any]:
+def _network(epidemic: GraphSeries, records: list[dict[str, Any]]) -> dict[str, Any]:
     """Errors of a kind of network, and of the mean of its seeds' forecasts."""
     forecasts = [np.array(record["result"].pop("forecasts")) for record in records]
     runs = [{"seed": record["settings"]["seed"], "seconds": record["seconds"], "commit": record["commit"],
@@ -69,7 +73,7 @@ def _network(epidemic: Epidemic, records: list[dict[str, Any]]) -> dict[str, Any
     return {"settings": records[0]["settings"], "runs": runs, **_errors(epidemic, forecasts), "together": together}
 
 
-def _errors(epidemic: Epidemic, forecasts: list[Values]) -> dict[str, Any]:
+def _errors(epidemic: GraphSeries, forecasts: list[Values]) -> dict[str, Any]:
     """Mean squared errors of forecasts [W, K, N], averaged over the list where a row is of steps or nodes."""
     _, start, stop = epidemic.starts
     squares = (np.stack(forecasts) - epidemic.values[start:stop, None]) ** 2  # [runs, W, K, N]
@@ -78,7 +82,7 @@ def _errors(epidemic: Epidemic, forecasts: list[Values]) -> dict[str, Any]:
     return {name: [[float(f"{value:.5g}") for value in row] for row in rows] for name, rows in means.items()}
 
 
-def layout(epidemic: Epidemic) -> dict[str, Any]:
+def layout(epidemic: GraphSeries) -> dict[str, Any]:
     """Names, places and undirected links of the nodes: JSON values, so that a figure needs no data.
 
     Where edges have weights, those of all steps are added up, and a node is drawn with its strongest links and those
