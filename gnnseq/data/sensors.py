@@ -86,5 +86,5 @@ def _roads(nodes: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
             pairs.add((a, b))
             ends.append((a, b, 0.7))
     ends.sort(key=lambda end: end[:2])
-    edge_index = torch.tensor([[a for a, *_ in ends], [b for _, b, _ in ends]])
-    return edge_index, torch.tensor([weight for *_, weight in ends])
+    edge_index = torch.tensor([[a for a, *_ in ends], [b for _, b, _ in ends]], device="cpu")
+    return edge_index, torch.tensor([weight for *_, weight in ends], device="cpu")

@@ -160,7 +160,7 @@ def from_temporal_data(
     }
     if x is None:
         message = store.get("msg")
-        sent = torch.ones(number, 1) if message is None else _as_float(message).reshape(number, -1)
+        sent = torch.ones(number, 1, device="cpu") if message is None else _as_float(message).reshape(number, -1)
         sent = sent.to(device=ends.device, dtype=torch.get_default_dtype())
         sent = sent if message is None else sent[order]
         row = place[order] * nodes + ends
@@ -252,7 +252,7 @@ def _graph(edges: Any, weight: Any, nodes: int, where: str) -> tuple[Tensor, Ten
     """A step's edges [2, E], none if they are None, and weights [E]."""
     edge_index, edge_weight = _as_tensor(edges), _as_tensor(weight)
     if edge_index is None or edge_index.numel() == 0:
-        edge_index = torch.empty(2, 0, dtype=torch.int64)
+        edge_index = torch.empty(2, 0, dtype=torch.int64, device="cpu")
     if not edge_index.is_floating_point():
         edge_index = edge_index.long()
     if edge_weight is not None:
