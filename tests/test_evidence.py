@@ -1,4 +1,6 @@
-"""The committed results: small, and nothing that no page shows."""
+"""The committed results: small, all that pages show, and nothing that no page shows."""
+
+import re
 
 from places import BENCHMARKS, ROOT
 
@@ -23,3 +25,9 @@ def test_every_figure_and_text_is_linked_from_a_page():
     shown = [path.relative_to(BENCHMARKS).as_posix() for path in evidence() if path.suffix in SHOWN]
     assert shown
     assert [name for name in shown if name not in text] == []
+
+
+def test_every_figure_that_a_page_shows_is_there():
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        shown = re.findall(r"!\[[^]]*\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8"))
+        assert [name for name in shown if not (page.parent / name).is_file()] == [], page.name

@@ -49,14 +49,14 @@ def series_table(result: dict[str, Any]) -> str:
 def series_figures(result: dict[str, Any], stem: Path) -> list[Path]:
     """Draw RMSE by horizon."""
     with style():
-        figure = Figure(figsize=(7, 4), layout="constrained")
+        figure = Figure(figsize=(9.5, 4.4), layout="constrained")
         axes = figure.subplots()
         for each in result["forecasts"]:
             network = "runs" in each
             axes.plot(result["horizons"], np.mean(each["scores"]["rmse"], 0), "o-" if network else "--",
                       label=LABELS.get(each["name"], each["name"]))  # fmt: skip
         axes.set(xlabel="steps ahead", ylabel="root mean squared error", xticks=result["horizons"])
-        axes.legend(fontsize="small")
+        figure.legend(loc="outside right center", fontsize="small")
     return list(save_figure(figure, stem.with_name(f"{stem.name}_horizons")))
 
 

@@ -8,7 +8,7 @@ from torch_geometric.nn import GCNConv
 
 from gnnseq import topological
 from gnnseq.graphs import space_time_graph
-from gnnseq.layers import TemporalGCN
+from gnnseq.layers import EvolveGCN, TemporalGCN
 from studies.speed.graphs import random_graph
 from studies.speed.measure import Case, Peer, Step, layer_step, parameters, same_weights, training_step
 from studies.speed.roofline import Product, Roofline, aggregation_bytes, linear_products
@@ -85,6 +85,16 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
         peers=peers,
         roofline=lambda: temporal_roofline(order, GATES[cell], steps, nodes, edges, device),
     )
+
+
+def evolving(quick: bool, device: torch.device) -> Case:
+    """EvolveGCN, whose kernel an LSTM sweeps; for autocast alone, the peer's keeps its state to itself."""
+    nodes, steps = (12, 3) if quick else (1000, STEPS)
+    edge_index = random_graph(nodes, min(DEGREE * nodes, nodes * (nodes - 1) // 4 * 2)).to(device)
+    x = torch.randn(steps, nodes, FEATURES, generator=torch.Generator().manual_seed(0)).to(device)
+    torch.manual_seed(0)
+    ours = EvolveGCN(FEATURES, HIDDEN, recurrent="LSTM").to(device)
+    return Case("EvolveGCN, O, LSTM", f"T={steps} N={nodes}", layer_step(ours, x, edge_index))
 
 
 def temporal_roofline(order: str, gates: int, steps: int, nodes: int, edges: int, device: torch.device) -> Roofline:
