@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GCNConv
 
-from gnnseq import topological
+from gnnseq import layers, topological
 from gnnseq.graphs import space_time_graph
-from gnnseq.layers import EvolveGCN, TemporalGCN
+from gnnseq.layers import TemporalGCN
 from studies.speed.graphs import random_graph
 from studies.speed.measure import Case, Peer, Step, layer_step, parameters, same_weights, training_step
 from studies.speed.roofline import Product, Roofline, aggregation_bytes, linear_products
@@ -40,13 +40,13 @@ def composed(cell: str, ours: nn.Module, x: Tensor, edge_index: Tensor) -> Step:
     """The same equation as space_then_time from torch_geometric's and torch's layers, the graph remembered."""
     gcn, recurrence = GCNConv(FEATURES, HIDDEN, cached=True), getattr(nn, cell)(HIDDEN, HIDDEN)
     lin = nn.Linear(HIDDEN, HIDDEN)
-    layers = same_weights(nn.ModuleDict({"gcn": gcn, "recurrence": recurrence, "lin": lin}), ours)
+    parts = same_weights(nn.ModuleDict({"gcn": gcn, "recurrence": recurrence, "lin": lin}), ours)
 
     def forward() -> Tensor:
         convolved = torch.relu(torch.stack([gcn(step, edge_index) for step in x]))
         return lin(recurrence(convolved)[0])  # type: ignore[no-any-return]
 
-    return training_step(forward, parameters(layers))
+    return training_step(forward, parameters(parts))
 
 
 def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.device) -> Case:
@@ -88,12 +88,12 @@ def temporal(order: str, cell: str, nodes: int, quick: bool, device: torch.devic
 
 
 def evolving(quick: bool, device: torch.device) -> Case:
-    """EvolveGCN, whose kernel an LSTM sweeps; for autocast alone, the peer's keeps its state to itself."""
+    """EvolveGCN, whose kernel an LSTM sweeps; for autocast alone: the peer's state is its own, older builds lack it."""
     nodes, steps = (12, 3) if quick else (1000, STEPS)
     edge_index = random_graph(nodes, min(DEGREE * nodes, nodes * (nodes - 1) // 4 * 2)).to(device)
     x = torch.randn(steps, nodes, FEATURES, generator=torch.Generator().manual_seed(0)).to(device)
     torch.manual_seed(0)
-    ours = EvolveGCN(FEATURES, HIDDEN, recurrent="LSTM").to(device)
+    ours = layers.EvolveGCN(FEATURES, HIDDEN, recurrent="LSTM").to(device)
     return Case("EvolveGCN, O, LSTM", f"T={steps} N={nodes}", layer_step(ours, x, edge_index))
 
 
