@@ -198,7 +198,7 @@ def test_frames_of_pandas(tmp_path, monkeypatch):
     closes = pandas.DataFrame(CLOSES, index=dates, columns=["A", "B"])
     tokyo = closes.set_axis(dates.tz_localize("Asia/Tokyo"))
     flat = download.set_axis([str(name) for name in names], axis=1)
-    numbers = closes.set_axis([1, 2], axis=1).rename_axis(columns="Ticker").stack().rename("Close").reset_index()
+    numbers = closes.set_axis([1, 2], axis=1).rename_axis(columns="Ticker").stack(future_stack=True).rename("Close").reset_index()
     mixed = closes.reset_index()
     mixed["Date"] = [
         pandas.Timestamp(DATES[0], tz="Asia/Tokyo"),
@@ -206,14 +206,14 @@ def test_frames_of_pandas(tmp_path, monkeypatch):
         dates[2],
     ]
     texts = closes.map("${:,.2f}".format).reset_index()
-    stacked = closes.rename_axis(index=None).stack().rename("Close").to_frame()
+    stacked = closes.rename_axis(index=None).stack(future_stack=True).rename("Close").to_frame()
     frames = {
         "wide": closes, "download": download, "swapped": download.swaplevel(axis=1),
         "download reset": download.reset_index(),
         "pairs as text": flat, "Tokyo": tokyo, "a column of Tokyo": tokyo.reset_index(),
         "numbers": numbers,
         "stacked": stacked, "stacked and named": stacked.rename_axis(["Date", "Ticker"]), "mixed zones": mixed,
-        "texts": texts, "periods": closes.set_axis(dates.to_period("D")), "stacked download": download.stack(),
+        "texts": texts, "periods": closes.set_axis(dates.to_period("D")), "stacked download": download.stack(future_stack=True),
         "nullable": closes.astype("Float64"), "integers": closes.set_axis(dates.astype("datetime64[s]").astype(int)),
     }  # fmt: skip
     path = tmp_path / "closes.parquet"
