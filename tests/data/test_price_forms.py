@@ -198,7 +198,8 @@ def test_frames_of_pandas(tmp_path, monkeypatch):
     closes = pandas.DataFrame(CLOSES, index=dates, columns=["A", "B"])
     tokyo = closes.set_axis(dates.tz_localize("Asia/Tokyo"))
     flat = download.set_axis([str(name) for name in names], axis=1)
-    numbers = closes.set_axis([1, 2], axis=1).rename_axis(columns="Ticker").stack(future_stack=True).rename("Close").reset_index()
+    numbers = closes.set_axis([1, 2], axis=1).rename_axis(columns="Ticker").stack(future_stack=True)
+    numbers = numbers.rename("Close").reset_index()
     mixed = closes.reset_index()
     mixed["Date"] = [
         pandas.Timestamp(DATES[0], tz="Asia/Tokyo"),
@@ -213,7 +214,8 @@ def test_frames_of_pandas(tmp_path, monkeypatch):
         "pairs as text": flat, "Tokyo": tokyo, "a column of Tokyo": tokyo.reset_index(),
         "numbers": numbers,
         "stacked": stacked, "stacked and named": stacked.rename_axis(["Date", "Ticker"]), "mixed zones": mixed,
-        "texts": texts, "periods": closes.set_axis(dates.to_period("D")), "stacked download": download.stack(future_stack=True),
+        "texts": texts, "periods": closes.set_axis(dates.to_period("D")),
+        "stacked download": download.stack(future_stack=True),
         "nullable": closes.astype("Float64"), "integers": closes.set_axis(dates.astype("datetime64[s]").astype(int)),
     }  # fmt: skip
     path = tmp_path / "closes.parquet"
