@@ -7,12 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch_geometric.explain import CaptumExplainer, Explainer, GNNExplainer, GraphMaskExplainer
+from torch_geometric.explain import CaptumExplainer, GNNExplainer, GraphMaskExplainer
 from torch_geometric.explain.algorithm.utils import clear_masks, set_hetero_masks, set_masks
 from torch_geometric.nn import GCNConv, HeteroConv
 from torch_geometric.utils import add_remaining_self_loops, add_self_loops, coalesce
 
 import reference
+from explaining import explain
 from gnnseq import packed_paths, synchronous, topological
 from gnnseq.graphs import path_graph, tree_graph
 from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN, TemporalGCN
@@ -103,18 +104,6 @@ def simple(graph):
     """The graph without self-loops and parallel edges, in a listing of its own."""
     edges = graph.edge_index[:, graph.edge_index[0] != graph.edge_index[1]].unique(dim=1)
     return edges[:, torch.randperm(edges.size(1), generator=torch.Generator().manual_seed(graph.seed))]
-
-
-def explain(model, algorithm, x, edge_index, index=None, node_mask_type=None):
-    explainer = Explainer(
-        model=model,
-        algorithm=algorithm,
-        explanation_type="model",
-        node_mask_type=node_mask_type,
-        edge_mask_type="object",
-        model_config={"mode": "regression", "task_level": "node", "return_type": "raw"},
-    )
-    return explainer(x, edge_index, index=index)
 
 
 @EVERY_MODEL

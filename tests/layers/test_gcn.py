@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import forward_ad
 from torch_geometric import EdgeIndex
-from torch_geometric.explain import CaptumExplainer, Explainer, GNNExplainer
+from torch_geometric.explain import CaptumExplainer, GNNExplainer
 from torch_geometric.nn import GCNConv
 
 import reference
+from explaining import explain
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN
 from meter import Meter
@@ -415,22 +416,11 @@ def test_in_sequential():
     torch.testing.assert_close(net(x, UNDIRECTED, weight), expected, **EXACT)
 
 
-def explain(model, algorithm, x, edge_index, index, node_mask_type="attributes"):
-    explainer = Explainer(
-        model=model,
-        algorithm=algorithm,
-        explanation_type="model",
-        node_mask_type=node_mask_type,
-        edge_mask_type="object",
-        model_config={"mode": "regression", "task_level": "node", "return_type": "raw"},
-    )
-    return explainer(x, edge_index, index=index)
-
-
 def test_gnn_explainer():
     net = Net()
     edge_index = torch.cat([path_graph(6).edge_index, torch.tensor([[2], [2]])], dim=1)
-    explanation = explain(net, GNNExplainer(epochs=3), torch.randn(6, F_IN), edge_index, index=4)
+    x = torch.randn(6, F_IN)
+    explanation = explain(net, GNNExplainer(epochs=3), x, edge_index, index=4, node_mask_type="attributes")
     assert explanation.edge_mask.shape == (6,)
     # Two layers: node 4 hears of 3 and 2 along edges 2 -> 3 and 3 -> 4, and of nothing else.
     assert (explanation.edge_mask[[2, 3]] > 0).all()
