@@ -181,7 +181,7 @@ class EvolveGCN(nn.Module):
             first = self.weight.unsqueeze(0)
             return (first, torch.zeros_like(first))[: self.recurrence.cell.states]
         given = tuple(state) if isinstance(state, tuple | list) else (state,)
-        if any(shape_of(part) != shape_of(self.weight.unsqueeze(0)) for part in given):
+        if any(list(getattr(part, "shape", ())) != [1, *self.weight.shape] for part in given):
             kind = "a pair (h, c), each " if self.recurrence.cell.states == 2 else ""
             raise ValueError(f"state has shape {', '.join(map(shape_of, given))}; expected {kind}"
                              f"{[1, *self.weight.shape]}: 1, out_channels, in_channels")  # fmt: skip

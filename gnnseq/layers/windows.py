@@ -104,8 +104,8 @@ def as_inputs(
     if others == 0 and exogenous is not None:
         raise ValueError(f"exogenous has shape {shape_of(exogenous)}, and the layer reads none; make it with "
                          "exogenous_channels=, their number")  # fmt: skip
-    shapes = [str([*lead, others]), str([*lead[:-1], others])]
-    if others > 0 and shape_of(exogenous) not in shapes:
+    shapes = [[*lead, others], [*lead[:-1], others]]
+    if others > 0 and list(getattr(exogenous, "shape", ())) not in shapes:
         came = "is missing" if exogenous is None else f"has shape {shape_of(exogenous)}"
         raise ValueError(f"exogenous {came}; expected {shapes[0]}, or {shapes[1]} if all nodes share it, as "
                          f"exogenous_channels={others}")  # fmt: skip
@@ -122,9 +122,9 @@ def _check_state(recurrence: Recurrent, state: object, lead: list[int]) -> tuple
         return check_state(recurrence, state, lead[1], "layers, nodes, hidden_channels")  # type: ignore[arg-type]
     windows, _, nodes = lead
     parts = tuple(state) if isinstance(state, tuple | list) else (state,)
-    shape = str([recurrence.num_layers, windows, nodes, recurrence.hidden_channels])
-    if len(parts) != recurrence.cell.states or any(shape_of(part) != shape for part in parts):
-        form = f"a pair (h, c), each {shape}" if recurrence.cell.states == 2 else shape
+    shape = [recurrence.num_layers, windows, nodes, recurrence.hidden_channels]
+    if len(parts) != recurrence.cell.states or any(list(getattr(part, "shape", ())) != shape for part in parts):
+        form = f"a pair (h, c), each {shape}" if recurrence.cell.states == 2 else str(shape)
         raise ValueError(f"state has shape {', '.join(map(shape_of, parts))}; expected {form}: layers, windows, nodes, "
                          "hidden_channels")  # fmt: skip
     check_state(recurrence, tuple(part.flatten(1, 2) for part in parts), windows * nodes, "")

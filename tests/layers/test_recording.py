@@ -132,6 +132,22 @@ def test_networks_in_time_trace(order):
     model(more).sum().backward()
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit:DeprecationWarning")
+def test_windows_trace_with_states_and_exogenous_features():
+    class Windows(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.edges = TemporalGCN(2, 3, 2, exogenous_channels=1), path_graph(4).edge_index
+
+        def forward(self, x, exogenous, h, c):
+            return self.layer(x, self.edges, state=(h, c), exogenous=exogenous)[0]
+
+    model, given = Windows(), [torch.randn(shape) for shape in ((3, 5, 4, 2), (3, 5, 1), (1, 3, 4, 3), (1, 3, 4, 3))]
+    traced = torch.jit.trace(model, given)
+    more = [each + 1 for each in given]
+    torch.testing.assert_close(traced(*more), model(*more))
+
+
 @pytest.mark.parametrize("argument", [torch.tensor(3), torch.ones(2, 3).t(), "3", 3.0])
 def test_nothing_passes_to_compiled_code_that_only_seems_to_be_a_number_or_memory(argument):
     if library() is None:
