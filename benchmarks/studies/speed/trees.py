@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gnnseq import topological
 from gnnseq.graphs import tree_graph
 from gnnseq.layers import LSTM
-from harness.peers import import_dgl
+from harness.peers import dgl_tree_lstm, import_dgl
 from studies.speed.measure import Case, Peer, Results, Step, layer_step, parameters, same_weights, training_step
 from studies.speed.roofline import Roofline, tree_products
 
@@ -30,42 +30,23 @@ def random_forest(trees: int, most_leaves: int, seed: int = 0) -> np.ndarray:
 
 
 def dgl_step(ours: LSTM, x: Tensor, edge_index: Tensor, keep_frontiers: bool) -> Step:
-    """The child-sum LSTM in DGL's message passing, as its Tree-LSTM example has it but for one thing.
-
-    There the reduce function puts U_iou h~ in the place where W_iou x was, so that an inner node's input is lost; here
-    both are kept and added. prop_nodes_topo finds the frontiers anew in every call, prop_nodes is given them.
-    """
+    """DGL's child-sum LSTM; prop_nodes_topo finds the frontiers anew in every call, prop_nodes is given them."""
     dgl = import_dgl()
     if x.device.type != "cpu":
         raise OSError("its wheel on PyPI is built for the CPU alone")
     graph = dgl.graph((edge_index[0], edge_index[1]), num_nodes=len(x))
     frontiers = [list(dgl.topological_nodes_generator(graph))] if keep_frontiers else []
-    propagate = dgl.prop_nodes if keep_frontiers else dgl.prop_nodes_topo
-    own: Any = same_weights(nn.LSTM(ours.in_channels, ours.hidden_channels), ours)  # gates i, f, g, o
+    own = same_weights(nn.LSTM(ours.in_channels, ours.hidden_channels), ours)
+    weights = list(own.parameters())
 
-    def forward() -> Any:
-        weight_i, forget_weight, weight_g, weight_o = own.weight_hh_l0.chunk(4)
-        other_weight = torch.cat([weight_i, weight_g, weight_o])
-        i, f, g, o = nn.functional.linear(x, own.weight_ih_l0, own.bias_ih_l0 + own.bias_hh_l0).chunk(4, dim=1)
+    def propagate(graph: Any, **functions: Any) -> None:
+        if keep_frontiers:
+            dgl.prop_nodes(graph, *frontiers, **functions)
+        else:
+            dgl.prop_nodes_topo(graph, **functions)
 
-        def reduce(nodes: Any) -> dict[str, Tensor]:
-            h, c = nodes.mailbox["h"], nodes.mailbox["c"]  # [n, children, H]
-            forget_gate = torch.sigmoid(nodes.data["f_x"].unsqueeze(1) + h @ forget_weight.t())
-            return {"igo_h": h.sum(1) @ other_weight.t(), "c": (forget_gate * c).sum(1)}
-
-        def apply_node(nodes: Any) -> dict[str, Tensor]:
-            i, g, o = (nodes.data["igo_x"] + nodes.data["igo_h"]).chunk(3, dim=1)
-            c = torch.sigmoid(i) * torch.tanh(g) + nodes.data["c"]
-            return {"h": torch.sigmoid(o) * torch.tanh(c), "c": c}
-
-        with graph.local_scope():
-            graph.ndata["igo_x"], graph.ndata["f_x"] = torch.cat([i, g, o], dim=1), f
-            graph.ndata["igo_h"] = x.new_zeros(len(x), 3 * ours.hidden_channels)
-            graph.ndata["h"] = graph.ndata["c"] = x.new_zeros(len(x), ours.hidden_channels)
-            functions: dict[str, Any] = {"reduce_func": reduce, "apply_node_func": apply_node}
-            functions["message_func"] = lambda edges: {"h": edges.src["h"], "c": edges.src["c"]}
-            propagate(graph, *frontiers, **functions)
-            return graph.ndata["h"]
+    def forward() -> Tensor:
+        return dgl_tree_lstm(graph, propagate, x, *weights)
 
     return training_step(forward, [*parameters(own), x])
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gnnseq.graphs import tree_graph
 from gnnseq.layers import LSTM
-from harness.peers import import_dgl
+from harness.peers import dgl_tree_lstm, import_dgl
 from harness.sweep import one_thread
 from studies.trees.batches import Batch, make_batches
 from studies.trees.fit import TreeNetwork, loss_of, make_network
@@ -19,10 +19,7 @@ MOST = 40  # minibatches
 
 
 class DGLCell(torch.nn.Module):
-    """A layer that stands in for ours in a network and reads its weights; the frontiers are found once a batch.
-
-    As DGL's Tree-LSTM example has it, but that an inner node's input is kept there, not overwritten.
-    """
+    """A layer that stands in for ours in a network and reads its weights; the frontiers are found once a batch."""
 
     def __init__(self, ours: LSTM, graphs: list[Any]) -> None:
         super().__init__()
@@ -32,34 +29,13 @@ class DGLCell(torch.nn.Module):
     def forward(self, x: Tensor, schedule: Any) -> tuple[Tensor, None]:
         """The h of every node. [N, H]"""
         (graph, frontiers), weights = next(self.graphs), self.ours.weights("l0")
-        weight_i, forget_weight, weight_g, weight_o = weights.weight_hh.chunk(4)
-        other_weight = torch.cat([weight_i, weight_g, weight_o])
         assert weights.bias_ih is not None
         assert weights.bias_hh is not None
-        projected = torch.nn.functional.linear(x, weights.weight_ih, weights.bias_ih + weights.bias_hh)
-        i, f, g, o = projected.chunk(4, dim=1)
 
-        def reduce(nodes: Any) -> dict[str, Tensor]:
-            h, c = nodes.mailbox["h"], nodes.mailbox["c"]  # [n, children, H]
-            forget_gate = torch.sigmoid(nodes.data["f_x"].unsqueeze(1) + h @ forget_weight.t())
-            return {"igo_h": h.sum(1) @ other_weight.t(), "c": (forget_gate * c).sum(1)}
+        def propagate(graph: Any, **functions: Any) -> None:
+            import_dgl().prop_nodes(graph, frontiers, **functions)
 
-        def update(nodes: Any) -> dict[str, Tensor]:
-            i, g, o = (nodes.data["igo_x"] + nodes.data["igo_h"]).chunk(3, dim=1)
-            c = torch.sigmoid(i) * torch.tanh(g) + nodes.data["c"]
-            return {"h": torch.sigmoid(o) * torch.tanh(c), "c": c}
-
-        with graph.local_scope():
-            graph.ndata["igo_x"], graph.ndata["f_x"] = torch.cat([i, g, o], dim=1), f
-            graph.ndata["igo_h"] = x.new_zeros(len(x), 3 * self.ours.hidden_channels)
-            graph.ndata["h"] = graph.ndata["c"] = x.new_zeros(len(x), self.ours.hidden_channels)
-
-            def message(edges: Any) -> dict[str, Tensor]:
-                return {"h": edges.src["h"], "c": edges.src["c"]}
-
-            functions: dict[str, Any] = {"reduce_func": reduce, "apply_node_func": update}
-            import_dgl().prop_nodes(graph, frontiers, message_func=message, **functions)
-            h: Tensor = graph.ndata["h"]
+        h = dgl_tree_lstm(graph, propagate, x, weights.weight_ih, weights.weight_hh, weights.bias_ih, weights.bias_hh)
         return h, None
 
 
