@@ -129,17 +129,17 @@ def test_copies_and_files_compute_the_same(ours, torchs):
 @EVERY_PAIR
 @pytest.mark.parametrize("form", ["alone with a state", "batch", "packed"])
 def test_second_derivatives(ours, torchs, form):
-    for options in options_of(ours):
-        if options["bias"] or options["batch_first"]:
-            mine, known = made(ours, torchs, options)
-            inputs, found = inputs_of(mine, form), []
-            for layer in (mine, known):
-                leaves = [*tensors_of(inputs), *layer.parameters()]
-                loss = sum(out.square().sum() for out in tensors_of(layer(*inputs)))
-                slopes = torch.autograd.grad(loss, leaves, create_graph=True)
-                size = sum(slope.square().sum() for slope in slopes)
-                found.append(torch.autograd.grad(size, leaves))
-            assert_alike(*found, 1e-10)  # products of gradients, summed over steps, sequences and parameters
+    first = ["alone with a state", "batch", "packed"].index(form)  # of the options, each with one form
+    for options in options_of(ours)[first::3]:
+        mine, known = made(ours, torchs, options)
+        inputs, found = inputs_of(mine, form), []
+        for layer in (mine, known):
+            leaves = [*tensors_of(inputs), *layer.parameters()]
+            loss = sum(out.square().sum() for out in tensors_of(layer(*inputs)))
+            slopes = torch.autograd.grad(loss, leaves, create_graph=True)
+            size = sum(slope.square().sum() for slope in slopes)
+            found.append(torch.autograd.grad(size, leaves))
+        assert_alike(*found, 1e-10)  # products of gradients, summed over steps, sequences and parameters
 
 
 @EVERY_PAIR
