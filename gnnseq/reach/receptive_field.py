@@ -53,6 +53,9 @@ class ReceptiveField:
         possible: ``reach`` and the pairs in doubt, which neither derivatives prove nor NaN excludes. It may lack pairs
             where NaN is swallowed. Boolean [N, N].
         unconnected: Number of pairs in ``reach`` without any path in the graph, which ``hops`` cannot count.
+        pair_influence: Entry (i, u) is the Frobenius norm of the block d out_v / d x_u for v = ``influence_nodes[i]``;
+            ``influence`` is its mean by distance. [n, N]
+        edges: Row v holds the nodes u with an edge u -> v, along which distances are counted. Boolean [N, N].
     """
 
     reach: csr_array
@@ -63,6 +66,8 @@ class ReceptiveField:
     certain: bool
     possible: csr_array
     unconnected: int
+    pair_influence: NDArray[np.float64]
+    edges: csr_array
 
     def plot(self, ax: "Axes | None" = None, **line: Any) -> "Axes":
         """Draws influence against hops on a logarithmic axis; distances without influence are left out.
@@ -162,7 +167,10 @@ def receptive_field(
     edges = adjacency(_edges(edge_index, num_nodes), num_nodes)
     generator = torch.Generator("cpu").manual_seed(seed)
     if num_nodes == 0:
-        return ReceptiveField(edges, _integers([]), np.empty(0), _integers([]), "structure", True, edges, 0)
+        nobody = _integers([])
+        return ReceptiveField(
+            edges, nobody, np.empty(0), nobody, "structure", True, edges, 0, np.empty((0, 0)), edges
+        )
     with frozen(module, call or _call, edge_index, x) as plain:
         _check_output(plain(plain.x))  # the module's own errors come first, and lazy parameters get their shapes
         double = plain.in_double()
@@ -179,7 +187,9 @@ def receptive_field(
     hops, unconnected = farthest(found.reach, edges)
     influence = mean_by_distance(norms, nodes, found.reach, edges, int(hops.max()))
     reach, possible = (csr_array(pairs.tocoo()) for pairs in (found.reach, found.possible))  # columns in order
-    return ReceptiveField(reach, hops, influence, nodes, found.method, found.certain, possible, unconnected)
+    return ReceptiveField(
+        reach, hops, influence, nodes, found.method, found.certain, possible, unconnected, norms, edges
+    )
 
 
 def _call(module: nn.Module, x: Tensor, edge_index: Any) -> Any:
