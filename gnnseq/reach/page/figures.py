@@ -80,7 +80,7 @@ def _graph() -> Any:
 
 
 def _chart(looks: Sequence[dict[str, Any]]) -> Any:
-    from bokeh.models import ColumnDataSource, Range1d
+    from bokeh.models import BasicTicker, ColumnDataSource, Range1d
     from bokeh.plotting import figure
 
     chart = figure(
@@ -89,6 +89,7 @@ def _chart(looks: Sequence[dict[str, Any]]) -> Any:
         x_axis_label="hops from input to output", y_axis_label="mean influence",
     )  # fmt: skip
     chart.axis.axis_label_text_font_style = "normal"
+    chart.xaxis.ticker = BasicTicker(min_interval=1)  # there is no half a hop
     for i, look in enumerate(looks):
         data = ColumnDataSource({"x": [], "y": []})
         chart.line("x", "y", source=data, line_width=2, line_dash=look["dash"], name=f"line{i}")

@@ -66,7 +66,8 @@ class Page {
     this.byHops = this.deepest === 1 // the slider goes through hops where there is one field a network
     const hops = Math.max(0, ...this.networks.map((network) => network.fields[0].farthest))
     this.state = {node: this.about.first, depth: this.byHops ? hops : this.deepest, colour: "hops"}
-    this.range = {x: [-0.08, 1.08], y: [-0.08, 1.08]}
+    this.margin = fields.nodes < NAMED ? 0.13 : 0.08 // names are wider than nodes
+    this.range = {x: [-this.margin, 1 + this.margin], y: [-this.margin, 1 + this.margin]}
     this.panels = []
     const names = this.about.names
     const known = new Map()
@@ -85,7 +86,7 @@ class Page {
   curve(look) { return look.color === "#2b2b2b" ? this.color("curve-ink") : look.color }
   field(network) { return network.fields[Math.min(this.state.depth, network.fields.length) - 1] ?? network.fields[0] }
   called(network) {
-    return network.fields.length === 1 ? network.name : `${network.name}, ${Math.min(this.state.depth, network.fields.length)}`
+    return network.fields.length === 1 ? network.name : `${network.name}, k = ${Math.min(this.state.depth, network.fields.length)}`
   }
 
   /* Building */
@@ -93,6 +94,7 @@ class Page {
   async build() {
     const graph = JSON.parse($("data-graph").textContent)
     $("panels").classList.toggle("one", this.networks.length === 1)
+    $("numbers").classList.toggle("wide", this.networks.length > 4)
     for (const [i, network] of this.networks.entries()) {
       const section = element("section", "", {class: "panel", "data-network": network.name})
       const heading = element("h2"), caption = element("p", "", {class: "caption"})
@@ -159,6 +161,7 @@ class Page {
       for (const [name, factor] of Object.entries(sizes)) {
         models[name].glyph.size = {value: name === "chosen" ? Math.max(15, 1.5 * this.size) : Math.max(2, factor * this.size)}
       }
+      models.labels.glyph.y_offset = {value: -Math.max(7.5, this.size / 2) - 2}
       for (const name of ["edges", "edgesWithin"]) {
         models[name].glyph.line_width = {value: (name === "edges" ? 1 : 2) * Math.max(0.35, Math.min(1, this.size / 8))}
       }
@@ -189,7 +192,7 @@ class Page {
     slider.max = this.state.depth
     slider.value = this.state.depth
     $("depth-box").hidden = slider.min === slider.max
-    $("depth-name").textContent = this.byHops ? "Hops shown" : this.about.depth[0].toUpperCase() + this.about.depth.slice(1)
+    $("depth-name").textContent = this.byHops ? "Hops shown" : `${this.about.depth[0].toUpperCase()}${this.about.depth.slice(1)}, k`
     slider.addEventListener("input", () => { this.state.depth = Number(slider.value); this.show() })
     for (const radio of document.querySelectorAll("[name=colour]")) {
       radio.addEventListener("change", () => { this.state.colour = radio.value; this.show() })
@@ -223,7 +226,7 @@ class Page {
     for (const network of this.networks) {
       network.fields.forEach((field, k) => {
         const row = element("tr")
-        row.append(element("th", network.fields.length === 1 ? network.name : `${network.name}, ${k + 1}`, {scope: "row"}))
+        row.append(element("th", network.fields.length === 1 ? network.name : `${network.name}, k = ${k + 1}`, {scope: "row"}))
         const certain = field.certain ? "yes" : field.inDoubt > 0 ? `no: ${many(field.inDoubt, "pair")} in doubt` : "no"
         const kept = this.fields.array(field.nodes).length
         const cells = [field.pairs.toLocaleString("en"), field.farthest, field.method, certain, many(field.measured, "node"), many(kept, "node")]
@@ -287,7 +290,8 @@ class Page {
     const hops = Math.max(1, ...this.rows.map((row) => row.farthest))
     const strongest = Math.max(...this.rows.map((row) => this.logs(row).reduce((a, b) => b > a ? b : a, -Infinity)))
     const weakest = Math.min(strongest - 1e-6, ...this.rows.map((row) => this.logs(row).reduce((a, b) => b > -Infinity && b < a ? b : a, Infinity)))
-    this.scale = {hops, strongest, weakest: Math.max(weakest, strongest - DECADES)}
+    const cut = weakest < strongest - DECADES
+    this.scale = {hops, strongest, weakest: cut ? strongest - DECADES : weakest, cut}
     $("node").value = this.names[node]
     $("node").setAttribute("aria-invalid", false)
     $("depth").value = depth
@@ -350,9 +354,11 @@ class Page {
   }
 
   showStatus() {
-    const at = this.byHops ? "" : ` at ${this.state.depth} ${this.about.depth}`
-    const parts = this.networks.map((network, i) => `${network.name} ${this.reads(this.rows[i])}`)
-    $("status").textContent = `Output ${this.names[this.state.node]}${at} depends on: ${parts.join("; ")}.`
+    const at = this.byHops ? "" : `, k = ${this.state.depth} ${this.about.depth}`
+    const parts = this.networks.map((network, i) => `${network.name}: ${this.reads(this.rows[i])}`)
+    const numbers = element("span", parts.join("; ")) // of many networks for ears: eyes have them above the panels
+    if (parts.length > 2) numbers.className = "heard"
+    $("status").replaceChildren(`Output ${this.names[this.state.node]}${at}${parts.length > 2 ? ". " : ": "}`, numbers)
   }
 
   showLegend() {
@@ -362,7 +368,7 @@ class Page {
     colours.style.background = `linear-gradient(to right, ${this.palette.filter((_, i) => i % 15 === 0).join(",")})`
     const made = element("span")
     const ends = this.state.colour === "hops" ? ["0 hops", `${this.scale.hops}, and no path`]
-      : [`influence ${number(10 ** this.scale.strongest)}`, `${number(10 ** this.scale.weakest)} or less`]
+      : [`influence ${number(10 ** this.scale.strongest)}`, `${number(10 ** this.scale.weakest)}${this.scale.cut ? " or less" : ""}`]
     if (this.state.colour === "hops" && !this.rows.some((row) => row.unconnected)) ends[1] = String(this.scale.hops)
     made.append(ends[0], colours, ends[1])
     const items = [item(picture("star", {stroke: ink, fill: this.color("chosen")}), "the output"), made,
@@ -515,9 +521,9 @@ class Page {
 
   /** Closer or farther, around the chosen node; all of the graph without a factor. */
   zoom(factor = null) {
-    if (factor === null) return this.ranges([-0.08, 1.08], [-0.08, 1.08])
-    const half = Math.min(0.58, factor * (this.range.x[1] - this.range.x[0]) / 2), {node} = this.state
-    if (half >= 0.58) return this.zoom()
+    const all = 0.5 + this.margin
+    const half = Math.min(all, (factor ?? Infinity) * (this.range.x[1] - this.range.x[0]) / 2), {node} = this.state
+    if (half >= all) return this.ranges([0.5 - all, 0.5 + all], [0.5 - all, 0.5 + all])
     this.ranges([this.x[node] - half, this.x[node] + half], [this.y[node] - half, this.y[node] + half])
   }
 
