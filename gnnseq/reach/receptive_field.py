@@ -4,13 +4,15 @@ Letters: N nodes, E edges, F input channels, C output channels, n nodes whose de
 """
 
 import copy
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
@@ -82,6 +84,48 @@ class ReceptiveField:
         from gnnseq.plots import plot_influence
 
         return plot_influence(self.influence, ax, **line)
+
+    def page(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str = "the module",
+        title: str = "What an output depends on",
+        names: Sequence[object] | None = None,
+        positions: ArrayLike | None = None,
+    ) -> Path:
+        """Writes a page that draws the graph and answers clicks: which inputs a node depends on, by hops and influence.
+
+        One HTML file that asks nothing of a network, for up to 10,000 nodes; it needs Bokeh
+        (``pip install 'gnnseq[pages]'``). :func:`gnnseq.reach.write_page` puts several networks side by side, with a
+        slider for layers or rounds, and tells more.
+
+        Args:
+            path: The file, whole or not there; its folder is made.
+            name: What the module is called.
+            title: The page's heading.
+            names: What nodes are called, their numbers if None. [N]
+            positions: Where nodes are drawn, by default where the graph's distances put them. [N, 2]
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: If there is no node, or names or positions are not one a node.
+            ImportError: If Bokeh is missing.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> from gnnseq.graphs import path_graph
+            >>> from gnnseq.layers import LSTM
+            >>> field = receptive_field(LSTM(4, 8), torch.randn(5, 4), path_graph(5).edge_index)
+            >>> with TemporaryDirectory() as folder:
+            ...     field.page(f"{folder}/words.html", names="the cat sat on it".split()).name
+            'words.html'
+        """
+        from gnnseq.reach.page import write_page
+
+        return write_page({name: self}, path, title=title, names=names, positions=positions)
 
     def __repr__(self) -> str:
         nodes, pairs, hops = self.reach.shape[0], self.reach.nnz, int(self.hops.max(initial=-1))

@@ -1,5 +1,7 @@
 """The page's drawings as Bokeh knows them, empty: the page's script fills in the nodes, and the colours of its theme."""
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +44,14 @@ def drawings(looks: Sequence[dict[str, Any]]) -> tuple[Any, Any, str]:
     except ImportError as error:
         raise ImportError(REMEDY) from error
     script = Resources(mode="inline", components=["bokeh"], log_level="warn").render_js()
-    return json_item(_graph()), json_item(_chart(looks)), script
+    return _renumbered(json_item(_graph())), _renumbered(json_item(_chart(looks))), script
+
+
+def _renumbered(item: Any) -> Any:
+    """With models' numbers from 1 on, whatever Bokeh has drawn before: a page written again is the same."""
+    ids: dict[str, str] = {}
+    text = re.sub(r'"p\d+"', lambda found: ids.setdefault(found[0], f'"p{len(ids) + 1}"'), json.dumps(item))
+    return json.loads(text)
 
 
 def _graph() -> Any:

@@ -37,7 +37,7 @@ function element(tag, text = "", attributes = {}) {
 const SHAPES = {
   circle: "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", square: "M-4,-4h8v8h-8z", triangle: "M0,-5L5,4H-5z",
   diamond: "M0,-5L4,0L0,5L-4,0z", inverted_triangle: "M0,5L5,-4H-5z", hex: "M-4.5,0L-2.2,-4H2.2L4.5,0L2.2,4H-2.2z",
-  plus: "M-4,0H4M0,-4V4", star: "M0,-7L2,-2.2L7,-2L3,1.2L4.3,6L0,3.2L-4.3,6L-3,1.2L-7,-2L-2,-2.2z",
+  ring: "M-7,0a7,7 0 1,0 14,0a7,7 0 1,0 -14,0", plus: "M-4,0H4M0,-4V4", star: "M0,-7L2,-2.2L7,-2L3,1.2L4.3,6L0,3.2L-4.3,6L-3,1.2L-7,-2L-2,-2.2z",
 }
 function picture(shape, {stroke, fill = "none", dash = null}) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
@@ -157,14 +157,12 @@ class Page {
       const known = this.fields.array(network.fields[network.fields.length - 1].nodes)
       const some = known.length < nodes ? Array.from(known) : []
       models.measured.data_source.data = {x: some.map((v) => this.x[v]), y: some.map((v) => this.y[v])}
-      const sizes = {outside: 0.6, inside: 1, doubt: 1.3, measured: 1.9, chosen: 1}
+      const sizes = {outside: 0.6, doubt: 1.3, measured: 1.9, chosen: 1}
       for (const [name, factor] of Object.entries(sizes)) {
         models[name].glyph.size = {value: name === "chosen" ? Math.max(15, 1.5 * this.size) : Math.max(2, factor * this.size)}
       }
       models.labels.glyph.y_offset = {value: -Math.max(7.5, this.size / 2) - 2}
-      for (const name of ["edges", "edgesWithin"]) {
-        models[name].glyph.line_width = {value: (name === "edges" ? 1 : 2) * Math.max(0.35, Math.min(1, this.size / 8))}
-      }
+      models.edges.glyph.line_width = {value: Math.max(0.35, Math.min(1, this.size / 8))}
     }
   }
 
@@ -333,6 +331,11 @@ class Page {
     }
     const {sources, targets} = this.fields
     sources.forEach((u, e) => { if (shown(u) && (shown(targets[e]) || targets[e] === node)) this.segment(within, u, targets[e]) })
+    // A few among thousands are to be seen, thousands are not to cover one another.
+    const wide = plot.clientWidth || 300, drawn = inside.x.length, lines = within.x0.length
+    models.inside.glyph.size = {value: Math.max(this.size, Math.min(7, 0.4 * wide / Math.sqrt(drawn + 1)))}
+    models.edgesWithin.glyph.line_alpha = {value: Math.min(1, 0.25 + 8 / Math.sqrt(lines + 1))}
+    models.edgesWithin.glyph.line_width = {value: Math.max(0.5, Math.min(2, 40 / Math.sqrt(lines + 1)))}
     models.inside.data_source.data = inside
     models.outside.data_source.data = outside
     models.doubt.data_source.data = doubt
@@ -374,12 +377,17 @@ class Page {
     const items = [item(picture("star", {stroke: ink, fill: this.color("chosen")}), "the output"), made,
       item(picture("circle", {stroke: this.color("outside")}), "no dependence")]
     if (this.rows.some((row) => row.inDoubt)) items.push(item(picture("diamond", {stroke: ink}), "in doubt"))
-    if (this.kept.length < this.fields.nodes) items.push("ring: an output whose influence is known")
+    if (this.kept.length < this.fields.nodes) items.push(item(picture("ring", {stroke: this.color("soft")}), "influence is known at this output"))
     const unknown = this.networks.filter((_, i) => !this.rows[i].known)
     if (this.state.colour === "influence" && unknown.length) {
-      items.push(`not measured at this output: ${unknown.map(({name}) => name).join(", ")}; colours there are means at each distance`)
+      items.push(element("span", `${this.notKnown(unknown)}: there colours are means at each distance`))
     }
     $("legend").replaceChildren(...items)
+  }
+
+  notKnown(networks) {
+    const which = networks.length === this.networks.length ? "" : ` of ${networks.map(({name}) => name).join(", ")}`
+    return `Influence${which} was not measured at this output`
   }
 
   /** The hops that the table shows: all, or of very many the near ones and some farther on. */
@@ -417,7 +425,7 @@ class Page {
     $("hops").replaceChildren(top, body)
     const unknown = this.networks.filter((_, i) => !this.rows[i].known)
     $("chart-caption").textContent = unknown.length === 0 ? "Mean over the inputs at each distance from this output."
-      : `Mean over the inputs at each distance. * Not measured at this output, so the mean over those that were: ${unknown.map(({name}) => name).join(", ")}.`
+      : `Mean over the inputs at each distance. * ${this.notKnown(unknown)}: these are means over the outputs where it was.`
   }
 
   showChart() {

@@ -87,9 +87,9 @@ def write_page(
     fields = [field for group in by_name.values() for field in group]
     num_nodes = fields[0].reach.shape[0]
     labels = _labels(names, num_nodes)
+    places = place_nodes(fields[0].edges) if positions is None else _positions(positions, num_nodes)
     looks = curve_looks(len(by_name))
     graph, chart, bokeh = drawings(looks)
-    places = place_nodes(fields[0].edges) if positions is None else _positions(positions, num_nodes)
     blob = Blob()
     target, source = csr_array(fields[0].edges).nonzero()
     about: dict[str, Any] = {
