@@ -25,8 +25,8 @@ COPIES = 4
 # few passes run together in any case.
 CACHE_BYTES = 2**24
 FEW = 4
-# Operations of a graph that is taken down step by step. Once Python has seen a graph, torch takes it down recursively: 30,000
-# operations one after the other, an LSTM's 2,500 steps, overflow a stack of 8 MB.
+# Operations of a graph that is taken down step by step. Once Python has seen a graph, torch takes it down recursively:
+# some 30,000 operations one after the other, as of an LSTM's 2,500 steps, overflow a stack of 8 MB.
 DEEP = 4000
 
 
@@ -149,7 +149,7 @@ def _graph_size(out: Tensor) -> int:
 
 
 def _take_down(waiting: list[Any]) -> None:
-    """Frees a graph from its outputs, which nothing else may hold, to its inputs, each operation after all that use it."""
+    """Frees a graph from its outputs, which nothing else may hold, to its inputs: an operation after all that use it."""
     users: dict[Any, int] = {}
     found, ahead = set(waiting), list(waiting)
     while ahead:

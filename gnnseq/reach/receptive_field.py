@@ -212,9 +212,7 @@ def receptive_field(
     generator = torch.Generator("cpu").manual_seed(seed)
     if num_nodes == 0:
         nobody = _integers([])
-        return ReceptiveField(
-            edges, nobody, np.empty(0), nobody, "structure", True, edges, 0, np.empty((0, 0)), edges
-        )
+        return ReceptiveField(edges, nobody, np.empty(0), nobody, "structure", True, edges, 0, np.empty((0, 0)), edges)
     with frozen(module, call or _call, edge_index, x) as plain:
         _check_output(plain(plain.x))  # the module's own errors come first, and lazy parameters get their shapes
         double = plain.in_double()

@@ -234,8 +234,11 @@ def expected(field, v):
         norms = field.pair_influence[list(field.influence_nodes).index(v)]
         means = {d: norms[away == d].mean() for d in range(away.max() + 1) if (away == d).any()}
     else:
-        means = dict(enumerate(field.influence))
-    return {d: (int((reach & (away == d)).sum()), int((away == d).sum()), means.get(d, np.nan)) for d in range(away.max() + 1)}
+        means = dict(enumerate(field.influence)) | dict.fromkeys(range(len(field.influence), away.max() + 1), 0.0)
+    return {
+        d: (int((reach & (away == d)).sum()), int((away == d).sum()), means.get(d, np.nan))
+        for d in range(away.max() + 1)
+    }
 
 
 def assert_numbers(driver, fields, v, depth):
@@ -271,12 +274,15 @@ def test_every_pair_is_as_measured(browser, fields):
             rows = browser.execute_script(
                 "const f = gnnseqPage.fields, field = f.about.networks[arguments[0]].fields[arguments[1]];"
                 "return Array.from({length: f.nodes}, (_, v) => {const r = f.row(field, v);"
-                " return [[...r.status], r.each && [...r.each].map(x => x > -Infinity ? x : null), r.inDoubt, r.unconnected]})",
+                " const each = r.each && [...r.each].map(x => x > -Infinity ? x : null);"
+                " return [[...r.status], each, r.inDoubt, r.unconnected]})",
                 i, k,
             )  # fmt: skip
             status = np.array([row[0] for row in rows])
             np.testing.assert_array_equal(status == 1, field.reach.toarray(), err_msg=name)
-            np.testing.assert_array_equal(status == 2, (field.possible.toarray() & ~field.reach.toarray()), err_msg=name)
+            np.testing.assert_array_equal(
+                status == 2, (field.possible.toarray() & ~field.reach.toarray()), err_msg=name
+            )
             assert sum(row[2] for row in rows) == field.possible.nnz - field.reach.nnz
             assert sum(row[3] for row in rows) == field.unconnected
             assert [v for v, row in enumerate(rows) if row[1] is not None] == field.influence_nodes.tolist()

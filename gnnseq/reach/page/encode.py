@@ -5,8 +5,8 @@ radius_v along the edges, its farthest distance; a browser finds them from the e
 differ nowhere, and 5,000 nodes take 10 kB in place of 3 MB of bits. Where a row differs, its wrong entries are runs:
 gap, length, gap, length, ..., each in 7-bit groups, the lowest first. Pairs in doubt are runs likewise.
 
-**Influence** of a pair is a byte on a logarithmic scale, for as many nodes as there is room for; its mean by distance is
-kept in full for each of these nodes.
+**Influence** of a pair is a byte on a logarithmic scale, for as many nodes as there is room for; its mean by distance
+is kept in full for each of these nodes.
 
 Letters: N nodes, E edges, n nodes whose influence is known, k those whose influence is kept, d a distance.
 """
@@ -30,6 +30,8 @@ Reals = NDArray[np.float64]
 ROOM = 5_000_000
 NONE = 0  # the byte of an influence that is zero or no number; all others are 1..LEVELS
 LEVELS = 255
+
+TYPES = {"u1": "Uint8", "u4": "Uint32", "f4": "Float32"}  # JavaScript's names of them
 
 
 class MeasuredField(Protocol):
@@ -64,8 +66,6 @@ class Blob:
         ([0, 3, 'Uint8'], [4, 2, 'Float32'])
     """
 
-    TYPES = {"u1": "Uint8", "u4": "Uint32", "f4": "Float32"}
-
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._size = 0
@@ -74,7 +74,7 @@ class Blob:
         """Where the array begins in bytes, how long it is, and JavaScript's name of its type."""
         kind = array.dtype.str[1:]
         content = array.astype(f"<{kind}").tobytes()
-        place = [self._size, array.size, self.TYPES[kind]]
+        place = [self._size, array.size, TYPES[kind]]
         padded = content + bytes(-len(content) % 4)  # a typed array begins at a multiple of its items' size
         self._parts.append(padded)
         self._size += len(padded)
@@ -205,7 +205,7 @@ class _Influence:
         self._field = field
         self._row = {int(v): i for i, v in enumerate(field.influence_nodes)}
         positive = field.pair_influence[(field.pair_influence > 0) & np.isfinite(field.pair_influence)]
-        self._low, self._high = (np.log10([positive.min(), positive.max()]) if positive.size else (0.0, 0.0))
+        self._low, self._high = np.log10([positive.min(), positive.max()]) if positive.size else (0.0, 0.0)
         self._nodes: list[int] = []
         self._levels: list[NDArray[np.uint8]] = []
         self._means: list[NDArray[np.float32]] = []

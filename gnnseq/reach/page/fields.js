@@ -131,6 +131,6 @@ class Fields {
   /** Mean influence of a row at a distance: a number, or NaN where there is no pair. */
   mean(row, hop) {
     if (hop < row.means.length) return 10 ** row.means[hop]
-    return row.known && row.all[hop] > 0 ? 0 : NaN
+    return row.all[hop] > 0 ? 0 : NaN // means end where all that follow are zero
   }
 }

@@ -1,4 +1,4 @@
-"""The page's drawings as Bokeh knows them, empty: the page's script fills in the nodes, and the colours of its theme."""
+"""The page's drawings as Bokeh knows them, empty: its script fills in nodes and the colours of its theme."""
 
 import json
 import re
@@ -74,12 +74,12 @@ def _graph() -> Any:
     graph.segment(**ends, source=source(*ends), line_width=2, name="edgesWithin")
     graph.scatter("x", "y", source=source("x", "y", "angle"), marker="triangle", angle="angle", size=7, line_color=None,
                   name="arrows")  # fmt: skip
-    graph.scatter("x", "y", source=source("x", "y"), marker="circle", fill_color=None, line_width=1, name="measured")
     graph.scatter("x", "y", source=source("x", "y"), marker="circle", name="outside")
     palette = LinearColorMapper(palette=["#000000", "#ffffff"], low=0, high=255, name="palette")
     graph.scatter("x", "y", source=source("x", "y", "level"), marker="circle", name="inside", line_width=1,
                   fill_color={"field": "level", "transform": palette})  # fmt: skip
     graph.scatter("x", "y", source=source("x", "y"), marker="diamond_cross", fill_color=None, name="doubt")
+    graph.scatter("x", "y", source=source("x", "y"), marker="circle", fill_color=None, line_width=1, name="measured")
     graph.scatter("x", "y", source=source("x", "y"), marker="star", line_width=2, name="chosen")
     graph.text("x", "y", text="text", source=source("x", "y", "text"), text_font_size="11px", text_align="center",
                text_baseline="bottom", name="labels", y_offset=-7)  # fmt: skip

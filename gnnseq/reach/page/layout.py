@@ -189,7 +189,7 @@ def _pivots(near: csr_array) -> tuple[Integers, NDArray[np.int32]]:
 
 
 def _principal(away: NDArray[np.int32]) -> Reals:
-    """The two main directions of the distances to the pivots, as a start (Brandes and Pich, "Pivot MDS", 2007). [n, 2]"""
+    """The two main directions of the distances to the pivots: Brandes and Pich, "Pivot MDS" (2007). [n, 2]"""
     squares = away.T.astype(float) ** 2
     centred = -0.5 * (squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean())
     values, vectors = np.linalg.eigh(centred.T @ centred)

@@ -4,6 +4,7 @@
 const $ = (id) => document.getElementById(id)
 const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"]
 const DECADES = 12 // of influence that colours tell apart
+const CHARTED = 24 // decades of influence that the chart draws
 const ROWS = 60 // of the table; of more hops some are shown
 const NAMED = 26 // graphs of fewer nodes have names in them
 const ARROWS = 400 // graphs of fewer edges have arrows
@@ -205,6 +206,9 @@ class Page {
     for (const {figure} of this.panels) if (touched) for (const tool of figure.toolbar.tools) tool.active = false // pans the page
     $("lead").textContent = "Choose an output: click a node, or press an arrow key in a panel. Coloured nodes are the inputs it "
       + "depends on, as measured; an edge points where information goes."
+    if (!this.byHops && this.networks.some((network) => network.fields.length === 1)) {
+      $("lead").append(" The slider leaves networks alone that have no k, such as sweeps.")
+    }
   }
 
   buildAbout() {
@@ -429,27 +433,29 @@ class Page {
   }
 
   showChart() {
-    let low = Infinity, high = -Infinity, far = 1
+    const strongest = Math.max(-300, ...this.rows.flatMap((row) => row.means.reduce((a, b) => b > a ? b : a, -300)))
+    const least = Math.max(-300, strongest - CHARTED)
+    let low = Infinity, far = 1, cut = false
     this.networks.forEach((network, i) => {
-      const row = this.rows[i], data = {x: [], y: []}
-      for (let d = 0; d < row.means.length; d++) {
-        const value = 10 ** row.means[d]
-        if (!(row.means[d] > -300 && row.means[d] < Infinity)) continue
-        data.x.push(d)
-        data.y.push(value)
-        low = Math.min(low, value)
-        high = Math.max(high, value)
-      }
-      far = Math.max(far, data.x[data.x.length - 1] ?? 0)
-      this.chart[`line${i}`].data_source.data = data
-      const step = Math.max(1, Math.ceil(data.x.length / 12)) // a marker here and there
-      this.chart[`marks${i}`].data_source.data = {x: data.x.filter((_, j) => j % step === 0), y: data.y.filter((_, j) => j % step === 0)}
+      const {means} = this.rows[i], x = [], y = []
+      means.forEach((log, d) => {
+        if (log > -Infinity && log < least) cut = true
+        if (!(log >= least && log < Infinity)) return
+        x.push(d)
+        y.push(10 ** log)
+        low = Math.min(low, log)
+      })
+      far = Math.max(far, x[x.length - 1] ?? 0)
+      this.chart[`line${i}`].data_source.data = {x, y}
+      const step = Math.max(1, Math.ceil(x.length / 12)) // a marker here and there
+      const some = (values) => values.filter((_, j) => j % step === 0)
+      this.chart[`marks${i}`].data_source.data = {x: some(x), y: some(y)}
     })
-    if (low > high) [low, high] = [0.1, 1]
-    const {x_range, y_range} = this.chart.figure
+    const [bottom, top_] = low <= strongest ? [low, strongest] : [-1, 0]
+    const {x_range, y_range} = this.chart.figure, room = Math.max(0.3, 0.06 * (top_ - bottom))
     x_range.setv({start: -0.03 * far, end: 1.03 * far})
-    const room = Math.max(2, (high / low) ** 0.06)
-    y_range.setv({start: low / room, end: high * room})
+    y_range.setv({start: 10 ** (bottom - room), end: 10 ** (top_ + room)})
+    if (cut) $("chart-caption").append(` What is below ${number(10 ** least)} is not drawn.`)
   }
 
   /* Keys, clicks, zoom */

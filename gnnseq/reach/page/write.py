@@ -37,17 +37,17 @@ def write_page(
 ) -> Path:
     """Writes a page that shows receptive fields of networks side by side and answers clicks: one file, no network.
 
-    A click on a node, or an arrow key, chooses the output v: every panel shows the inputs u that v depends on, by hops or
-    by influence, and a table and a chart give the numbers for each distance. A slider goes through the fields of each
-    network; a network of one field, such as a sweep's, keeps it. Where there is one field in all, the slider goes
-    through hops.
+    A click on a node, or an arrow key, chooses the output v: every panel shows the inputs u that v depends on, by hops
+    or by influence, and a table and a chart give the numbers for each distance. A slider goes through the fields of
+    each network; a network of one field, such as a sweep's, keeps it. Where no network has more than one, the slider
+    goes through hops.
 
     Reach is shown as it was found, every pair. The influence of a single pair is rounded to one of 255 steps on a
     logarithmic scale, means by distance are not. Where influence is known of some nodes only, or of more than five
     million pairs in all, it is shown for some nodes, and the page says for how many.
 
     Args:
-        networks: By name, the receptive field of a network, or those of 1, 2, ... layers or rounds. All are of one graph.
+        networks: By name, the receptive field of a network, or those of 1, 2, ... layers or rounds; all of one graph.
         path: The file, whole or not there; its folder is made.
         title: The page's heading.
         names: What nodes are called, their numbers if None. [N]
@@ -122,24 +122,28 @@ def write_page(
 def _checked(networks: Any) -> dict[str, list[MeasuredField]]:
     """Lists of fields by name, all of the same graph."""
     if not isinstance(networks, Mapping):
-        raise TypeError(f"networks is a {type(networks).__name__}; expected a dict from a network's name to its receptive "
-                        "field, or to those of 1, 2, ... layers or rounds")  # fmt: skip
+        raise TypeError(f"networks is a {type(networks).__name__}; expected a dict from a network's name to its "
+                        "receptive field, or to those of 1, 2, ... layers or rounds")  # fmt: skip
     by_name: dict[str, list[MeasuredField]] = {}
     for name, given in networks.items():
         group = list(given) if isinstance(given, (list, tuple)) else [given]
         wrong = [type(field).__name__ for field in group if not hasattr(field, "pair_influence")]
         if wrong:
-            raise TypeError(f"networks[{name!r}] holds a {wrong[0]}; expected what receptive_field returns, one or a list")
+            raise TypeError(
+                f"networks[{name!r}] holds a {wrong[0]}; expected what receptive_field returns, one or a list"
+            )
         if not group:
-            raise ValueError(f"networks[{name!r}] is empty; expected at least one receptive field: leave the network out")
+            raise ValueError(
+                f"networks[{name!r}] is empty; expected at least one receptive field: leave the network out"
+            )
         by_name[str(name)] = group
     if not by_name:
         raise ValueError("networks is empty; expected at least one receptive field")
     first_name, first = next((name, group[0].edges) for name, group in by_name.items())
     num_nodes = first.shape[0]
     if not 1 <= num_nodes <= MOST:
-        raise ValueError(f"networks are of a graph of {num_nodes} nodes; expected 1..{MOST}, which a page can show: of a "
-                         "larger graph take a part, as torch_geometric.utils.k_hop_subgraph does")  # fmt: skip
+        raise ValueError(f"networks are of a graph of {num_nodes} nodes; expected 1..{MOST}, which a page can show: of "
+                         "a larger graph take a part, as torch_geometric.utils.k_hop_subgraph does")  # fmt: skip
     for name, group in by_name.items():
         for place, field in enumerate(group):
             if field.edges.shape != first.shape or csr_array(field.edges != first).nnz > 0:
