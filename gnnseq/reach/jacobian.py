@@ -149,7 +149,7 @@ def _graph_size(out: Tensor) -> int:
 
 
 def _take_down(waiting: list[Any]) -> None:
-    """Frees a graph from its outputs, which nothing else may hold, to its inputs: an operation after all that use it."""
+    """Frees a graph from its outputs, which nothing else may hold, to its inputs: each after all that use it."""
     users: dict[Any, int] = {}
     found, ahead = set(waiting), list(waiting)
     while ahead:

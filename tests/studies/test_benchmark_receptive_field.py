@@ -8,6 +8,7 @@ import pytest
 
 import receptive_field as script
 from harness.cli import publish
+from studies.receptive_field import page as page_module
 from studies.receptive_field import report, study
 from studies.receptive_field.graphs import read_graph
 from studies.receptive_field.names import file_key
@@ -195,7 +196,8 @@ def test_orders_of_time_and_space_are_exact():
     assert rows[2]["seen"] == [0, 1, 2, 3, 4, 5, 7]  # of the last step the node itself alone
 
 
-def test_a_page_of_the_grid_and_of_a_graph_of_the_users(settings, capsys):
+def test_a_page_of_the_grid_and_of_a_graph_of_the_users(settings, capsys, monkeypatch):
+    monkeypatch.setattr(page_module, "CELLS", (study.LSTM,))
     for own in (
         script.Settings(quick=True, page=True, results=settings.results),
         dataclasses.replace(settings, page=True),

@@ -205,7 +205,8 @@ class _Influence:
         self._field = field
         self._row = {int(v): i for i, v in enumerate(field.influence_nodes)}
         positive = field.pair_influence[(field.pair_influence > 0) & np.isfinite(field.pair_influence)]
-        self._low, self._high = np.log10([positive.min(), positive.max()]) if positive.size else (0.0, 0.0)
+        ends = (positive.min(), positive.max()) if positive.size else (1.0, 1.0)
+        self._low, self._high = (float(np.log10(end)) for end in ends)
         self._nodes: list[int] = []
         self._levels: list[NDArray[np.uint8]] = []
         self._means: list[NDArray[np.float32]] = []

@@ -48,12 +48,13 @@ def place_nodes(edges: csr_array) -> Reals:
     members = np.split(np.argsort(component, kind="stable"), np.cumsum(np.bincount(component, minlength=count))[:-1])
     members.sort(key=lambda nodes: (-len(nodes), int(nodes[0])))
     blocks = [_place_component(either_way[nodes][:, nodes], edges[nodes][:, nodes]) for nodes in members]
-    places = np.zeros((num_nodes, 2))
+    places: Reals = np.zeros((num_nodes, 2))
     for nodes, block in zip(members, _packed(blocks), strict=True):
         places[nodes] = block
     low, high = places.min(axis=0), places.max(axis=0)
     middle, size = (low + high) / 2, max(float((high - low).max()), 1.0)
-    return (places - middle) / size + 0.5
+    scaled: Reals = (places - middle) / size + 0.5
+    return scaled
 
 
 def _place_component(near: csr_array, edges: csr_array) -> Reals:
@@ -139,7 +140,8 @@ def _layered(near: csr_array, root: int) -> Reals:
         return np.stack([across, -depth * max(1.0, 0.75 * leaves / (depth.max() + 1))], axis=1)
     angle = np.pi / 2 - 2 * np.pi * across / leaves
     radius = leaves / (2 * np.pi * depth.max()) * depth
-    return radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    rings: Reals = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return rings
 
 
 def _keep_distances(near: csr_array) -> Reals:
@@ -169,7 +171,8 @@ def _keep_distances(near: csr_array) -> Reals:
         places = new / total[:, None]
     places = _upright(places)
     area = float(np.ptp(places, axis=0).prod())
-    return places * max(1.0, np.sqrt(n / max(area, 1e-6)))  # dense ones get the room of as many single nodes
+    places *= max(1.0, float(np.sqrt(n / max(area, 1e-6))))  # dense ones get the room of as many single nodes
+    return places
 
 
 def _pivots(near: csr_array) -> tuple[Integers, NDArray[np.int32]]:
@@ -205,13 +208,9 @@ def _upright(places: Reals) -> Reals:
     """Turned so that the box around it is smallest: a lattice stands straight."""
     centred = places - places.mean(axis=0)
     turns = np.linspace(0, np.pi / 2, 46)[:-1]
-    boxes = []
-    for turn in turns:
-        turned = centred @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-        boxes.append(float(np.prod(np.ptp(turned, axis=0))))
-    best = turns[int(np.argmin(boxes))]
-    turned: Reals = centred @ np.array([[np.cos(best), -np.sin(best)], [np.sin(best), np.cos(best)]])
-    return turned
+    turned = [centred @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) for turn in turns]
+    best: Reals = min(turned, key=lambda each: float(np.ptp(each, axis=0).prod()))
+    return best
 
 
 def _packed(blocks: list[Reals]) -> list[Reals]:
