@@ -10,7 +10,7 @@ from gnnseq.plots import COLORS
 __all__ = ["curve_looks", "drawings"]
 
 # One of each for a network: told apart by dash and marker where colours are not.
-DASHES = ([], [8, 3], [2, 2], [8, 3, 2, 3])
+DASHES: tuple[list[int], ...] = ([], [8, 3], [2, 2], [8, 3, 2, 3])
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "plus")
 
 REMEDY = "a page needs Bokeh, which does not import: pip install 'gnnseq[pages]', or pip install 'bokeh>=3.4'"
@@ -60,7 +60,8 @@ def _graph() -> Any:
     from bokeh.plotting import figure
 
     graph = figure(
-        x_range=Range1d(-0.1, 1.1), y_range=Range1d(-0.1, 1.1), tools="pan", toolbar_location=None, min_border=0,
+        x_range=Range1d(start=0, end=1), y_range=Range1d(start=0, end=1),
+        tools="pan", toolbar_location=None, min_border=0,
         outline_line_color=None, background_fill_color=None, border_fill_color=None, sizing_mode="stretch_both",
     )  # fmt: skip
     graph.axis.visible = False
@@ -69,9 +70,9 @@ def _graph() -> Any:
     def source(*columns: str) -> ColumnDataSource:
         return ColumnDataSource({column: [] for column in columns})
 
-    ends = {"x0": "x0", "y0": "y0", "x1": "x1", "y1": "y1"}
-    graph.segment(**ends, source=source(*ends), line_width=1, name="edges")
-    graph.segment(**ends, source=source(*ends), line_width=2, name="edgesWithin")
+    ends = ("x0", "y0", "x1", "y1")
+    graph.segment(*ends, source=source(*ends), line_width=1, name="edges")
+    graph.segment(*ends, source=source(*ends), line_width=2, name="edgesWithin")
     graph.scatter("x", "y", source=source("x", "y", "angle"), marker="triangle", angle="angle", size=7, line_color=None,
                   name="arrows")  # fmt: skip
     graph.scatter("x", "y", source=source("x", "y"), marker="circle", name="outside")
@@ -93,7 +94,8 @@ def _chart(looks: Sequence[dict[str, Any]]) -> Any:
     from bokeh.plotting import figure
 
     chart = figure(
-        x_range=Range1d(0, 1), y_range=Range1d(1e-3, 1), y_axis_type="log", tools="", toolbar_location=None,
+        x_range=Range1d(start=0, end=1), y_range=Range1d(start=0.1, end=1),
+        y_axis_type="log", tools="", toolbar_location=None,
         background_fill_color=None, border_fill_color=None, outline_line_color=None, sizing_mode="stretch_both",
         x_axis_label="hops from input to output", y_axis_label="mean influence",
     )  # fmt: skip

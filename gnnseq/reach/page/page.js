@@ -452,9 +452,10 @@ class Page {
       this.chart[`marks${i}`].data_source.data = {x: some(x), y: some(y)}
     })
     const [bottom, top_] = low <= strongest ? [low, strongest] : [-1, 0]
-    const {x_range, y_range} = this.chart.figure, room = Math.max(0.3, 0.06 * (top_ - bottom))
+    const {x_range, y_range} = this.chart.figure, room = Math.max(0.05, 0.06 * (top_ - bottom))
+    const whole = top_ - bottom < 8 ? [Math.floor(bottom - room), Math.ceil(top_ + room)] : [bottom - room, top_ + room] // decades
     x_range.setv({start: -0.03 * far, end: 1.03 * far})
-    y_range.setv({start: 10 ** (bottom - room), end: 10 ** (top_ + room)})
+    y_range.setv({start: 10 ** whole[0], end: 10 ** whole[1]})
     if (cut) $("chart-caption").append(` What is below ${number(10 ** least)} is not drawn.`)
   }
 
