@@ -202,13 +202,26 @@ class Page {
     $("theme").addEventListener("change", () => { this.theme(); this.show() })
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.theme(); this.show() })
     $("controls").addEventListener("submit", (event) => event.preventDefault())
-    const touched = matchMedia("(pointer: coarse)").matches
-    for (const {figure} of this.panels) if (touched) for (const tool of figure.toolbar.tools) tool.active = false // pans the page
+    if (matchMedia("(pointer: coarse)").matches) { // a finger scrolls the page, over a panel, too
+      for (const {figure, plot} of this.panels) {
+        for (const tool of figure.toolbar.tools) tool.active = false
+        this.letScroll(plot)
+      }
+      this.letScroll($("chart"))
+    }
     $("lead").textContent = "Choose an output: click a node, or press an arrow key in a panel. Coloured nodes are the inputs it "
       + "depends on, as measured; an edge points where information goes."
     if (!this.byHops && this.networks.some((network) => network.fields.length === 1)) {
       $("lead").append(" The slider leaves networks alone that have no k, such as sweeps.")
     }
+  }
+
+  /** Bokeh keeps touches to itself: undone in every element below, shadow roots included. */
+  letScroll(element_) {
+    for (const part of element_.querySelectorAll("*")) {
+      if (part.classList.contains("bk-events")) part.style.setProperty("touch-action", "pan-y pinch-zoom", "important")
+    }
+    for (const part of element_.querySelectorAll("*")) if (part.shadowRoot) this.letScroll(part.shadowRoot)
   }
 
   buildAbout() {
