@@ -3,6 +3,8 @@
     python benchmarks/receptive_field.py                  five parts in half a minute
     python benchmarks/receptive_field.py --graph FILE     the same on your own graph: an edge list (blanks, tabs, commas
                                                           or semicolons), GraphML, GEXF, GML, Pajek, MatrixMarket, npz
+    python benchmarks/receptive_field.py --page           a page in place of the report: click a node and see what it
+                                                          depends on, in GCNs, RNNs, LSTMs and GRUs side by side
 
 1. k graph convolutions reach exactly the k-hop neighbourhoods.
 2. A sweep of RNN, LSTM or GRU reaches all ancestors and nothing else, k synchronous rounds k - 1 hops.
@@ -16,10 +18,11 @@ and 5 is as networkx has it, and proven; 1: one is not, and stdout names it; 2: 
 """
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-from harness.cli import StudySettings, run_study
+from harness.cli import StudySettings, publish, run
 from studies.receptive_field.names import result_name
 
 
@@ -42,6 +45,10 @@ class Settings(StudySettings):
     directed: bool = False
     """Read an edge list's lines as source and target. Other files say so themselves, a matrix by not being symmetric;
     a file that says undirected is refused."""
+    page: bool = False
+    """In place of the study, write one HTML file that answers clicks, of a grid or of --graph: layers and rounds from 1
+    to --hops, and sweeps where no path leads back. A graph of a thousand nodes takes a minute or two, one of 5,000 some
+    minutes; reach is measured pair by pair up to 400 nodes, and by structure confirmed by derivatives beyond."""
     hops: int | None = None  # Part 1 goes from 1 to this many layers; 6, or 2 with --quick, where not given
     length: int | None = None  # Nodes of the path in part 4; 100, or 20 with --quick, where not given
     hidden: int | None = None  # Hidden channels in part 4; 64, or 8 with --quick, where not given
@@ -51,6 +58,10 @@ class Settings(StudySettings):
         super().__post_init__()
         if self.record and self.graph is not None:
             raise ValueError(f"--record and --graph {self.graph}: the evidence is of the study's own graphs")
+        for name in ("record", "report_only", "json"):
+            if self.page and getattr(self, name):
+                option = name.replace("_", "-")
+                raise ValueError(f"--page and --{option}: --page writes a page in place of the study; choose one")
         if self.graph is not None and not self.report_only and not self.graph.is_file():
             raise ValueError(f"--graph {self.graph}: no such file")
 
@@ -65,5 +76,14 @@ class Settings(StudySettings):
         return super().name if self.graph is None else result_name(self.graph, self.folder, ("quick", self.study))
 
 
+def main(settings: Settings) -> int:
+    """Run the study, or write its page; the exit code."""
+    if not settings.page:
+        return publish(settings)
+    console = import_module("harness.report").console()
+    import_module("studies.receptive_field.page").make_page(settings, console)
+    return 0
+
+
 if __name__ == "__main__":
-    run_study(Settings)
+    run(main, Settings)

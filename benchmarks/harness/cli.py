@@ -12,7 +12,7 @@ import tyro
 
 from harness.files import expect_result, write_json
 
-__all__ = ["EVIDENCE", "StudySettings", "SweepSettings", "run", "run_study"]
+__all__ = ["EVIDENCE", "StudySettings", "SweepSettings", "publish", "run", "run_study"]
 
 Settings = TypeVar("Settings")
 

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from gnnseq import receptive_field, synchronous, topological
 from gnnseq.graphs import path_graph, tree_graph
 from gnnseq.layers import GCN, LSTM, RNN
+from gnnseq.reach import write_page
+from gnnseq.reach.receptive_field import ReceptiveField
 
 GROUNDS = {"light": ("#2b2b2b", "#d9d9d9"), "dark": ("#e6e6e6", "#4a4a4a")}  # text, and what is faint
 BLUE, ORANGE, GREEN, VERMILLION = "#3a8fd0", "#e69f00", "#1aa57d", "#e0662e"  # told apart on either ground
@@ -35,6 +37,21 @@ def draw_all(app: Any) -> None:
                 figure = picture(ink, faint)
                 path = folder / f"{picture.__name__}-{ground}.svg"
                 figure.savefig(path, transparent=True, metadata={"Date": None})
+    write_page(tree_fields(), Path(app.srcdir) / "_static" / "reach.html", title="What a node of a tree depends on")
+
+
+def tree_fields() -> dict[str, list[ReceptiveField]]:
+    """A binary tree of 31 nodes, information going to the root: convolutions, rounds and the sweep of one LSTM."""
+    torch.manual_seed(0)
+    edges = tree_graph([*[16 + node // 2 for node in range(30)], -1]).edge_index
+    x, lstm = torch.randn(31, 4), LSTM(4, 8)
+    layers = [GCN(4, 8), *(GCN(8, 8) for _ in range(3))]
+    depths = range(1, 5)
+    return {
+        "GCN, layers": [receptive_field(torch.nn.ModuleList(layers[:k]), x, edges, call=one_by_one) for k in depths],
+        "LSTM, rounds": [receptive_field(lstm, x, synchronous(edges, 31, rounds=k)) for k in depths],
+        "LSTM, sweep": [receptive_field(lstm, x, topological(edges, 31))],
+    }
 
 
 def schedule(ink: str, faint: str) -> Figure:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-__all__ = ["adjacency", "farthest", "mean_by_distance", "shells"]
+__all__ = ["adjacency", "distances", "farthest", "mean_by_distance", "shells"]
 
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -55,6 +55,27 @@ def shells(edges: csr_array, nodes: Integers) -> Iterator[Integers]:
         row, u = np.repeat(np.arange(len(nodes)), np.diff(ahead.indptr)), ahead.indices.astype(np.int64)
         new = ~seen[row * num_nodes + u]
         row, u = row[new], u[new]
+
+
+def distances(edges: csr_array, nodes: Integers) -> NDArray[np.int32]:
+    """The distance of every pair (v, u) along the edges, v among the chosen nodes, -1 where there is no path.
+
+    Args:
+        edges: A. [N, N]
+        nodes: The chosen nodes. [n]
+
+    Returns:
+        Row i holds the distances from every node u to nodes[i]. [n, N]
+
+    Example:
+        >>> path = adjacency(np.array([[0, 1], [1, 2]]), 3)  # 0 -> 1 -> 2
+        >>> distances(path, np.array([1])).tolist()
+        [[1, 0, -1]]
+    """
+    table = np.full(len(nodes) * edges.shape[0], -1, dtype=np.int32)
+    for distance, shell in enumerate(shells(edges, nodes)):
+        table[shell] = distance
+    return table.reshape(len(nodes), edges.shape[0])
 
 
 def farthest(reach: csr_array, edges: csr_array) -> tuple[Integers, int]:

@@ -5,6 +5,7 @@ passes of a chunk.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ COPIES = 4
 # few passes run together in any case.
 CACHE_BYTES = 2**24
 FEW = 4
+# Operations of a graph that is taken down step by step. Once Python has seen a graph, torch takes it down recursively:
+# some 30,000 operations one after the other, as of an LSTM's 2,500 steps, overflow a stack of 8 MB.
+DEEP = 4000
 
 
 class Jacobian:
@@ -63,8 +67,12 @@ class Jacobian:
         self._chunk = max(1, min(CHUNK_BYTES, cached) // each)
         self.batched = not self.constant and self._chunk > 1 and self._out.numel() > 0 and self._can_batch()
         # Fitted to times of graph and recurrent networks: torch's own sweep takes T steps that each fill T rows anew.
-        steps = _graph_size(self._out)
+        self._steps = steps = _graph_size(self._out)
         self.cost = x.numel() + steps * (50 + self.num_nodes // 10) + (0 if self.batched else 2000 * self.num_nodes)
+
+    def __del__(self) -> None:
+        if self.__dict__.get("_steps", 0) > DEEP:
+            _take_down([self.__dict__.pop("_out").grad_fn])
 
     def norms(self, nodes: Integers) -> NDArray[np.float64]:
         """Frobenius norm of each block d out_v / d x_u, v among the chosen nodes; C passes a node. [n, N]"""
@@ -138,6 +146,34 @@ def _graph_size(out: Tensor) -> int:
             found.add(step)
             waiting.extend(before for before, _ in step.next_functions)
     return len(found)
+
+
+def _take_down(waiting: list[Any]) -> None:
+    """Frees a graph from its outputs, which nothing else may hold, to its inputs: each after all that use it."""
+    users: dict[Any, int] = {}
+    found, ahead = set(waiting), list(waiting)
+    while ahead:
+        for before, _ in ahead.pop().next_functions:
+            if before is not None:
+                users[before] = users.get(before, 0) + 1
+                if before not in found:
+                    found.add(before)
+                    ahead.append(before)
+    found.clear()
+    while waiting:
+        waiting.extend(_unused(waiting.pop(), users))
+
+
+def _unused(operation: Any, users: dict[Any, int]) -> list[Any]:
+    """What comes before the operation and has no other user; it holds the operation no longer than it lasts."""
+    unused = []
+    for before, _ in operation.next_functions:
+        if before is not None:
+            users[before] -= 1
+            if users[before] == 0:
+                del users[before]
+                unused.append(before)
+    return unused
 
 
 def _row_norms(pulled: Tensor) -> Tensor:

@@ -4,13 +4,15 @@ Letters: N nodes, E edges, F input channels, C output channels, n nodes whose de
 """
 
 import copy
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
@@ -53,6 +55,9 @@ class ReceptiveField:
         possible: ``reach`` and the pairs in doubt, which neither derivatives prove nor NaN excludes. It may lack pairs
             where NaN is swallowed. Boolean [N, N].
         unconnected: Number of pairs in ``reach`` without any path in the graph, which ``hops`` cannot count.
+        pair_influence: Entry (i, u) is the Frobenius norm of the block d out_v / d x_u for v = ``influence_nodes[i]``;
+            ``influence`` is its mean by distance. [n, N]
+        edges: Row v holds the nodes u with an edge u -> v, along which distances are counted. Boolean [N, N].
     """
 
     reach: csr_array
@@ -63,6 +68,8 @@ class ReceptiveField:
     certain: bool
     possible: csr_array
     unconnected: int
+    pair_influence: NDArray[np.float64]
+    edges: csr_array
 
     def plot(self, ax: "Axes | None" = None, **line: Any) -> "Axes":
         """Draws influence against hops on a logarithmic axis; distances without influence are left out.
@@ -77,6 +84,48 @@ class ReceptiveField:
         from gnnseq.plots import plot_influence
 
         return plot_influence(self.influence, ax, **line)
+
+    def page(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str = "the module",
+        title: str = "What an output depends on",
+        names: Sequence[object] | None = None,
+        positions: ArrayLike | None = None,
+    ) -> Path:
+        """Writes a page that draws the graph and answers clicks: which inputs a node depends on, by hops and influence.
+
+        One HTML file that asks nothing of a network, for up to 10,000 nodes; it needs Bokeh
+        (``pip install 'gnnseq[pages]'``). :func:`gnnseq.reach.write_page` puts several networks side by side, with a
+        slider for layers or rounds, and tells more.
+
+        Args:
+            path: The file, whole or not there; its folder is made.
+            name: What the module is called.
+            title: The page's heading.
+            names: What nodes are called, their numbers if None. [N]
+            positions: Where nodes are drawn, by default where the graph's distances put them. [N, 2]
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: If there is no node, or names or positions are not one a node.
+            ImportError: If Bokeh is missing.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> from gnnseq.graphs import path_graph
+            >>> from gnnseq.layers import LSTM
+            >>> field = receptive_field(LSTM(4, 8), torch.randn(5, 4), path_graph(5).edge_index)
+            >>> with TemporaryDirectory() as folder:
+            ...     field.page(f"{folder}/words.html", names="the cat sat on it".split()).name
+            'words.html'
+        """
+        from gnnseq.reach.page import write_page
+
+        return write_page({name: self}, path, title=title, names=names, positions=positions)
 
     def __repr__(self) -> str:
         nodes, pairs, hops = self.reach.shape[0], self.reach.nnz, int(self.hops.max(initial=-1))
@@ -162,7 +211,8 @@ def receptive_field(
     edges = adjacency(_edges(edge_index, num_nodes), num_nodes)
     generator = torch.Generator("cpu").manual_seed(seed)
     if num_nodes == 0:
-        return ReceptiveField(edges, _integers([]), np.empty(0), _integers([]), "structure", True, edges, 0)
+        nobody = _integers([])
+        return ReceptiveField(edges, nobody, np.empty(0), nobody, "structure", True, edges, 0, np.empty((0, 0)), edges)
     with frozen(module, call or _call, edge_index, x) as plain:
         _check_output(plain(plain.x))  # the module's own errors come first, and lazy parameters get their shapes
         double = plain.in_double()
@@ -179,7 +229,9 @@ def receptive_field(
     hops, unconnected = farthest(found.reach, edges)
     influence = mean_by_distance(norms, nodes, found.reach, edges, int(hops.max()))
     reach, possible = (csr_array(pairs.tocoo()) for pairs in (found.reach, found.possible))  # columns in order
-    return ReceptiveField(reach, hops, influence, nodes, found.method, found.certain, possible, unconnected)
+    return ReceptiveField(
+        reach, hops, influence, nodes, found.method, found.certain, possible, unconnected, norms, edges
+    )
 
 
 def _call(module: nn.Module, x: Tensor, edge_index: Any) -> Any:

@@ -76,3 +76,15 @@ def test_nan_and_constants_touch_nothing(x):
 
 def test_functions_may_work_in_place_on_their_input(x):
     np.testing.assert_allclose(Jacobian(lambda x: x.mul_(3.0), x).norms(np.arange(N)), 3 * np.eye(N) * np.sqrt(F))
+
+
+def test_a_deep_graph_does_not_overflow_the_stack(monkeypatch):
+    def deep(x):
+        for _ in range(50_000):
+            x = x.neg()
+        return x
+
+    monkeypatch.setattr(Jacobian, "_can_batch", lambda self: False)
+    jacobian = Jacobian(deep, torch.ones(1, 1))
+    assert jacobian.cost > 50_000
+    del jacobian  # freed as torch does it, this ends the process

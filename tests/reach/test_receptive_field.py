@@ -396,6 +396,19 @@ def test_errors_say_what_came_and_what_is_expected(change, message):
 # Output
 
 
+def test_influence_is_the_mean_of_what_is_kept_of_pairs():
+    module, x = two_layers(GCN), torch.randn(N, F, dtype=torch.float64)
+    field = receptive_field(module.double(), x, PATH, influence_nodes=[2, 7])
+    blocks = torch.func.jacrev(lambda x: module(x, PATH))(x).detach()  # [N, C, N, F]
+    norms = blocks.pow(2).sum(dim=(1, 3)).sqrt().numpy()
+    np.testing.assert_allclose(field.pair_influence, norms[[2, 7]], rtol=1e-12, atol=1e-15)
+    away = np.abs(np.arange(N) - np.array([[2], [7]]))
+    means = [field.pair_influence[away == d].mean() for d in range(3)]
+    np.testing.assert_allclose(field.influence, means, rtol=1e-12)
+    v, u = field.edges.nonzero()
+    assert {*zip(u.tolist(), v.tolist(), strict=True)} == {*map(tuple, PATH.t().tolist())}
+
+
 def test_plot_draws_influence_and_leaves_gaps_where_there_is_none():
     field = receptive_field(two_layers(GCN), torch.randn(N, F), PATH)
     axes = field.plot(label="GCN")

@@ -8,6 +8,7 @@ import pytest
 
 import receptive_field as script
 from harness.cli import publish
+from studies.receptive_field import page as page_module
 from studies.receptive_field import report, study
 from studies.receptive_field.graphs import read_graph
 from studies.receptive_field.names import file_key
@@ -193,3 +194,27 @@ def test_orders_of_time_and_space_are_exact():
     assert [row["counterexample"] for row in rows] == [None] * 3
     assert rows[0]["seen"] == rows[1]["seen"] == list(range(9))
     assert rows[2]["seen"] == [0, 1, 2, 3, 4, 5, 7]  # of the last step the node itself alone
+
+
+def test_a_page_of_the_grid_and_of_a_graph_of_the_users(settings, capsys, monkeypatch):
+    monkeypatch.setattr(page_module, "CELLS", (study.LSTM,))
+    for own in (
+        script.Settings(quick=True, page=True, results=settings.results),
+        dataclasses.replace(settings, page=True),
+    ):
+        assert script.main(own) == 0
+        page = own.path.with_suffix(".html")
+        assert f"wrote {page}" in capsys.readouterr().out
+        text = page.read_text(encoding="utf-8")
+        assert page.stat().st_size < 2e6
+        sweeps = '"name":"LSTM, sweep"' in text
+        assert sweeps == own.quick  # the kite has edges both ways
+        assert '"name":"GCN"' in text
+        assert '"names":["row 1, column 1",' in text or '"names":["a","b",' in text
+    assert [path.suffix for path in settings.results.iterdir()] == [".html", ".html"]
+
+
+@pytest.mark.parametrize("other", ["record", "report_only", "json"])
+def test_a_page_is_in_place_of_the_study(other):
+    with pytest.raises(ValueError, match=f"--page and --{other.replace('_', '-')}"):
+        script.Settings(page=True, **{other: True})
