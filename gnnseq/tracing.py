@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch.utils import _python_dispatch
 
-__all__ = ["for_real", "is_recording"]
+__all__ = ["for_real", "is_compiling", "is_recording"]
 
 
 def is_recording() -> bool:
@@ -14,6 +14,18 @@ def is_recording() -> bool:
     if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return True
     return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+
+
+def is_compiling() -> bool:
+    """Whether torch.compile records a function that runs here alone, so that it may call back; exports may not."""
+    return torch.compiler.is_compiling() and not torch.compiler.is_exporting() and not _is_transformed()
+
+
+def _is_transformed() -> bool:
+    return bool(torch._C._are_functorch_transforms_active())
+
+
+_is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # asked when it compiles
 
 
 @contextmanager
