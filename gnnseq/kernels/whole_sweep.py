@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
@@ -20,10 +20,11 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from gnnseq.kernels.cell import Cell, CellWeights
+from gnnseq.kernels.whole_schedules import WholeSchedule
 from gnnseq.schedule import Schedule
 from gnnseq.schedule.tickets import find
 
-__all__ = ["Rule", "WholeSchedule", "add_rule", "sweep_whole"]
+__all__ = ["Rule", "add_rule", "sweep_whole"]
 
 
 # From inputs [N, F], a schedule, initial states [B, S * H] and parameters to h [N, H] and final states [B', S * H].
@@ -39,36 +40,6 @@ def add_rule(cell: Cell, make: Callable[[int], Rule]) -> None:
 @lru_cache(maxsize=64)
 def _rule(cell: str, hidden: int) -> Rule:
     return _MAKERS[cell](hidden)
-
-
-class WholeSchedule(NamedTuple):
-    """What is recorded of a schedule in place of it.
-
-    Attributes:
-        number: See :mod:`gnnseq.schedule.tickets`. []
-        entering: Rows of initial state B.
-        leaving: Rows of final state B'.
-        edge_weight: Weights that are learnt, else None. [E]
-        backwards: Whether the reversed edges are swept.
-    """
-
-    number: Tensor
-    entering: int
-    leaving: int
-    edge_weight: Tensor | None = None
-    backwards: bool = False
-
-    @staticmethod
-    def of(schedule: Schedule) -> "WholeSchedule":
-        """In place of this schedule; its steps, sizes and edges are not read."""
-        weight = schedule.edge_weight
-        learnt = weight if weight is not None and weight.requires_grad and torch.is_grad_enabled() else None
-        return WholeSchedule(schedule.number, schedule.starts.size(0), schedule.ends.size(0), learnt)
-
-    @property
-    def reversed(self) -> "WholeSchedule":
-        """The sweep along the reversed edges."""
-        return WholeSchedule(self.number, self.leaving, self.entering, self.edge_weight, not self.backwards)
 
 
 def sweep_whole(

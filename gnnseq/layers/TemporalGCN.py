@@ -15,13 +15,15 @@ from gnnseq.checks import flag, named_beyond_places, probability, whole
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels.memo import Memo
+from gnnseq.kernels.whole_schedules import WholeSchedule, equal_paths, masked_paths
 from gnnseq.layers.cells import CELLS
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import is_learnt
-from gnnseq.layers.step_graphs import Graph, convolve_steps, copies_of, graphs_of_steps
+from gnnseq.layers.step_graphs import Graph, convolve_steps, copies_of, graphs_of_steps, join_steps
 from gnnseq.layers.windows import Inputs, as_inputs, run_windows
+from gnnseq.message_passing import is_compiled
 from gnnseq.normalization import DegreeError
-from gnnseq.schedule import Schedule, packed_paths
+from gnnseq.schedule import Schedule
 from gnnseq.schedule.space_time import JoinedGraph, SpaceTimeGraph
 
 __all__ = ["TemporalGCN"]
@@ -304,14 +306,13 @@ class TemporalGCN(nn.Module):
     def _along_paths(self, x: Tensor, state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
         """The recurrence along each node's own steps: h [T, N, H], unspecified if masked."""
         steps, nodes, _ = x.shape
+        whole = is_compiled(self.recurrence)
         if mask is None:
-            return self._sweep(x, packed_paths([steps] * nodes).to(x.device), None, state)
-        schedule = packed_paths(mask.sum(0).tolist()).to(x.device)
-        # Row b of a step is the path that is b-th longest; a node's own count of steps tells which step it is at.
-        offsets = torch.tensor([*schedule.node_offsets, 0], device=x.device)
-        place = (offsets[mask.cumsum(0) - 1] + schedule.starts)[mask]
-        order = torch.empty_like(place).index_copy(0, place, mask.view(-1).nonzero().view(-1))
-        return self._sweep(x, schedule, order, state)
+            along = WholeSchedule.equal_paths if whole else equal_paths
+            return self._sweep(x, along(steps, nodes, x.device), None, state)
+        if whole:
+            return self._sweep(x, WholeSchedule.masked_paths(mask), None, state)
+        return self._sweep(x, *masked_paths(mask), state)
 
     def _through_space_time(
         self, x: Tensor, graphs: list[Graph], state: State | None, mask: Tensor | None
@@ -321,13 +322,16 @@ class TemporalGCN(nn.Module):
         graphs = [as_edge_index(edges, nodes, weight) for edges, weight in graphs]
         edges, weights = zip(*graphs, strict=True)
         enters = state is not None
+        # Degrees are sums of many weights: half precision would lose them.
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        if is_compiled(self.recurrence):
+            whole = WholeSchedule.space_time(join_steps(graphs, x, mask), (steps, nodes), mask, enters, dtype, self.improved)
+            return self._sweep(x, whole, None, state)
         graph = self._graph.get(
             (mask, *edges),
             (steps, nodes, enters),
             lambda: SpaceTimeGraph.of(JoinedGraph.of(graphs, x, mask), (steps, nodes), mask, enters),
         )
-        # Degrees are sums of many weights: half precision would lose them.
-        dtype = torch.promote_types(x.dtype, torch.float32)
 
         def weigh() -> Schedule:
             return graph.weighted(JoinedGraph.of(graphs, x, mask), dtype, self.improved)
@@ -350,7 +354,9 @@ class TemporalGCN(nn.Module):
         factor = functional.pad(joined.edge_weight, (0, joined.num_nodes), value=1.0)[edge_id]
         return schedule.weighted(schedule.edge_weight * factor)
 
-    def _sweep(self, x: Tensor, schedule: Schedule, order: Tensor | None, state: State | None) -> tuple[Tensor, State]:
+    def _sweep(
+        self, x: Tensor, schedule: Schedule | WholeSchedule, order: Tensor | None, state: State | None
+    ) -> tuple[Tensor, State]:
         """The recurrence, whose node p is row ``order[p]`` of the steps' nodes: h [T, N, H] and the state."""
         steps, nodes, channels = x.shape
         flat = x.reshape(steps * nodes, channels)

@@ -25,15 +25,16 @@ from gnnseq.checks import (
 from gnnseq.kernels.cell import Cell, CellWeights
 from gnnseq.kernels.dispatch import choose_kernel
 from gnnseq.kernels.input_projection import is_index, project_inputs
-from gnnseq.kernels.whole_sweep import WholeSchedule, sweep_whole
+from gnnseq.kernels.whole_schedules import WholeSchedule
+from gnnseq.kernels.whole_sweep import sweep_whole
 from gnnseq.layers.initialization import check_init, init_kernels
 from gnnseq.layers.recurrent_checks import check_index, check_state
 from gnnseq.layers.torch_calls import as_nodes, from_nodes, is_state
 from gnnseq.layers.zero_gradients import with_zero_gradients
-from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
+from gnnseq.message_passing import ScheduledMessagePassing, check_settings, is_compiled, needs_messages
 from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
-from gnnseq.tracing import is_compiling, is_recording
+from gnnseq.tracing import is_recording
 
 __all__ = ["Recurrent"]
 
@@ -177,21 +178,21 @@ class Recurrent(ScheduledMessagePassing):
         Raises:
             ValueError: If x, the graph or the state have a wrong shape, type or device, or the graph has a cycle.
         """
-        if not isinstance(graph, Schedule):
+        if not isinstance(graph, Schedule | WholeSchedule):
             if is_state(graph, x, (self.num_layers * self.num_directions, self.hidden_channels)):
                 if state is not None:
                     raise ValueError("state came twice, in the graph's place and by name; give one of the two")
                 graph, state = None, graph
             if graph is None:
-                nodes, schedule, state = as_nodes(x, state, self.batch_first, self.weights("l0").weight_ih)
+                weight, whole = self.weights("l0").weight_ih, is_compiled(self)
+                nodes, schedule, state = as_nodes(x, state, self.batch_first, weight, whole)
                 h, final = self.forward(nodes, schedule, state)
                 return from_nodes(h, final, x, self.batch_first)
         schedule = self._check(x, graph)
         assert isinstance(x, Tensor)
-        if is_compiling() and not needs_messages(self):
-            whole = schedule if isinstance(schedule, WholeSchedule) else WholeSchedule.of(schedule)
-            initial = self._split_state(state, whole.entering, whole.leaving)
-            h, finals = self._sweep_layers(x, whole, initial)
+        if isinstance(schedule, WholeSchedule):
+            initial = self._split_state(state, schedule.entering, schedule.leaving)
+            h, finals = self._sweep_layers(x, schedule, initial)
             return h, self._join_state(finals)
         schedule = self.masked(schedule)
         if is_recording():
@@ -312,9 +313,9 @@ class Recurrent(ScheduledMessagePassing):
         if not isinstance(graph, Schedule):
             check_one_device(x=x, graph=graph)
             graph = topological(graph, x.size(0))
-        if is_compiling():  # a number read here would be compiled into what serves every schedule
+        if is_compiled(self):  # numbers read here would be compiled into what serves every schedule
             check_one_device(x=x, graph=graph.ends, parameters=weight)
-            return graph
+            return WholeSchedule.of(graph)
         if graph.num_nodes != x.size(0):
             raise ValueError(f"x has {x.size(0)} rows and the graph {graph.num_nodes} nodes; expected one row a node")
         check_one_device(x=x, graph=graph, parameters=weight)

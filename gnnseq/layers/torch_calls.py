@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from gnnseq.checks import check_type, shape_of
+from gnnseq.kernels.whole_schedules import WholeSchedule, equal_paths
 from gnnseq.schedule import Schedule, packed_paths
 from gnnseq.tracing import is_recording
 
@@ -36,9 +37,16 @@ def is_state(value: object, x: object, shape: Sequence[int]) -> bool:
 
 
 def as_nodes(
-    x: Tensor | PackedSequence, state: State | None, batch_first: bool, parameters: Tensor
-) -> tuple[Tensor, Schedule, State | None]:
+    x: Tensor | PackedSequence, state: State | None, batch_first: bool, parameters: Tensor, compiled: bool = False
+) -> tuple[Tensor, Schedule | WholeSchedule, State | None]:
     """Nodes [N, F] of the sequences, the schedule that sweeps them, and their initial state [L * D, B, H].
+
+    Args:
+        x: Input of the layer.
+        state: The initial state.
+        batch_first: Whether a batch is [B, T, F].
+        parameters: One of the layer's, W_ih.
+        compiled: Whether the sweep is recorded as one operation.
 
     Raises:
         ValueError: If x is none of torch.nn's inputs, or the state of one sequence has another axis.
@@ -65,7 +73,7 @@ def as_nodes(
         x = x.transpose(0, 1)
     steps, batch_size, _ = x.shape
     # A compiler cannot trace what remembers.
-    paths = _make_paths if is_recording() else _remembered_paths
+    paths = WholeSchedule.equal_paths if compiled else equal_paths if is_recording() else _remembered_paths
     return x.reshape(steps * batch_size, features), paths(steps, batch_size, x.device), state
 
 
@@ -82,8 +90,4 @@ def from_nodes(
     return h.view(x.size(0), x.size(1), h.size(1)), final
 
 
-def _make_paths(steps: int, batch: int, device: torch.device) -> Schedule:
-    return packed_paths([steps] * batch).to(device)
-
-
-_remembered_paths = lru_cache(maxsize=8)(_make_paths)
+_remembered_paths = lru_cache(maxsize=8)(equal_paths)
