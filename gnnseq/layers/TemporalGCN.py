@@ -14,17 +14,21 @@ from torch.nn import functional
 from gnnseq.checks import flag, named_beyond_places, probability, whole
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
+from gnnseq.kernels.equal_path import EqualPaths
 from gnnseq.kernels.memo import Memo
-from gnnseq.kernels.whole_schedules import WholeSchedule, equal_paths, masked_paths
+from gnnseq.kernels.whole_schedules import WholeSchedule, masked_paths
 from gnnseq.layers.cells import CELLS
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import is_learnt
 from gnnseq.layers.step_graphs import Graph, convolve_steps, copies_of, graphs_of_steps, join_steps
+from gnnseq.layers.step_loop import loop_over_steps
+from gnnseq.layers.torch_calls import paths_of
 from gnnseq.layers.windows import Inputs, as_inputs, run_windows
-from gnnseq.message_passing import is_compiled
-from gnnseq.normalization import DegreeError
+from gnnseq.message_passing import is_compiled, needs_messages
+from gnnseq.normalization import DegreeError, append_self_loops
 from gnnseq.schedule import Schedule
 from gnnseq.schedule.space_time import JoinedGraph, SpaceTimeGraph
+from gnnseq.tracing import is_recording
 
 __all__ = ["TemporalGCN"]
 
@@ -306,12 +310,13 @@ class TemporalGCN(nn.Module):
     def _along_paths(self, x: Tensor, state: State | None, mask: Tensor | None) -> tuple[Tensor, State]:
         """The recurrence along each node's own steps: h [T, N, H], unspecified if masked."""
         steps, nodes, _ = x.shape
-        whole = is_compiled(self.recurrence)
         if mask is None:
-            along = WholeSchedule.equal_paths if whole else equal_paths
-            return self._sweep(x, along(steps, nodes, x.device), None, state)
-        if whole:
+            return self._sweep(x, paths_of(steps, nodes, x.device, needs_messages(self.recurrence)), None, state)
+        if is_compiled(self.recurrence):
             return self._sweep(x, WholeSchedule.masked_paths(mask), None, state)
+        if is_recording() and steps > 0 and not needs_messages(self.recurrence):
+            own = torch.arange(nodes, device=x.device).expand(2, -1)  # each node reads its own last state
+            return loop_over_steps(self.recurrence, x, [(own, x.new_ones(nodes))], state, mask)
         return self._sweep(x, *masked_paths(mask), state)
 
     def _through_space_time(
@@ -327,6 +332,16 @@ class TemporalGCN(nn.Module):
         if is_compiled(self.recurrence):
             whole = WholeSchedule.space_time(join_steps(graphs, x, mask), (steps, nodes), mask, enters, dtype, self.improved)
             return self._sweep(x, whole, None, state)
+        if is_recording() and steps > 0 and not needs_messages(self.recurrence):
+            number = steps if mask is not None else len(graphs)
+            joined = [
+                join_steps([graphs[t % len(graphs)]], x[:1], None if mask is None else mask[t : t + 1])
+                for t in range(number)
+            ]
+            weighted = [
+                (append_self_loops(each.edge_index, nodes), each.normalized(dtype, self.improved)) for each in joined
+            ]
+            return loop_over_steps(self.recurrence, x, weighted, state, mask)
         graph = self._graph.get(
             (mask, *edges),
             (steps, nodes, enters),
@@ -355,7 +370,7 @@ class TemporalGCN(nn.Module):
         return schedule.weighted(schedule.edge_weight * factor)
 
     def _sweep(
-        self, x: Tensor, schedule: Schedule | WholeSchedule, order: Tensor | None, state: State | None
+        self, x: Tensor, schedule: Schedule | WholeSchedule | EqualPaths, order: Tensor | None, state: State | None
     ) -> tuple[Tensor, State]:
         """The recurrence, whose node p is row ``order[p]`` of the steps' nodes: h [T, N, H] and the state."""
         steps, nodes, channels = x.shape

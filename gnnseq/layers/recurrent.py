@@ -24,6 +24,7 @@ from gnnseq.checks import (
 )
 from gnnseq.kernels.cell import Cell, CellWeights
 from gnnseq.kernels.dispatch import choose_kernel
+from gnnseq.kernels.equal_path import EqualPaths, equal_path_sweep
 from gnnseq.kernels.input_projection import is_index, project_inputs
 from gnnseq.kernels.whole_schedules import WholeSchedule
 from gnnseq.kernels.whole_sweep import sweep_whole
@@ -178,22 +179,22 @@ class Recurrent(ScheduledMessagePassing):
         Raises:
             ValueError: If x, the graph or the state have a wrong shape, type or device, or the graph has a cycle.
         """
-        if not isinstance(graph, Schedule | WholeSchedule):
+        if not isinstance(graph, Schedule | WholeSchedule | EqualPaths):
             if is_state(graph, x, (self.num_layers * self.num_directions, self.hidden_channels)):
                 if state is not None:
                     raise ValueError("state came twice, in the graph's place and by name; give one of the two")
                 graph, state = None, graph
             if graph is None:
-                weight, whole = self.weights("l0").weight_ih, is_compiled(self)
-                nodes, schedule, state = as_nodes(x, state, self.batch_first, weight, whole)
+                weight, see_messages = self.weights("l0").weight_ih, needs_messages(self)
+                nodes, schedule, state = as_nodes(x, state, self.batch_first, weight, see_messages)
                 h, final = self.forward(nodes, schedule, state)
                 return from_nodes(h, final, x, self.batch_first)
         schedule = self._check(x, graph)
         assert isinstance(x, Tensor)
-        if isinstance(schedule, WholeSchedule):
+        if not isinstance(schedule, Schedule):
             initial = self._split_state(state, schedule.entering, schedule.leaving)
             h, finals = self._sweep_layers(x, schedule, initial)
-            return h, self._join_state(finals)
+            return h, self.join_state(finals)
         schedule = self.masked(schedule)
         if is_recording():
             schedule.prepare(self.bidirectional)
@@ -204,10 +205,10 @@ class Recurrent(ScheduledMessagePassing):
             h = torch.empty_like(h).index_copy(0, schedule.order, h)
         if schedule.num_nodes == 0 or schedule.rounds == 0:  # nothing has read the parameters
             h, *finals = with_zero_gradients(self, h, *finals)
-        return h, self._join_state(finals)
+        return h, self.join_state(finals)
 
     def _sweep_layers(
-        self, h: Tensor, schedule: Schedule | WholeSchedule, initial: list[Tensor] | None
+        self, h: Tensor, schedule: Schedule | WholeSchedule | EqualPaths, initial: list[Tensor] | None
     ) -> tuple[Tensor, list[Tensor]]:
         """All layers: the last one's output [N, H * D], and every final state [B', S]."""
         finals: list[Tensor] = []
@@ -215,7 +216,7 @@ class Recurrent(ScheduledMessagePassing):
             outputs = []
             for direction, suffix in enumerate(self._suffixes(layer)):
                 along = schedule if direction == 0 else schedule.reversed
-                rows = along.entering if isinstance(along, WholeSchedule) else along.starts.numel()
+                rows = along.starts.numel() if isinstance(along, Schedule) else along.entering
                 entering = None if initial is None else initial[len(finals)][:rows]
                 output, final = self.sweep(h, along, entering, self.weights(suffix))
                 outputs.append(output)
@@ -226,7 +227,7 @@ class Recurrent(ScheduledMessagePassing):
         return h, finals
 
     def sweep(
-        self, x: Tensor, schedule: Schedule | WholeSchedule, initial: Tensor | None, weights: CellWeights
+        self, x: Tensor, schedule: Schedule | WholeSchedule | EqualPaths, initial: Tensor | None, weights: CellWeights
     ) -> tuple[Tensor, Tensor]:
         """One layer in one direction: h [N, H] and the final state [B', S]."""
         if torch.amp.autocast_mode.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
@@ -235,6 +236,8 @@ class Recurrent(ScheduledMessagePassing):
                 return self.sweep(x if is_index(x) else x.to(weights.weight_hh.dtype), schedule, initial, weights)
         if isinstance(schedule, WholeSchedule):
             return sweep_whole(self.cell, x, schedule, initial, weights)
+        if isinstance(schedule, EqualPaths):
+            return equal_path_sweep(self.cell, x, schedule, initial, weights)
         if needs_messages(self):
             return self._sweep_step_by_step(x, schedule, initial, weights)
         if schedule.order is not None:  # as a reversed schedule has one of its own
@@ -293,7 +296,7 @@ class Recurrent(ScheduledMessagePassing):
         self._check(x, schedule)
         self._split_state(state, schedule.starts.numel(), schedule.ends.numel())
 
-    def _check(self, x: Tensor | PackedSequence, graph: object) -> Schedule | WholeSchedule:
+    def _check(self, x: Tensor | PackedSequence, graph: object) -> Schedule | WholeSchedule | EqualPaths:
         check_settings(self)
         weight = self.weight_ih_l0
         assert isinstance(weight, Tensor)
@@ -305,7 +308,7 @@ class Recurrent(ScheduledMessagePassing):
             if x.dim() != 2 or x.size(1) != self.in_channels:
                 raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}], one row a node, or "
                                  "integers [N], the input channel that is 1 at each")  # fmt: skip
-        if isinstance(graph, WholeSchedule):
+        if isinstance(graph, WholeSchedule | EqualPaths):
             return graph
         if not isinstance(graph, Schedule | Tensor):
             raise ValueError(f"graph is a {type(graph).__name__}; expected a Schedule, as of pack_paths, "
@@ -329,7 +332,8 @@ class Recurrent(ScheduledMessagePassing):
         axes = "layers * directions, rows in the order of the schedule's starts, hidden_channels"
         return list(torch.cat(check_state(self, state, rows, axes), dim=2))
 
-    def _join_state(self, finals: list[Tensor]) -> State:
+    def join_state(self, finals: list[Tensor]) -> State:
+        """The state that a call returns, of each layer's and direction's rows [B', S]."""
         most = max(final.size(0) for final in finals)
         rows = [f if f.size(0) == most else functional.pad(f, (0, 0, 0, most - f.size(0))) for f in finals]
         if self.cell.states == 1:
