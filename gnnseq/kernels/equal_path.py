@@ -62,10 +62,11 @@ def equal_path_sweep(
     elif steps == 0:
         return functional.linear(as_features(x, weights.weight_ih), weights.weight_ih)[:, :hidden], initial.clone()
     else:
-        dense = as_features(x, weights.weight_ih).unflatten(0, (steps, count))
+        # Copies: of the views of a view torch cannot tell the strides where B is a symbol.
+        dense = as_features(x, weights.weight_ih).clone(memory_format=torch.contiguous_format).unflatten(0, (steps, count))
         h, state = dense_sweep(cell, dense.flip(0) if backwards else dense, state, weights)
     h = h.flip(0) if backwards else h
-    return h.flatten(0, 1), torch.cat(state, dim=1)
+    return h.flatten(0, 1).clone(memory_format=torch.contiguous_format), torch.cat(state, dim=1)
 
 
 def _scan(cell: Cell, projection: Tensor, state: State, weights: CellWeights) -> tuple[Tensor, State]:

@@ -235,7 +235,7 @@ class TemporalGCN(nn.Module):
             changing: Whether there is a graph for every step.
         """
         x, mask = inputs.features(), inputs.mask
-        mask = None if len(x) == 0 else mask
+        mask = None if x.size(0) == 0 else mask
         state = inputs.state
         try:
             y, last = self._sweep_and_convolve(x, graphs, state if state is None or len(state) > 1 else state[0], mask)
