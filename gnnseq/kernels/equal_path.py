@@ -63,7 +63,9 @@ def equal_path_sweep(
         return functional.linear(as_features(x, weights.weight_ih), weights.weight_ih)[:, :hidden], initial.clone()
     else:
         # Copies: of the views of a view torch cannot tell the strides where B is a symbol.
-        dense = as_features(x, weights.weight_ih).clone(memory_format=torch.contiguous_format).unflatten(0, (steps, count))
+        dense = (
+            as_features(x, weights.weight_ih).clone(memory_format=torch.contiguous_format).unflatten(0, (steps, count))
+        )
         h, state = dense_sweep(cell, dense.flip(0) if backwards else dense, state, weights)
     h = h.flip(0) if backwards else h
     return h.flatten(0, 1).clone(memory_format=torch.contiguous_format), torch.cat(state, dim=1)

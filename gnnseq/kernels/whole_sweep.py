@@ -160,7 +160,7 @@ def _run(number: Tensor, tensors: tuple[Any, ...], cell: str, backwards: bool) -
     "gnnseq::sweep", mutates_args=(), schema=f"({_TENSORS}, {_NUMBERS}) -> (Tensor, Tensor, Tensor)", tags=_TAGS
 )
 def _sweep(number: Tensor, *given: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """h [N, H], the final state [B', S * H], and the tape []."""
+    """Outputs h [N, H], the final state [B', S * H], and the tape []."""
     tensors, (cell, _, _, backwards, learns) = given[:7], given[7:]
     if not any(learns):
         with torch.no_grad():
@@ -189,9 +189,7 @@ def _(number: Tensor, *given: Any) -> tuple[Tensor, Tensor, Tensor]:
     schema=f"(Tensor tape, Tensor? d_h, Tensor? d_final, {_TENSORS}, {_NUMBERS}) -> Tensor[]",
     tags=_TAGS,
 )
-def _sweep_back(
-    place: Tensor, d_h: Tensor | None, d_final: Tensor | None, number: Tensor, *given: Any
-) -> list[Tensor]:
+def _sweep_back(place: Tensor, d_h: Tensor | None, d_final: Tensor | None, number: Tensor, *given: Any) -> list[Tensor]:
     """Gradients of those inputs that have one."""
     tensors, (cell, _, _, backwards, learns) = given[:7], given[7:]
     with _with_autograd(), torch.enable_grad():
@@ -204,9 +202,7 @@ def _sweep_back(
 
 @_sweep_back.register_fake
 def _(place: Tensor, d_h: Tensor | None, d_final: Tensor | None, number: Tensor, *given: Any) -> list[Tensor]:
-    return [
-        tensor.new_empty(tensor.shape) for tensor, learnt in zip(given[:7], given[11], strict=True) if learnt
-    ]
+    return [tensor.new_empty(tensor.shape) for tensor, learnt in zip(given[:7], given[11], strict=True) if learnt]
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

@@ -330,7 +330,9 @@ class TemporalGCN(nn.Module):
         # Degrees are sums of many weights: half precision would lose them.
         dtype = torch.promote_types(x.dtype, torch.float32)
         if is_compiled(self.recurrence):
-            whole = WholeSchedule.space_time(join_steps(graphs, x, mask), (steps, nodes), mask, enters, dtype, self.improved)
+            whole = WholeSchedule.space_time(
+                join_steps(graphs, x, mask), (steps, nodes), mask, enters, dtype, self.improved
+            )
             return self._sweep(x, whole, None, state)
         if is_recording() and steps > 0 and not needs_messages(self.recurrence):
             number = steps if mask is not None else len(graphs)

@@ -40,7 +40,9 @@ def loop_over_steps(
         entering = None if state is None else torch.cat(state if isinstance(state, tuple | list) else (state,), dim=2)
         for layer in range(recurrence.num_layers):
             weights = recurrence.weights(f"l{layer}")
-            projection = project_inputs(h.flatten(0, 1), weights.weight_ih, weights.bias_ih).unflatten(0, (steps, nodes))
+            projection = project_inputs(h.flatten(0, 1), weights.weight_ih, weights.bias_ih).unflatten(
+                0, (steps, nodes)
+            )
             now = h.new_zeros(nodes, recurrence.state_channels) if entering is None else entering[layer]
             fired = []
             for t in range(steps):

@@ -76,9 +76,7 @@ def as_nodes(
     return x.reshape(steps * batch_size, features), paths_of(steps, batch_size, x.device, see_messages), state
 
 
-def paths_of(
-    steps: int, paths: int, device: torch.device, see_messages: bool
-) -> Schedule | WholeSchedule | EqualPaths:
+def paths_of(steps: int, paths: int, device: torch.device, see_messages: bool) -> Schedule | WholeSchedule | EqualPaths:
     """So many paths of so many nodes each, in the form that torch can record if it does."""
     if not is_recording():
         return _remembered_paths(steps, paths, device)

@@ -87,6 +87,7 @@ def step(run, layer, given, learnt):
     ],
     ids=lambda each: repr(each) if isinstance(each, torch.nn.Module) else "",
 )
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own look at learnt weights
 def test_ever_new_graphs_are_compiled_a_few_times(layer, batch):
     torch.manual_seed(0)
     torch.compiler.reset()
