@@ -20,7 +20,7 @@ from harness.report import markdown_table
 from studies.registry import STUDIES
 
 ROOT = EVIDENCE.parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 MARKED = re.compile(r"(<!-- table: ([^>]+) -->\n)(.*?)(<!-- end -->)", flags=re.DOTALL)
 
 

@@ -17,6 +17,8 @@ __all__ = [
     "check_whole",
     "flag",
     "is_number",
+    "lazy_width",
+    "named_as_peers",
     "named_beyond_places",
     "probability",
     "shape_of",
@@ -32,8 +34,13 @@ def shape_of(value: object) -> str:
     return str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__
 
 
-def whole(least: int, **named: object) -> int:
+def whole(least: int, remedy: str = "", /, **named: object) -> int:
     """The one argument as an int: an integer of Python or NumPy, or an array or tensor of one, without axes.
+
+    Args:
+        least: The smallest.
+        remedy: Said after what is expected.
+        named: The argument.
 
     Raises:
         ValueError: If it is none, or less than ``least``; a bool is no size, nor is a tensor that has axes.
@@ -41,8 +48,14 @@ def whole(least: int, **named: object) -> int:
     ((name, value),) = named.items()
     integer = _as_integer(value)
     if integer is None or integer < least:
-        raise ValueError(f"{name}={value!r}; expected an integer of {least} or more")
+        raise ValueError(f"{name}={value!r}; expected an integer of {least} or more{remedy}")
     return integer
+
+
+def lazy_width(**named: object) -> int:
+    """The one argument as a width of 0 or more, or -1 if the first call shall tell it."""
+    ((_, value),) = named.items()
+    return -1 if _as_integer(value) == -1 else whole(0, ", or -1 to take it from the first call", **named)
 
 
 def as_edges_by(name: str, value: object) -> str:
@@ -125,20 +138,41 @@ def named_beyond_places(function: Callable[P, R]) -> Callable[P, R]:
     Raises:
         TypeError: When called with more arguments by place than it has.
     """
-    parameters = inspect.signature(function).parameters.values()
-    places = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD][1:]
-    names = [f"{parameter.name}=" for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    return named_as_peers()(function)
 
-    @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        if len(args) > len(places) + 1:
-            own, *given = args
-            came = ", ".join(map(repr, given[len(places) :]))
-            raise TypeError(f"{type(own).__name__} got {came} by place; only {', '.join(places)} have one: write the "
-                            f"others by name, {', '.join(names)}")  # fmt: skip
-        return function(*args, **kwargs)
 
-    return checked
+def named_as_peers(**own: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """:func:`named_beyond_places` of a constructor that takes arguments by a peer's names too.
+
+    Args:
+        own: Of each of the peer's names, the constructor's own.
+
+    Raises:
+        TypeError: When called with more arguments by place than it has, or with one by both names.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        parameters = inspect.signature(function).parameters.values()
+        places = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD][1:]
+        names = [f"{parameter.name}=" for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            kind = type(args[0]).__name__
+            if len(args) > len(places) + 1:
+                came = ", ".join(map(repr, args[len(places) + 1 :]))
+                raise TypeError(f"{kind} got {came} by place; only {', '.join(places)} have one: write the others by "
+                                f"name, {', '.join(names)}")  # fmt: skip
+            for peers in own.keys() & kwargs.keys():
+                name = own[peers]
+                if name in kwargs or places.index(name) + 1 < len(args):
+                    raise TypeError(f"{kind} got {name} and {peers}, which are two names of one argument; give one")
+                kwargs[name] = kwargs.pop(peers)
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate
 
 
 def check_type(x: object, parameters: Tensor) -> None:

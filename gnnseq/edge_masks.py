@@ -35,6 +35,15 @@ class MaskedMessagePassing(MessagePassing):
         known = ("gnnseq.", "torch_geometric.")
         cls.has_own_rule = any(not getattr(cls, name).__module__.startswith(known) for name in RULE)
 
+    def __prepare_scriptable__(self) -> None:
+        """Refuses ``torch.jit.script``, which could not compile what layers remember and check.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot be scripted; use torch.compile, torch.export or "
+                                  "torch.jit.trace")  # fmt: skip
+
     @property
     def _loop_mask(self) -> Tensor | None:
         """Which of the mask's edges are no self-loops, as torch_geometric's ``set_masks`` says. [M]"""

@@ -18,6 +18,7 @@ from gnnseq.tracing import is_compiling
 
 __all__ = ["ScheduledMessagePassing", "check_settings", "has_own_rule", "is_compiled", "needs_messages"]
 
+SUM = ("sum", "add", "SumAggregation()")  # as torch_geometric writes it, by name and by module
 _HOOKS = [
     f"_{stage}_forward_{kind}" for stage in ("propagate", "message", "aggregate") for kind in ("pre_hooks", "hooks")
 ]
@@ -47,8 +48,8 @@ def check_settings(layer: MaskedMessagePassing) -> None:
                          "or a schedule of it")  # fmt: skip
     if layer.node_dim != -2:
         raise ValueError(f"node_dim={layer.node_dim}; expected -2: nodes are the last axis but one of x")
-    if type(layer._modules["aggr_module"]) is not SumAggregation or layer.aggr != "sum":
-        name = f"{layer.aggr!r} and aggr_module={layer.aggr_module}"
+    if type(layer._modules.get("aggr_module")) is not SumAggregation or layer.aggr not in SUM:
+        name = f"{layer.aggr!r} and aggr_module={layer._modules.get('aggr_module')}"
         raise ValueError(f"aggr={name}; expected 'sum' and SumAggregation(): {type(layer).__name__} sums "
                          "over neighbours; override aggregate() in a subclass for another")  # fmt: skip
 
@@ -70,8 +71,8 @@ class ScheduledMessagePassing(MaskedMessagePassing):
         "state": OptPairTensor, "input_projection": OptPairTensor, "edge_weight": Tensor, "edge_id": Tensor
     }  # fmt: skip
 
-    def __init__(self) -> None:
-        super().__init__(aggr="sum")
+    def __init__(self, aggr: str = "sum", flow: str = "source_to_target") -> None:
+        super().__init__(aggr=aggr, flow=flow)
 
     def run(self, input_projection: Tensor, schedule: Schedule, initial: Tensor | None, **weights: Any) -> Tensor:
         """Goes through the schedule, step by step: the readable form that every kernel is held equal to.

@@ -84,7 +84,7 @@ def test_anything_else_is_refused_by_name(make):
 @pytest.mark.parametrize(
     ("make", "names"),
     [
-        (lambda **flags: GCN(3, 4, **flags), ["improved", "add_self_loops", "normalize", "bias"]),
+        (lambda **flags: GCN(3, 4, **flags), ["improved", "cached", "add_self_loops", "normalize", "bias"]),
         (lambda **flags: GatedGraph(3, 4, **flags), ["bias"]),
         (lambda **flags: RNN(3, 4, **flags), ["bias", "batch_first", "bidirectional"]),
         (lambda **flags: LSTM(3, 4, **flags), ["bias", "batch_first", "bidirectional"]),
@@ -135,7 +135,11 @@ def test_recurrent_layers_take_arguments_in_torchs_order(ours, torchs):
         (lambda: RNN(3, 4, 1, False), ValueError, ["nonlinearity=False", "'relu'", "bias="]),
         (lambda: LSTM(3, 4, 1, True, False, 0.0, False, "he"), TypeError, ["LSTM", "'he'", "init=", "time_scale="]),
         (lambda: RNN(3, 4, 1, "tanh", True, False, 0.0, False, 0), TypeError, ["RNN", "0 by place", "init="]),
-        (lambda: GCN(3, 4, False, False), TypeError, ["GCN", "False", "add_self_loops=", "normalize=", "bias="]),
+        (
+            lambda: GCN(3, 4, False, False),
+            TypeError,
+            ["GCN", "False", "cached=", "add_self_loops=", "normalize=", "bias="],
+        ),
         (lambda: GatedGraph(4, 2, "mean"), TypeError, ["GatedGraph", "'mean'", "bias="]),
         (lambda: TemporalGCN(3, 4, 2, "space_time", "GRU", 2), TypeError, ["TemporalGCN", "2 by place", "num_layers="]),
         (lambda: LanguageModel(9, 4, "GRU", 2), TypeError, ["LanguageModel", "2 by place", "layers=", "embedding="]),

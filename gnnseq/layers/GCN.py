@@ -8,9 +8,10 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parameter import is_lazy
 from torch_geometric.utils import is_torch_sparse_tensor
 
-from gnnseq.checks import check_one_device, check_type, flag, named_beyond_places, whole
+from gnnseq.checks import check_one_device, check_type, flag, lazy_width, named_beyond_places, whole
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency
@@ -19,7 +20,7 @@ from gnnseq.kernels.memo import Memo
 from gnnseq.kernels.sparse_features import sparse_product
 from gnnseq.kernels.spmm import aggregate_nodes
 from gnnseq.layers.graph_cache import NormalizedGraph
-from gnnseq.layers.initialization import check_init, reset_map
+from gnnseq.layers.initialization import LazyMap, check_init, reset_map
 from gnnseq.message_passing import check_settings, needs_messages
 from gnnseq.normalization import DegreeError, gcn_normalize
 from gnnseq.tracing import is_recording
@@ -35,22 +36,28 @@ class GCN(MaskedMessagePassing):
         \qquad X' = D^{-1/2} (A + I) D^{-1/2} X W^\top + b
 
     k layers reach exactly k hops. On undirected graphs, u -> v and v -> u with one weight, this is torch_geometric's
-    GCNConv: same numbers and parameter names, so its state_dict loads, and same arguments but ``cached``, which it does
-    not need; those after ``improved`` are by name alone. It differs in four cases. On directed graphs, and with a
-    weight for each direction, the source is normalised by its out-degree, not by its in-degree, so that messages of
-    nodes without incoming edges are not lost. Therefore the gradient of an ``edge_weight`` with an entry for each
-    direction differs even where the two are equal; that of one parameter used for both is GCNConv's. A negative degree
-    is an error instead of NaN. And ``improved`` means A + 2I on unweighted graphs too, where GCNConv 2.8.1 silently
-    leaves it at A + I. The normalised graph is remembered, and recomputed when a number in it changes.
+    GCNConv: same numbers, parameter names, so its state_dict loads, and arguments; those after ``improved`` are by name
+    alone. It differs in four cases. On directed graphs, and with a weight for each direction, the source is normalised
+    by its out-degree, not by its in-degree, so that messages of nodes without incoming edges are not lost. Therefore
+    the gradient of an ``edge_weight`` with an entry for each direction differs even where the two are equal; that of
+    one parameter used for both is GCNConv's. A negative degree is an error instead of NaN. And ``improved`` means
+    A + 2I on unweighted graphs too, where GCNConv 2.8.1 silently leaves it at A + I. The normalised graph is
+    remembered, and recomputed when a number in it changes.
     Kipf and Welling 2017, https://arxiv.org/abs/1609.02907.
 
     Args:
-        in_channels: Width F of the inputs.
+        in_channels: Width F of the inputs; -1 to take it from the first call, or from a state_dict that is loaded.
+            Until then ``lin.weight`` has no shape: call the layer once before you count, compile or trace it.
         out_channels: Width of the outputs.
         improved: Whether self-loops weigh 2 instead of 1.
-        add_self_loops: Whether nodes without a self-loop get one; one that is there keeps its weight.
+        cached: Changes nothing. GCNConv's flag keeps the first graph's normalisation for every later graph; here it is
+            always remembered, and recomputed for another graph, so that True is always safe.
+        add_self_loops: Whether nodes without a self-loop get one; one that is there keeps its weight. As ``normalize``
+            is if None.
         normalize: Whether weights are divided by the degrees' roots; if not, no self-loops are added either.
         bias: Whether a bias is added.
+        aggr: ``"sum"`` or ``"add"``, which is the same; GCNConv's others are refused.
+        flow: ``"source_to_target"``; the other is refused: give ``edge_index.flip(0)``.
 
     Attributes:
         lin: The linear map W. Another module in its place, adapted, quantised or with a bias, is called on x, as
@@ -61,13 +68,16 @@ class GCN(MaskedMessagePassing):
     [..., N, out_channels].
 
     Raises:
-        ValueError: If x or the graph is malformed, or a degree is negative.
+        ValueError: If an argument is out of its range, x or the graph is malformed, or a degree is negative.
 
     Example:
         >>> from gnnseq.graphs import path_graph
-        >>> GCN(3, 8)(torch.ones(5, 3), path_graph(5, undirected=True).edge_index).shape
-        torch.Size([5, 8])
+        >>> layer = GCN(-1, 8)
+        >>> layer(torch.ones(5, 3), path_graph(5, undirected=True).edge_index).shape, layer
+        (torch.Size([5, 8]), GCN(3, 8))
     """
+
+    cached = False  # of layers pickled before it was asked for
 
     @named_beyond_places
     def __init__(
@@ -76,18 +86,30 @@ class GCN(MaskedMessagePassing):
         out_channels: int,
         improved: bool = False,
         *,
-        add_self_loops: bool = True,
+        cached: bool = False,
+        add_self_loops: bool | None = None,
         normalize: bool = True,
         bias: bool = True,
+        aggr: str = "sum",
+        flow: str = "source_to_target",
     ) -> None:
         bias = flag(bias=bias)
-        self.in_channels = whole(0, in_channels=in_channels)
+        self.in_channels = lazy_width(in_channels=in_channels)
         self.out_channels = whole(0, out_channels=out_channels)
         self.improved = flag(improved=improved)
-        self.add_self_loops = flag(add_self_loops=add_self_loops)
+        self.cached = flag(cached=cached)
         self.normalize = flag(normalize=normalize)
-        super().__init__(aggr="sum")
-        self.lin = nn.Linear(self.in_channels, self.out_channels, bias=False)
+        self.add_self_loops = self.normalize if add_self_loops is None else flag(add_self_loops=add_self_loops)
+        if self.add_self_loops and not self.normalize:
+            raise ValueError("add_self_loops=True and normalize=False; GCN does not support adding self-loops without "
+                             "normalisation: use torch_geometric.utils.add_self_loops on the graph")  # fmt: skip
+        super().__init__(aggr=aggr, flow=flow)
+        check_settings(self)
+        self.lin = (
+            LazyMap(self.out_channels)
+            if self.in_channels < 0
+            else nn.Linear(self.in_channels, self.out_channels, bias=False)
+        )
         self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels)) if bias else None)
         self._graph = NormalizedGraph()
         self._features: Memo[Adjacency] = Memo()  # of sparse inputs
@@ -205,7 +227,10 @@ class GCN(MaskedMessagePassing):
             kind = f"has type {x.dtype}" if isinstance(x, Tensor) else f"is a {type(x).__name__}"
             raise ValueError(f"x {kind}; expected floating point: use x.float()")
         if x.dim() < 2 or x.size(-1) != self.in_channels:
-            raise ValueError(f"x has shape {list(x.shape)}; expected [..., N, {self.in_channels}]")
+            if x.dim() < 2 or self.in_channels >= 0:
+                width = self.in_channels if self.in_channels >= 0 else "F"
+                raise ValueError(f"x has shape {list(x.shape)}; expected [..., N, {width}]")
+            self._take_width(x)
         if is_torch_sparse_tensor(x):
             if x.requires_grad:
                 raise ValueError("x is sparse and requires grad, and sparse features get none; use x.to_dense()")
@@ -213,6 +238,28 @@ class GCN(MaskedMessagePassing):
                 raise ValueError(f"x is sparse, of shape {list(x.shape)} with {x.dense_dim()} dense dimensions; "
                                  f"expected a matrix [N, {self.in_channels}] with none: give x.to_dense()")  # fmt: skip
         check_one_device(x=x, edge_index=edge_index, parameters=weight)
+
+    def _take_width(self, x: Tensor) -> None:
+        """Makes the linear map of the width of the first inputs [..., N, F]."""
+        if isinstance(self.lin, LazyMap):
+            check_type(x, self.lin.weight)
+            check_one_device(x=x, parameters=self.lin.weight)
+            if is_recording():
+                raise ValueError("in_channels=-1 and lin.weight has no shape yet, which no compiler can trace; call "
+                                 "the layer once before")  # fmt: skip
+            self.lin.materialize(x.size(-1))
+        self.in_channels = x.size(-1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Loads a width that is known into a layer that awaits its own, and the other way round."""
+        weight = state_dict.get(f"{prefix}lin.weight")
+        if isinstance(weight, Tensor) and is_lazy(weight):
+            if type(self.lin) is nn.Linear:
+                self.lin = LazyMap(self.out_channels, self.lin.weight.device, self.lin.weight.dtype)
+                self.in_channels = -1
+        elif isinstance(weight, Tensor) and weight.dim() == 2 and self.in_channels < 0:
+            self.in_channels = weight.size(1)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.in_channels}, {self.out_channels})"

@@ -27,8 +27,8 @@ class GRU(Recurrent):
     2014, https://arxiv.org/abs/1406.1078, with torch's place for the reset gate.
 
     Args:
-        in_channels: Width F of the inputs.
-        hidden_channels: Width H of the states.
+        in_channels: Width F of the inputs; ``input_size`` is another name.
+        hidden_channels: Width H of the states; ``hidden_size`` is another name.
         num_layers: Layers stacked; each reads the one below.
         bias: Whether the layer has the biases b_ih and b_hh.
         batch_first: Whether a dense batch is [B, T, F], see :meth:`gnnseq.layers.recurrent.Recurrent.forward`; nodes
@@ -38,6 +38,7 @@ class GRU(Recurrent):
         init: ``"torch"``, ``"he"``, ``"orthogonal"`` or ``"chrono"``, see :meth:`reset_parameters`.
         time_scale: For ``"chrono"``, the longest dependency in steps: update gates begin with biases that keep a
             state for 1 to time_scale steps.
+        proj_size: 0, torch.nn's default; its projections are refused.
         device: Of the parameters; torch's default if None.
         dtype: Of the parameters; torch's default if None.
 

@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import check_one_device, check_type, flag, named_beyond_places, whole
+from gnnseq.checks import check_one_device, check_type, flag, named_as_peers, whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import aggregate
 from gnnseq.layers.graph_cache import NormalizedGraph
@@ -29,8 +29,11 @@ class GatedGraph(ScheduledMessagePassing):
 
     Args:
         out_channels: Width H of the states; inputs may be narrower.
-        num_rounds: Rounds k, each with its own W_t. The attribute may be lowered later: the first W_t are used.
+        num_rounds: Rounds k, each with its own W_t; ``num_layers``, GatedGraphConv's name, is another. The attribute
+            may be lowered later: the first W_t are used.
         bias: Whether the GRU has biases.
+        aggr: ``"sum"`` or ``"add"``, which is the same; GatedGraphConv's others are refused.
+        flow: ``"source_to_target"``; the other is refused: give ``edge_index.flip(0)``.
 
     Shapes: x [N, F] with F <= H, edge_index as in :func:`gnnseq.graphs.as_edge_index`, edge_weight [E]; returns
     [N, H].
@@ -46,12 +49,21 @@ class GatedGraph(ScheduledMessagePassing):
 
     propagate_type: ClassVar[dict[str, Any]] = {**ScheduledMessagePassing.propagate_type, "weight": Tensor}
 
-    @named_beyond_places
-    def __init__(self, out_channels: int, num_rounds: int, *, bias: bool = True) -> None:
+    @named_as_peers(num_layers="num_rounds")
+    def __init__(
+        self,
+        out_channels: int,
+        num_rounds: int,
+        *,
+        bias: bool = True,
+        aggr: str = "sum",
+        flow: str = "source_to_target",
+    ) -> None:
         self.out_channels = self.state_channels = width = whole(1, out_channels=out_channels)
         self.num_rounds = whole(1, num_rounds=num_rounds)
         bias = flag(bias=bias)
-        super().__init__()
+        super().__init__(aggr=aggr, flow=flow)
+        check_settings(self)
         self.weight = nn.Parameter(torch.empty(self.num_rounds, width, width))
         self.rnn = nn.GRUCell(width, width, bias=bias)
         self._graph = NormalizedGraph()
@@ -104,6 +116,11 @@ class GatedGraph(ScheduledMessagePassing):
     def reach(self, edge_index: Tensor, num_nodes: int) -> csr_array:
         """Row v holds the nodes within num_rounds hops of v, against the edges. Boolean [N, N]."""
         return dependence(synchronous(edge_index, num_nodes, self._rounds() + 1))
+
+    @property
+    def num_layers(self) -> int:
+        """num_rounds, by GatedGraphConv's name."""
+        return self.num_rounds
 
     def _rounds(self) -> int:
         """num_rounds, if it still is a number of rounds that have kernels."""

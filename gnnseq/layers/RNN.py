@@ -5,10 +5,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch_geometric.typing import OptTensor
 
-from gnnseq.checks import named_beyond_places
+from gnnseq.checks import named_as_peers
 from gnnseq.kernels.cell import RELU_CELL, TANH_CELL, Cell
 from gnnseq.kernels.whole_sweep import add_rule
-from gnnseq.layers.recurrent import PLACES, Recurrent
+from gnnseq.layers.recurrent import PEERS, PLACES, Recurrent
 
 __all__ = ["RNN"]
 
@@ -22,8 +22,8 @@ class RNN(Recurrent):
     Cognitive Science 14, 1990.
 
     Args:
-        in_channels: Width F of the inputs.
-        hidden_channels: Width H of the states.
+        in_channels: Width F of the inputs; ``input_size`` is another name.
+        hidden_channels: Width H of the states; ``hidden_size`` is another name.
         num_layers: Layers stacked; each reads the one below.
         nonlinearity: ``"tanh"`` or ``"relu"``.
         bias: Whether the layer has the biases b_ih and b_hh.
@@ -49,7 +49,7 @@ class RNN(Recurrent):
 
     inits = ("torch", "he", "orthogonal")
 
-    @named_beyond_places
+    @named_as_peers(**PEERS)
     def __init__(
         self,
         in_channels: int,

@@ -4,6 +4,7 @@ Letters: H hidden channels, G gates.
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -14,7 +15,7 @@ from torch.nn.utils import parametrize
 
 from gnnseq.checks import is_number
 
-__all__ = ["RECURRENT_INITS", "check_init", "init_chrono", "init_kernels", "reset_map"]
+__all__ = ["RECURRENT_INITS", "LazyMap", "check_init", "init_chrono", "init_kernels", "reset_map"]
 
 RECURRENT_INITS = ("torch", "he", "orthogonal", "chrono")
 
@@ -79,6 +80,43 @@ _KERNELS: dict[str, Callable[[Tensor], object]] = {
 }
 
 
+class LazyMap(nn.LazyLinear):
+    """A linear map without bias that takes its width from what it is first called on, and then is a plain one.
+
+    Attributes:
+        init: How its weight will be drawn, one of :func:`reset_map`'s.
+    """
+
+    init = "glorot"
+
+    def __init__(self, out_channels: int, device: torch.device | None = None, dtype: torch.dtype | None = None) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Lazy modules are a new feature", UserWarning)  # in torch 2.8
+            super().__init__(out_channels, bias=False, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draws the weight, if it has a shape already."""
+        if not self.has_uninitialized_params() and self.weight.numel() > 0:
+            _KERNELS[self.init](self.weight)
+
+    # Whoever first calls a layer to have its parameters made wants them for training.
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Makes the weight as wide as the input [..., F]."""
+        if self.has_uninitialized_params():
+            size = self.out_features, input.size(-1)
+            drawn = torch.empty(size, dtype=self.weight.dtype, device=self.weight.device)
+            _KERNELS[self.init](drawn)  # first: where nothing can be drawn, as under vmap, the map stays as it was
+            self.weight.materialize(size)
+            self.weight.copy_(drawn)
+        self.in_features = self.weight.size(1)
+
+    def materialize(self, width: int) -> None:
+        """Becomes a plain linear map of inputs [..., F]."""
+        self(torch.empty(0, width, dtype=self.weight.dtype, device=self.weight.device))
+
+
 @torch.no_grad()
 def reset_map(lin: nn.Module, init: str) -> None:
     """Draws the parameters of a linear map, or of what is in its place, anew.
@@ -93,8 +131,9 @@ def reset_map(lin: nn.Module, init: str) -> None:
     Raises:
         ValueError: If init needs a weight and lin has none, or a parameter cannot be drawn; the message says which.
     """
-    drawn = _draw_weight(lin, _KERNELS[init])
-    if drawn:
+    if isinstance(lin, LazyMap):
+        lin.init = init
+    if _draw_weight(lin, _KERNELS[init]):
         return
     if init in ("he", "orthogonal"):
         raise ValueError(f"init={init!r} draws lin.weight, and lin is a {type(lin).__name__} without one that can be "

@@ -18,7 +18,7 @@ from gnnseq.checks import (
     check_one_device,
     check_type,
     flag,
-    named_beyond_places,
+    named_as_peers,
     probability,
     whole,
 )
@@ -37,7 +37,7 @@ from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
 from gnnseq.tracing import is_recording
 
-__all__ = ["Recurrent"]
+__all__ = ["PEERS", "PLACES", "Recurrent"]
 
 State = Tensor | tuple[Tensor, ...]
 
@@ -45,6 +45,9 @@ PLACES = (
     "; by place the order is torch.nn's, num_layers, [nonlinearity of an RNN,] bias, batch_first, dropout, "
     "bidirectional: write bias=, dropout=, bidirectional= by name"
 )
+
+
+PEERS = {"input_size": "in_channels", "hidden_size": "hidden_channels"}  # torch.nn's names
 
 
 class Recurrent(ScheduledMessagePassing):
@@ -60,9 +63,10 @@ class Recurrent(ScheduledMessagePassing):
     propagate_type: ClassVar[dict[str, Any]] = {
         **ScheduledMessagePassing.propagate_type, "weight_hh": Tensor, "bias_hh": OptTensor
     }  # fmt: skip
+    proj_size = 0  # by torch.nn's name: there are no projections
     batch_first = False  # of layers pickled before there was a choice
 
-    @named_beyond_places
+    @named_as_peers(**PEERS)
     def __init__(
         self,
         in_channels: int,
@@ -75,12 +79,16 @@ class Recurrent(ScheduledMessagePassing):
         *,
         init: str = "torch",
         time_scale: float | None = None,
+        proj_size: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         self.in_channels = whole(0, in_channels=in_channels)
         self.hidden_channels = whole(1, hidden_channels=hidden_channels)
         self.num_layers = whole(1, num_layers=num_layers)
+        if whole(0, proj_size=proj_size) > 0:
+            raise ValueError(f"proj_size={proj_size}; expected 0: {type(self).__name__} hands on h as it is; map its "
+                             "outputs by a torch.nn.Linear, or use torch.nn.LSTM")  # fmt: skip
         self.bias = flag(PLACES, bias=bias)
         self.batch_first = flag(PLACES, batch_first=batch_first)
         self.bidirectional = flag(PLACES, bidirectional=bidirectional)
@@ -141,12 +149,22 @@ class Recurrent(ScheduledMessagePassing):
 
     @overload
     def forward(
-        self, x: Tensor, graph: Schedule | Tensor | State | None = None, state: State | None = None
+        self,
+        x: Tensor,
+        graph: Schedule | Tensor | State | None = None,
+        state: State | None = None,
+        *,
+        hx: State | None = None,
     ) -> tuple[Tensor, State]: ...
 
     @overload
     def forward(
-        self, x: PackedSequence, graph: State | None = None, state: State | None = None
+        self,
+        x: PackedSequence,
+        graph: State | None = None,
+        state: State | None = None,
+        *,
+        hx: State | None = None,
     ) -> tuple[PackedSequence, State]: ...
 
     def forward(
@@ -154,6 +172,8 @@ class Recurrent(ScheduledMessagePassing):
         x: Tensor | PackedSequence,
         graph: Schedule | Tensor | State | None = None,
         state: State | None = None,
+        *,
+        hx: State | None = None,
     ) -> tuple[Tensor | PackedSequence, State]:
         """Runs all layers over the graph.
 
@@ -165,6 +185,7 @@ class Recurrent(ScheduledMessagePassing):
                 nodes, make the schedule with ``ptr``, so that this graph has its rows of state too.
             state: Initial state, as torch.nn has it, rows in the order of ``schedule.starts``; zeros if None.
                 [L * D, B, H], a pair of these for an LSTM.
+            hx: The same, by torch.nn's name.
 
         Without a graph it is torch.nn's call, with torch.nn's shapes: x is a PackedSequence, a batch [T, B, F]
         ([B, T, F] if ``batch_first``) or one sequence [T, F], and a state may stand in the graph's place. h comes back
@@ -179,6 +200,10 @@ class Recurrent(ScheduledMessagePassing):
         Raises:
             ValueError: If x, the graph or the state have a wrong shape, type or device, or the graph has a cycle.
         """
+        if hx is not None:
+            if state is not None:
+                raise ValueError("state came twice, as hx too; give one of the two")
+            state = hx
         if not isinstance(graph, Schedule | WholeSchedule | EqualPaths):
             if is_state(graph, x, (self.num_layers * self.num_directions, self.hidden_channels)):
                 if state is not None:
@@ -351,6 +376,12 @@ class Recurrent(ScheduledMessagePassing):
     def hidden_size(self) -> int:
         """H, by torch.nn's name."""
         return self.hidden_channels
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """The parameters of each layer and direction, as torch.nn lists them."""
+        suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
+        return [[weight for weight in self.weights(suffix) if weight is not None] for suffix in suffixes]
 
     def flatten_parameters(self) -> None:
         """Does nothing, for programs written for torch.nn: the parameters are read where they lie."""

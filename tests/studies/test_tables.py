@@ -11,8 +11,16 @@ from studies.registry import STUDIES
 WITH_TABLES = [page for page in tables.PAGES if "<!-- table:" in page.read_text(encoding="utf-8")]
 
 
-def test_readme_and_both_pages_of_results_have_tables():
-    assert {page.name for page in WITH_TABLES} >= {"README.md", "experiments.md", "speed.md"}
+def test_readme_and_the_pages_of_results_have_tables():
+    assert {page.name for page in WITH_TABLES} >= {"README.md", "experiments.md", "speed.md", "stocks.md"}
+
+
+def test_every_study_has_a_page_which_experiments_links():
+    docs = tables.ROOT / "docs"
+    linked = (docs / "experiments.md").read_text(encoding="utf-8")
+    for name in {row.name for row in STUDIES} - {"speed"}:
+        assert f"](studies/{name}.md)" in linked
+        assert (docs / "studies" / f"{name}.md").read_text(encoding="utf-8").startswith("# ")
 
 
 @pytest.mark.parametrize("page", WITH_TABLES, ids=lambda page: page.name)

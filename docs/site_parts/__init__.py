@@ -1,0 +1,1 @@
+"""What the docs' build needs beside Sphinx."""
