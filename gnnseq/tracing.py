@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch.utils import _python_dispatch
 
-__all__ = ["for_real", "is_compiling", "is_recording"]
+__all__ = ["for_real", "is_compiling", "is_plain", "is_recording"]
 
 
 def is_recording() -> bool:
@@ -26,6 +26,12 @@ def _is_transformed() -> bool:
 
 
 _is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # asked when it compiles
+
+
+def is_plain() -> bool:
+    """Whether tensors made now are what they seem anyway, so that :func:`for_real` would change nothing."""
+    recorded = is_recording() or torch._C._len_torch_dispatch_stack() > 0
+    return not (recorded or torch._ops._len_torch_dispatch_stack_pre_dispatch() or torch.is_inference_mode_enabled())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ Letters: N nodes, E edges, B rows of state (one a path, on paths).
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
@@ -19,7 +20,7 @@ from torch import Tensor
 from gnnseq.schedule.csr import SweepPointers
 from gnnseq.schedule.firing import fire_synchronously, fire_topologically
 from gnnseq.schedule.tickets import Ticket, number
-from gnnseq.tracing import for_real
+from gnnseq.tracing import for_real, is_plain
 
 __all__ = ["Schedule", "Step"]
 
@@ -85,7 +86,7 @@ class Schedule:
     number: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        with for_real():
+        with nullcontext() if is_plain() else for_real():
             object.__setattr__(self, "number", number(Ticket(self)))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ _TICKETS: WeakValueDictionary[int, Ticket] = WeakValueDictionary()
 
 def number(ticket: Ticket) -> Tensor:
     """A new tensor of the ticket's number, which keeps it alive. []"""
-    made = torch.tensor(ticket.own, device="cpu")
+    made = torch.scalar_tensor(ticket.own, dtype=torch.int64, device="cpu")
     made.ticket = ticket  # type: ignore[attr-defined]
     return made
 

