@@ -14,8 +14,9 @@ from torch_geometric.typing import OptPairTensor
 
 from gnnseq.edge_masks import RULE, MaskedMessagePassing
 from gnnseq.schedule import Schedule
+from gnnseq.tracing import is_compiling
 
-__all__ = ["ScheduledMessagePassing", "check_settings", "has_own_rule", "needs_messages"]
+__all__ = ["ScheduledMessagePassing", "check_settings", "has_own_rule", "is_compiled", "needs_messages"]
 
 SUM = ("sum", "add", "SumAggregation()")  # as torch_geometric writes it, by name and by module
 _HOOKS = [
@@ -28,6 +29,11 @@ def needs_messages(layer: MaskedMessagePassing) -> bool:
     if bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS):
         return True
     return has_own_rule(layer)
+
+
+def is_compiled(layer: MaskedMessagePassing) -> bool:
+    """Whether torch.compile records the layer, and need not see its messages: a sweep is one operation then."""
+    return is_compiling() and not needs_messages(layer)
 
 
 def has_own_rule(layer: MaskedMessagePassing) -> bool:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch.utils import _python_dispatch
 
-__all__ = ["for_real", "is_recording"]
+__all__ = ["for_real", "is_compiling", "is_plain", "is_recording"]
 
 
 def is_recording() -> bool:
@@ -14,6 +14,24 @@ def is_recording() -> bool:
     if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return True
     return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+
+
+def is_compiling() -> bool:
+    """Whether torch.compile records a function that runs here alone, so that it may call back; exports may not."""
+    return torch.compiler.is_compiling() and not torch.compiler.is_exporting() and not _is_transformed()
+
+
+def _is_transformed() -> bool:
+    return bool(torch._C._are_functorch_transforms_active())
+
+
+_is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # asked when it compiles
+
+
+def is_plain() -> bool:
+    """Whether tensors made now are what they seem anyway, so that :func:`for_real` would change nothing."""
+    recorded = is_recording() or torch._C._len_torch_dispatch_stack() > 0
+    return not (recorded or torch._ops._len_torch_dispatch_stack_pre_dispatch() or torch.is_inference_mode_enabled())
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.input_projection import as_features
 from gnnseq.schedule import Schedule
 
-__all__ = ["dense_path_sweep"]
+__all__ = ["dense_path_sweep", "dense_sweep"]
 
 # A block ends when fewer than this share of its paths are alive.
 LEAST_FILL = 0.85
@@ -57,7 +57,7 @@ def dense_path_sweep(
         nodes = x[block.begin : block.end]
         if block.inside is None:
             dense = nodes.view(block.steps, block.paths, x.size(1))
-            h, state = _dense(cell, dense, state, weights)
+            h, state = dense_sweep(cell, dense, state, weights)
             outputs.append(h.reshape(-1, hidden))
         else:
             dense = x.new_zeros(block.steps * block.paths, x.size(1)).index_copy(0, block.inside, nodes)
@@ -65,7 +65,7 @@ def dense_path_sweep(
             padded_weights = weights
             if cell.name == "lstm":
                 dense, padded_weights = _hold_cells(dense, block.inside, weights)
-            h, state = _dense(cell, dense, state, padded_weights)
+            h, state = dense_sweep(cell, dense, state, padded_weights)
             outputs.append(h.reshape(-1, hidden).index_select(0, block.inside))
         finals.append(state)
     h = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
@@ -96,7 +96,9 @@ def _blocks(schedule: Schedule) -> list[Block]:
     return blocks
 
 
-def _dense(cell: Cell, x: Tensor, state: tuple[Tensor, ...], weights: CellWeights) -> tuple[Tensor, tuple[Tensor, ...]]:
+def dense_sweep(
+    cell: Cell, x: Tensor, state: tuple[Tensor, ...], weights: CellWeights
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Runs [t, b, F] from state, h and for an LSTM c [b, H]; returns h [t, b, H] and the last state."""
     parameters = [weight for weight in weights if weight is not None]
     has_biases = weights.bias_ih is not None

@@ -6,6 +6,7 @@ from torch.nn import functional
 from torch_geometric.typing import OptTensor
 
 from gnnseq.kernels.cell import GRU_CELL
+from gnnseq.kernels.whole_sweep import add_rule
 from gnnseq.layers.initialization import init_chrono
 from gnnseq.layers.recurrent import Recurrent
 
@@ -74,3 +75,6 @@ class GRU(Recurrent):
     def _init_time_scale(self, bias: Tensor, time_scale: float) -> None:
         _, update_gate, _ = bias.chunk(3)
         init_chrono(update_gate, time_scale)
+
+
+add_rule(GRU_CELL, lambda hidden: GRU(0, hidden, device="meta").sweep)

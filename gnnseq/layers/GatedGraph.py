@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnseq.checks import check_one_device, check_type, flag, named_as_peers, whole
+from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import aggregate
 from gnnseq.layers.graph_cache import NormalizedGraph
 from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
@@ -84,10 +85,17 @@ class GatedGraph(ScheduledMessagePassing):
         # Rounding adds up over rounds, so that mixed precision leaves them in the parameters' own.
         with torch.autocast(x.device.type, enabled=False):
             h = functional.pad(x.to(self.weight.dtype), (0, self.out_channels - x.size(1)))
-            if is_recording() or needs_messages(self):
+            if needs_messages(self):
                 once = self.masked(synchronous(edge_index, x.size(0), edge_weight=edge_weight))
                 for weight in kernels:
                     h = self.run(h, once, h, weight=weight)
+                return h
+            if is_recording():
+                edge_index, edge_weight = self._normalize(*as_edge_index(edge_index, x.size(0), edge_weight), x.size(0))
+                source, target = edge_index
+                for weight in kernels:
+                    messages = edge_weight.unsqueeze(1) * h.index_select(0, source)
+                    h = self.rnn(torch.zeros_like(h).index_add(0, target, messages) @ weight, h)
                 return h
             graph, edge_weight = self._graph.normalized(
                 edge_index, edge_weight, x.size(0), self._normalize, self.weight.dtype

@@ -6,6 +6,7 @@ from torch.nn import functional
 from torch_geometric.typing import OptTensor
 
 from gnnseq.kernels.cell import LSTM_CELL
+from gnnseq.kernels.whole_sweep import add_rule
 from gnnseq.layers.initialization import init_chrono
 from gnnseq.layers.recurrent import Recurrent
 
@@ -90,3 +91,6 @@ class LSTM(Recurrent):
     def _init_time_scale(self, bias: Tensor, time_scale: float) -> None:
         input_gate, forget_gate, _, _ = bias.chunk(4)
         init_chrono(forget_gate, time_scale, write=input_gate)
+
+
+add_rule(LSTM_CELL, lambda hidden: LSTM(0, hidden, device="meta").sweep)

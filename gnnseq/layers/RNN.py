@@ -7,6 +7,7 @@ from torch_geometric.typing import OptTensor
 
 from gnnseq.checks import named_as_peers
 from gnnseq.kernels.cell import RELU_CELL, TANH_CELL, Cell
+from gnnseq.kernels.whole_sweep import add_rule
 from gnnseq.layers.recurrent import PEERS, PLACES, Recurrent
 
 __all__ = ["RNN"]
@@ -87,3 +88,7 @@ class RNN(Recurrent):
         """h_i from the summed messages. [n, H]"""
         total = input_projection[1] + functional.linear(aggregated, weight_hh, bias_hh)
         return torch.tanh(total) if self.nonlinearity == "tanh" else torch.relu(total)
+
+
+add_rule(TANH_CELL, lambda hidden: RNN(0, hidden, device="meta").sweep)
+add_rule(RELU_CELL, lambda hidden: RNN(0, hidden, nonlinearity="relu", device="meta").sweep)

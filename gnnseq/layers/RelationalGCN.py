@@ -100,9 +100,9 @@ class RelationalGCN(MaskedMessagePassing):
         """The weighted sum over the sources of each node. [N, F] or [T, N, F]"""
         edges = self._check(x, edge_index, relations)
         num_nodes = x.size(-2)
-        adjacency = self._graph.edges(edges, num_nodes)
+        adjacency = None if is_recording() else self._graph.edges(edges, num_nodes)
         strength = self._strengths(x, edges, relations, adjacency)
-        if is_recording() or needs_messages(self):
+        if adjacency is None or needs_messages(self):
             edge_id = self.mask_places(edges) if self.explain else None
             size = num_nodes, num_nodes
             summed: Tensor = self.propagate(edges, size=size, x=x, strength=strength, edge_id=edge_id)
@@ -132,7 +132,7 @@ class RelationalGCN(MaskedMessagePassing):
         ends = target.cpu().numpy(), source.cpu().numpy()
         return csr_array((np.ones(len(source), dtype=bool), ends), shape=(num_nodes, num_nodes))
 
-    def _strengths(self, x: Tensor, edges: Tensor, relations: Tensor, adjacency: Adjacency) -> Tensor:
+    def _strengths(self, x: Tensor, edges: Tensor, relations: Tensor, adjacency: Adjacency | None) -> Tensor:
         source, target = edges
         if self.strength == "implicit":
             of_target, of_source = self.ends(x).unbind(-1)  # [..., N] each
@@ -141,12 +141,14 @@ class RelationalGCN(MaskedMessagePassing):
             total = functional.leaky_relu(total, SLOPE)
             shares: Tensor = softmax(total, target, num_nodes=x.size(-2), dim=-1)
             return shares
-        degree = torch.bincount(source, minlength=x.size(-2)).to(x.dtype)
-        strength: Tensor = degree.reciprocal()[source]
+        degree = source.new_zeros(x.size(-2)).index_add(0, source, torch.ones_like(source))
+        strength: Tensor = degree.to(x.dtype).reciprocal()[source]
         if self.strength == "uniform":
             return strength
         typed: Tensor = functional.leaky_relu(self.relation(relations.to(x.dtype)).squeeze(1), SLOPE)
         strength = strength * typed
+        if adjacency is None:  # a recording takes the products apart
+            return strength * (x.index_select(-2, target) * x.index_select(-2, source)).sum(-1)
         if x.dim() == 2:
             return strength * edge_products(x, x, adjacency)
         alike = [edge_products(step, step, adjacency) for step in x]

@@ -14,15 +14,21 @@ from torch.nn import functional
 from gnnseq.checks import flag, named_beyond_places, probability, whole
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
+from gnnseq.kernels.equal_path import EqualPaths
 from gnnseq.kernels.memo import Memo
+from gnnseq.kernels.whole_schedules import WholeSchedule, masked_paths
 from gnnseq.layers.cells import CELLS
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import is_learnt
-from gnnseq.layers.step_graphs import Graph, convolve_steps, copies_of, graphs_of_steps
+from gnnseq.layers.step_graphs import Graph, convolve_steps, copies_of, graphs_of_steps, join_steps
+from gnnseq.layers.step_loop import loop_over_steps
+from gnnseq.layers.torch_calls import paths_of
 from gnnseq.layers.windows import Inputs, as_inputs, run_windows
-from gnnseq.normalization import DegreeError
-from gnnseq.schedule import Schedule, packed_paths
+from gnnseq.message_passing import is_compiled, needs_messages
+from gnnseq.normalization import DegreeError, append_self_loops
+from gnnseq.schedule import Schedule
 from gnnseq.schedule.space_time import JoinedGraph, SpaceTimeGraph
+from gnnseq.tracing import is_recording
 
 __all__ = ["TemporalGCN"]
 
@@ -229,7 +235,7 @@ class TemporalGCN(nn.Module):
             changing: Whether there is a graph for every step.
         """
         x, mask = inputs.features(), inputs.mask
-        mask = None if len(x) == 0 else mask
+        mask = None if x.size(0) == 0 else mask
         state = inputs.state
         try:
             y, last = self._sweep_and_convolve(x, graphs, state if state is None or len(state) > 1 else state[0], mask)
@@ -305,13 +311,13 @@ class TemporalGCN(nn.Module):
         """The recurrence along each node's own steps: h [T, N, H], unspecified if masked."""
         steps, nodes, _ = x.shape
         if mask is None:
-            return self._sweep(x, packed_paths([steps] * nodes).to(x.device), None, state)
-        schedule = packed_paths(mask.sum(0).tolist()).to(x.device)
-        # Row b of a step is the path that is b-th longest; a node's own count of steps tells which step it is at.
-        offsets = torch.tensor([*schedule.node_offsets, 0], device=x.device)
-        place = (offsets[mask.cumsum(0) - 1] + schedule.starts)[mask]
-        order = torch.empty_like(place).index_copy(0, place, mask.view(-1).nonzero().view(-1))
-        return self._sweep(x, schedule, order, state)
+            return self._sweep(x, paths_of(steps, nodes, x.device, needs_messages(self.recurrence)), None, state)
+        if is_compiled(self.recurrence):
+            return self._sweep(x, WholeSchedule.masked_paths(mask), None, state)
+        if is_recording() and steps > 0 and not needs_messages(self.recurrence):
+            own = torch.arange(nodes, device=x.device).expand(2, -1)  # each node reads its own last state
+            return loop_over_steps(self.recurrence, x, [(own, x.new_ones(nodes))], state, mask)
+        return self._sweep(x, *masked_paths(mask), state)
 
     def _through_space_time(
         self, x: Tensor, graphs: list[Graph], state: State | None, mask: Tensor | None
@@ -321,13 +327,28 @@ class TemporalGCN(nn.Module):
         graphs = [as_edge_index(edges, nodes, weight) for edges, weight in graphs]
         edges, weights = zip(*graphs, strict=True)
         enters = state is not None
+        # Degrees are sums of many weights: half precision would lose them.
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        if is_compiled(self.recurrence):
+            whole = WholeSchedule.space_time(
+                join_steps(graphs, x, mask), (steps, nodes), mask, enters, dtype, self.improved
+            )
+            return self._sweep(x, whole, None, state)
+        if is_recording() and steps > 0 and not needs_messages(self.recurrence):
+            number = steps if mask is not None else len(graphs)
+            joined = [
+                join_steps([graphs[t % len(graphs)]], x[:1], None if mask is None else mask[t : t + 1])
+                for t in range(number)
+            ]
+            weighted = [
+                (append_self_loops(each.edge_index, nodes), each.normalized(dtype, self.improved)) for each in joined
+            ]
+            return loop_over_steps(self.recurrence, x, weighted, state, mask)
         graph = self._graph.get(
             (mask, *edges),
             (steps, nodes, enters),
             lambda: SpaceTimeGraph.of(JoinedGraph.of(graphs, x, mask), (steps, nodes), mask, enters),
         )
-        # Degrees are sums of many weights: half precision would lose them.
-        dtype = torch.promote_types(x.dtype, torch.float32)
 
         def weigh() -> Schedule:
             return graph.weighted(JoinedGraph.of(graphs, x, mask), dtype, self.improved)
@@ -350,7 +371,9 @@ class TemporalGCN(nn.Module):
         factor = functional.pad(joined.edge_weight, (0, joined.num_nodes), value=1.0)[edge_id]
         return schedule.weighted(schedule.edge_weight * factor)
 
-    def _sweep(self, x: Tensor, schedule: Schedule, order: Tensor | None, state: State | None) -> tuple[Tensor, State]:
+    def _sweep(
+        self, x: Tensor, schedule: Schedule | WholeSchedule | EqualPaths, order: Tensor | None, state: State | None
+    ) -> tuple[Tensor, State]:
         """The recurrence, whose node p is row ``order[p]`` of the steps' nodes: h [T, N, H] and the state."""
         steps, nodes, channels = x.shape
         flat = x.reshape(steps * nodes, channels)

@@ -24,12 +24,15 @@ from gnnseq.checks import (
 )
 from gnnseq.kernels.cell import Cell, CellWeights
 from gnnseq.kernels.dispatch import choose_kernel
+from gnnseq.kernels.equal_path import EqualPaths, equal_path_sweep
 from gnnseq.kernels.input_projection import is_index, project_inputs
+from gnnseq.kernels.whole_schedules import WholeSchedule
+from gnnseq.kernels.whole_sweep import sweep_whole
 from gnnseq.layers.initialization import check_init, init_kernels
 from gnnseq.layers.recurrent_checks import check_index, check_state
 from gnnseq.layers.torch_calls import as_nodes, from_nodes, is_state
 from gnnseq.layers.zero_gradients import with_zero_gradients
-from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
+from gnnseq.message_passing import ScheduledMessagePassing, check_settings, is_compiled, needs_messages
 from gnnseq.schedule import Schedule, topological
 from gnnseq.schedule.reachability import dependence
 from gnnseq.tracing import is_recording
@@ -201,52 +204,69 @@ class Recurrent(ScheduledMessagePassing):
             if state is not None:
                 raise ValueError("state came twice, as hx too; give one of the two")
             state = hx
-        if not isinstance(graph, Schedule):
+        if not isinstance(graph, Schedule | WholeSchedule | EqualPaths):
             if is_state(graph, x, (self.num_layers * self.num_directions, self.hidden_channels)):
                 if state is not None:
                     raise ValueError("state came twice, in the graph's place and by name; give one of the two")
                 graph, state = None, graph
             if graph is None:
-                nodes, schedule, state = as_nodes(x, state, self.batch_first, self.weights("l0").weight_ih)
+                weight, see_messages = self.weights("l0").weight_ih, needs_messages(self)
+                nodes, schedule, state = as_nodes(x, state, self.batch_first, weight, see_messages)
                 h, final = self.forward(nodes, schedule, state)
                 return from_nodes(h, final, x, self.batch_first)
-        schedule = self.masked(self._check(x, graph))
+        schedule = self._check(x, graph)
         assert isinstance(x, Tensor)
+        if not isinstance(schedule, Schedule):
+            initial = self._split_state(state, schedule.entering, schedule.leaving)
+            h, finals = self._sweep_layers(x, schedule, initial)
+            return h, self.join_state(finals)
+        schedule = self.masked(schedule)
         if is_recording():
             schedule.prepare(self.bidirectional)
-        ordered = schedule.in_order
-        initial = self._split_state(state, schedule)
+        initial = self._split_state(state, schedule.starts.numel(), schedule.ends.numel())
         h = x if schedule.order is None else x.index_select(0, schedule.order)
+        h, finals = self._sweep_layers(h, schedule.in_order, initial)
+        if schedule.order is not None:
+            h = torch.empty_like(h).index_copy(0, schedule.order, h)
+        if schedule.num_nodes == 0 or schedule.rounds == 0:  # nothing has read the parameters
+            h, *finals = with_zero_gradients(self, h, *finals)
+        return h, self.join_state(finals)
+
+    def _sweep_layers(
+        self, h: Tensor, schedule: Schedule | WholeSchedule | EqualPaths, initial: list[Tensor] | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """All layers: the last one's output [N, H * D], and every final state [B', S]."""
         finals: list[Tensor] = []
         for layer in range(self.num_layers):
             outputs = []
             for direction, suffix in enumerate(self._suffixes(layer)):
-                along = ordered if direction == 0 else ordered.reversed
-                entering = None if initial is None else initial[len(finals)][: along.starts.numel()]
-                output, final = self._sweep(h, along, entering, self.weights(suffix))
+                along = schedule if direction == 0 else schedule.reversed
+                rows = along.starts.numel() if isinstance(along, Schedule) else along.entering
+                entering = None if initial is None else initial[len(finals)][:rows]
+                output, final = self.sweep(h, along, entering, self.weights(suffix))
                 outputs.append(output)
                 finals.append(final)
             h = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
             if self.dropout > 0.0 and layer < self.num_layers - 1:
                 h = functional.dropout(h, self.dropout, self.training)
-        if schedule.order is not None:
-            h = torch.empty_like(h).index_copy(0, schedule.order, h)
-        if schedule.num_nodes == 0 or schedule.rounds == 0:  # nothing has read the parameters
-            h, *finals = with_zero_gradients(self, h, *finals)
-        return h, self._join_state(finals)
+        return h, finals
 
-    def _sweep(
-        self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
+    def sweep(
+        self, x: Tensor, schedule: Schedule | WholeSchedule | EqualPaths, initial: Tensor | None, weights: CellWeights
     ) -> tuple[Tensor, Tensor]:
         """One layer in one direction: h [N, H] and the final state [B', S]."""
         if torch.amp.autocast_mode.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
             # Rounding adds up over steps, so that mixed precision leaves recurrences in the parameters' own.
             with torch.autocast(x.device.type, enabled=False):
-                return self._sweep(x if is_index(x) else x.to(weights.weight_hh.dtype), schedule, initial, weights)
+                return self.sweep(x if is_index(x) else x.to(weights.weight_hh.dtype), schedule, initial, weights)
+        if isinstance(schedule, WholeSchedule):
+            return sweep_whole(self.cell, x, schedule, initial, weights)
+        if isinstance(schedule, EqualPaths):
+            return equal_path_sweep(self.cell, x, schedule, initial, weights)
         if needs_messages(self):
             return self._sweep_step_by_step(x, schedule, initial, weights)
         if schedule.order is not None:  # as a reversed schedule has one of its own
-            h, final = self._sweep(x.index_select(0, schedule.order), schedule.in_order, initial, weights)
+            h, final = self.sweep(x.index_select(0, schedule.order), schedule.in_order, initial, weights)
             return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
         kernel = choose_kernel(self.cell, x, schedule, initial, weights)
         if kernel is None:
@@ -299,9 +319,9 @@ class Recurrent(ScheduledMessagePassing):
     def check(self, x: Tensor, schedule: Schedule, state: State | None) -> None:
         """Raises the ValueError that a call with these would."""
         self._check(x, schedule)
-        self._split_state(state, schedule)
+        self._split_state(state, schedule.starts.numel(), schedule.ends.numel())
 
-    def _check(self, x: Tensor | PackedSequence, graph: object) -> Schedule:
+    def _check(self, x: Tensor | PackedSequence, graph: object) -> Schedule | WholeSchedule | EqualPaths:
         check_settings(self)
         weight = self.weight_ih_l0
         assert isinstance(weight, Tensor)
@@ -313,28 +333,32 @@ class Recurrent(ScheduledMessagePassing):
             if x.dim() != 2 or x.size(1) != self.in_channels:
                 raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}], one row a node, or "
                                  "integers [N], the input channel that is 1 at each")  # fmt: skip
+        if isinstance(graph, WholeSchedule | EqualPaths):
+            return graph
         if not isinstance(graph, Schedule | Tensor):
             raise ValueError(f"graph is a {type(graph).__name__}; expected a Schedule, as of pack_paths, "
                              f"or an edge_index [2, E]{as_edges_by('graph', graph)}")  # fmt: skip
         if not isinstance(graph, Schedule):
             check_one_device(x=x, graph=graph)
             graph = topological(graph, x.size(0))
+        if is_compiled(self):  # numbers read here would be compiled into what serves every schedule
+            check_one_device(x=x, graph=graph.ends, parameters=weight)
+            return WholeSchedule.of(graph)
         if graph.num_nodes != x.size(0):
             raise ValueError(f"x has {x.size(0)} rows and the graph {graph.num_nodes} nodes; expected one row a node")
         check_one_device(x=x, graph=graph, parameters=weight)
         return graph
 
-    def _split_state(self, state: State | None, schedule: Schedule) -> list[Tensor] | None:
-        """The rows [B, S] of each layer and direction."""
+    def _split_state(self, state: State | None, entering: int, leaving: int) -> list[Tensor] | None:
+        """The rows [B, S] of each layer and direction, of sweeps that B rows of state enter and B' leave."""
         if state is None:
             return None
-        rows = schedule.starts.numel()
-        if self.bidirectional:
-            rows = max(rows, schedule.ends.numel())
+        rows = max(entering, leaving) if self.bidirectional else entering
         axes = "layers * directions, rows in the order of the schedule's starts, hidden_channels"
         return list(torch.cat(check_state(self, state, rows, axes), dim=2))
 
-    def _join_state(self, finals: list[Tensor]) -> State:
+    def join_state(self, finals: list[Tensor]) -> State:
+        """The state that a call returns, of each layer's and direction's rows [B', S]."""
         most = max(final.size(0) for final in finals)
         rows = [f if f.size(0) == most else functional.pad(f, (0, 0, 0, most - f.size(0))) for f in finals]
         if self.cell.states == 1:

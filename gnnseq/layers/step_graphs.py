@@ -12,8 +12,9 @@ from gnnseq.checks import as_edges_by
 from gnnseq.graphs import as_edge_index
 from gnnseq.layers.GCN import GCN
 from gnnseq.schedule.space_time import JoinedGraph
+from gnnseq.tracing import is_recording
 
-__all__ = ["Graph", "convolve_steps", "copies_of", "graphs_of_steps"]
+__all__ = ["Graph", "convolve_steps", "copies_of", "graphs_of_steps", "join_steps"]
 
 Graph = tuple[Tensor, Tensor | None]  # edge_index [2, E] and edge_weight [E]
 
@@ -80,6 +81,10 @@ def convolve_steps(gcn: GCN, x: Tensor, graphs: list[Graph], mask: Tensor | None
         convolved = gcn(x, *graphs[0])
         return convolved
     steps, nodes, _ = x.shape
+    if is_recording():
+        joined = join_steps(graphs, x, mask)
+        convolved = gcn(x.flatten(0, 1), joined.edge_index, joined.edge_weight)
+        return convolved.view(steps, nodes, gcn.out_channels)
     if len(graphs) == 1:  # which nobody has checked yet
         graphs = [as_edge_index(graphs[0][0], nodes, graphs[0][1])]
     if gcn.explain:  # a mask is of one step's edges
@@ -88,6 +93,17 @@ def convolve_steps(gcn: GCN, x: Tensor, graphs: list[Graph], mask: Tensor | None
     joined = JoinedGraph.of(graphs, x, mask)
     convolved = gcn(x.flatten(0, 1), joined.edge_index, joined.edge_weight)
     return convolved.view(steps, nodes, gcn.out_channels)
+
+
+def join_steps(graphs: list[Graph], x: Tensor, mask: Tensor | None) -> JoinedGraph:
+    """:meth:`gnnseq.schedule.space_time.JoinedGraph.of` in a recording, whose edges are as many under every mask.
+
+    Those of nodes that are away weigh nothing.
+    """
+    if mask is None:
+        return JoinedGraph.of(graphs, x, None)
+    joined = JoinedGraph.of(graphs * len(x) if len(graphs) < len(x) else graphs, x, None)
+    return joined._replace(edge_weight=_present(mask.flatten().to(x.dtype), joined.edge_index, joined.edge_weight)[1])
 
 
 def _present(there: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Graph:

@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from gnnseq.checks import check_type, shape_of
+from gnnseq.kernels.equal_path import EqualPaths
+from gnnseq.kernels.whole_schedules import WholeSchedule, equal_paths
 from gnnseq.schedule import Schedule, packed_paths
-from gnnseq.tracing import is_recording
+from gnnseq.tracing import is_compiling, is_recording
 
-__all__ = ["as_nodes", "from_nodes", "is_state"]
+__all__ = ["as_nodes", "from_nodes", "is_state", "paths_of"]
 
 State = Tensor | tuple[Tensor, ...]
 
@@ -36,9 +38,16 @@ def is_state(value: object, x: object, shape: Sequence[int]) -> bool:
 
 
 def as_nodes(
-    x: Tensor | PackedSequence, state: State | None, batch_first: bool, parameters: Tensor
-) -> tuple[Tensor, Schedule, State | None]:
+    x: Tensor | PackedSequence, state: State | None, batch_first: bool, parameters: Tensor, see_messages: bool
+) -> tuple[Tensor, Schedule | WholeSchedule | EqualPaths, State | None]:
     """Nodes [N, F] of the sequences, the schedule that sweeps them, and their initial state [L * D, B, H].
+
+    Args:
+        x: Input of the layer.
+        state: The initial state.
+        batch_first: Whether a batch is [B, T, F].
+        parameters: One of the layer's, W_ih.
+        see_messages: Whether the layer needs its messages, which only a schedule makes.
 
     Raises:
         ValueError: If x is none of torch.nn's inputs, or the state of one sequence has another axis.
@@ -64,9 +73,18 @@ def as_nodes(
     elif batch_first:
         x = x.transpose(0, 1)
     steps, batch_size, _ = x.shape
-    # A compiler cannot trace what remembers.
-    paths = _make_paths if is_recording() else _remembered_paths
-    return x.reshape(steps * batch_size, features), paths(steps, batch_size, x.device), state
+    return x.reshape(steps * batch_size, features), paths_of(steps, batch_size, x.device, see_messages), state
+
+
+def paths_of(steps: int, paths: int, device: torch.device, see_messages: bool) -> Schedule | WholeSchedule | EqualPaths:
+    """So many paths of so many nodes each, in the form that torch can record if it does."""
+    if not is_recording():
+        return _remembered_paths(steps, paths, device)
+    if is_compiling() and not see_messages:
+        return WholeSchedule.equal_paths(steps, paths, device)
+    if torch.compiler.is_exporting() and not see_messages:
+        return EqualPaths(steps, paths)
+    return equal_paths(steps, paths, device)  # a recording cannot look into what remembers
 
 
 def from_nodes(
@@ -82,8 +100,4 @@ def from_nodes(
     return h.view(x.size(0), x.size(1), h.size(1)), final
 
 
-def _make_paths(steps: int, batch: int, device: torch.device) -> Schedule:
-    return packed_paths([steps] * batch).to(device)
-
-
-_remembered_paths = lru_cache(maxsize=8)(_make_paths)
+_remembered_paths = lru_cache(maxsize=8)(equal_paths)

@@ -8,16 +8,19 @@ Letters: N nodes, E edges, B rows of state (one a path, on paths).
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gnnseq.schedule.csr import SweepPointers
 from gnnseq.schedule.firing import fire_synchronously, fire_topologically
-from gnnseq.tracing import for_real
+from gnnseq.schedule.tickets import Ticket, number
+from gnnseq.tracing import for_real, is_plain
 
 __all__ = ["Schedule", "Step"]
 
@@ -64,6 +67,7 @@ class Schedule:
             row b. [B']
         rounds: How often the steps are repeated; None for a topological schedule, which goes through them once.
         shared: The pointers of the schedule of which this one is a copy with other weights; see :attr:`pointers`.
+        number: By which torch.compile names this schedule; a copy has another. []
     """
 
     num_nodes: int
@@ -79,6 +83,18 @@ class Schedule:
     rounds: int | None = None
     passed: Tensor | None = None
     shared: SweepPointers | None = field(default=None, repr=False)
+    number: Tensor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        with nullcontext() if is_plain() else for_real():
+            object.__setattr__(self, "number", number(Ticket(self)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "number"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
 
     def __len__(self) -> int:
         return len(self.step_sizes) * (1 if self.rounds is None else self.rounds)

@@ -52,6 +52,12 @@ class JoinedGraph(NamedTuple):
             joined, weight = joined[:, kept], None if weight is None else weight[kept]
         return JoinedGraph(joined, weight, steps * nodes)
 
+    def normalized(self, dtype: torch.dtype, improved: bool = False) -> Tensor:
+        """The weights that :func:`gnnseq.normalization.gcn_normalize` makes, the self-loops' last. [E + K]"""
+        weight = self.edge_weight
+        weight = torch.ones_like(self.edge_index[0], dtype=dtype) if weight is None else weight.to(dtype)
+        return gcn_normalize(self.edge_index, weight, self.num_nodes, improved=improved)[1]
+
 
 @dataclass(frozen=True, eq=False)
 class SpaceTimeGraph:
@@ -119,7 +125,4 @@ class SpaceTimeGraph:
 
     def weighted(self, graph: JoinedGraph, dtype: torch.dtype, improved: bool = False) -> Schedule:
         """The schedule, each edge weighing its entry of the normalised adjacency of the graph that it was made of."""
-        weight = graph.edge_weight
-        weight = torch.ones_like(graph.edge_index[0], dtype=dtype) if weight is None else weight.to(dtype)
-        normalized = gcn_normalize(graph.edge_index, weight, graph.num_nodes, improved=improved)[1]
-        return self.schedule.weighted(normalized.index_select(0, self.edge_id))
+        return self.schedule.weighted(graph.normalized(dtype, improved).index_select(0, self.edge_id))
