@@ -48,15 +48,15 @@ edges, x = path_graph(11, undirected=True).edge_index, torch.randn(11, 4)
 networks = {"three layers, alive": Network(0.5, 0.5, 0.5), "the second is dead": Network(0.5, -1.5, 0.5)}
 
 # %%
-# Both networks count three modules. The bias of -1.5 leaves no score above zero, whatever the input: what is proven to be
-# read is two hops. The pairs beyond are *in doubt*, since NaN would have passed through the relu: that is how a dead unit
-# looks from outside, and ``certain`` is False.
+# Both networks count three modules. The bias of -1.5 leaves no score above zero, whatever the input: what is proven to
+# be read is two hops. The pairs beyond are *in doubt*, since NaN would have passed through the relu: that is how a dead
+# unit looks from outside, and ``certain`` is False.
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
 for panel, (name, network) in zip(axes, networks.items(), strict=True):
     field = receptive_field(network, x, edges)
     doubt = field.possible.toarray() & ~field.reach.toarray()
-    print(f"{name}: get_num_hops says {get_num_hops(network)}, measured {field.hops.max()}; {doubt.sum()} pairs in doubt")
+    print(f"{name}: measured {field.hops.max()} hops (get_num_hops: {get_num_hops(network)}), {doubt.sum()} in doubt")
     panel.imshow(field.reach.toarray() + 0.4 * doubt, cmap="Blues", vmax=1.3)
     panel.set(title=name, xlabel="input", ylabel="output")
 plt.show()

@@ -9,9 +9,9 @@ stays on the relations: it never touches steps of time, and never credits an edg
 import matplotlib.pyplot as plt
 import networkx as nx
 import torch
+from torch_geometric.data import Data
 from torch_geometric.explain import Explainer, GNNExplainer
 from torch_geometric.utils import to_networkx
-from torch_geometric.data import Data
 
 from gnnseq.layers import TemporalGCN
 from gnnseq.plots import COLORS

@@ -12,7 +12,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 
 from gnnseq.data.stocks import leak_free, load_prices, load_relations
 from gnnseq.layers import TemporalGCN
@@ -37,8 +36,8 @@ for finding in prices.findings:
     print(finding)
 
 # %%
-# The split is no loss of a third: returns are of adjusted closes. Had the file no such column, it would be refused until
-# you say what its closes are.
+# The split is no loss of a third: returns are of adjusted closes. Had the file no such column, it would be refused
+# until you say what its closes are.
 
 figure, (top, bottom) = plt.subplots(2, 1, figsize=(8, 4.6), sharex=True, layout="constrained")
 time = pd.to_datetime(pd.Series(prices.dates))

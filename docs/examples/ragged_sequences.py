@@ -6,6 +6,7 @@ A network that learns which of two kinds a sequence is, from sequences of 3 to 4
 graph of paths: no padding, no mask, no sorting.
 """
 
+import matplotlib.pyplot as plt
 import torch
 
 from gnnseq import pack_paths
@@ -45,8 +46,6 @@ for _ in range(60):
 
 # %%
 # On new sequences, by length: the memory has to last for two thirds of a sequence.
-
-import matplotlib.pyplot as plt  # noqa: E402
 
 sequences, kinds = make(2000)
 with torch.no_grad():

@@ -2,10 +2,11 @@
 An LSTM on trees
 ================
 
-The same layer that reads sequences reads trees: here arithmetic, ``(a + b) * (c + d)``, whose value it learns. A leaf is
-a number from -1 to 1, an inner node is a sum or a product, and the root's final state is read out.
+The same layer that reads sequences reads trees: here arithmetic, ``(a + b) * (c + d)``, whose value it learns. A leaf
+is a number from -1 to 1, an inner node is a sum or a product, and the root's final state is read out.
 """
 
+import matplotlib.pyplot as plt
 import torch
 
 from gnnseq import pack_trees
@@ -55,8 +56,6 @@ for step in range(91):
 
 # %%
 # New trees, beside the trivial answer (the mean of the training values).
-
-import matplotlib.pyplot as plt  # noqa: E402
 
 new_x, new_schedule, truth = forest(200)
 with torch.no_grad():

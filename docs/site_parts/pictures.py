@@ -1,4 +1,4 @@
-"""The pictures of the concepts, drawn anew by every build, on light and on dark ground, from what the library computes."""
+"""Pictures of the concepts and the page of the front page, made anew by every build from what the library computes."""
 
 from pathlib import Path
 from typing import Any
