@@ -6,9 +6,10 @@ Letters: Q questions (source, target, time), P pair features, F node features, D
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.social_graph.history import DECAYS, Events, Floats, Ints
+from studies.social_graph.history import DAY, DECAYS, Events, Floats, Ints
+from studies.social_graph.structure import adjacency, pagerank, two_steps
 
-__all__ = ["NODE", "PAIR", "node_features", "pair_features"]
+__all__ = ["HOUR", "NEAR", "NEVER", "NODE", "PAIR", "SCALE", "near_features", "node_features", "pair_features"]
 
 HOUR = 3600.0
 NEVER, SCALE = 12.0, 3.0  # logarithm of 18 years' hours; of a usual spread of logarithms
@@ -23,6 +24,9 @@ NODE = (
     "freshness of received", "log received", *(f"received, {name}" for name in NAMES),
     "log out-degree", "log in-degree", "share of new", "seen", "log age",
 )  # fmt: skip
+
+NEAR = ("walks, 7 d", "walks, 28 d", "common contacts")
+WALK = 1e-4  # a share of walks that is hardly any
 
 
 def _freshness(ago: Floats) -> Floats:
@@ -77,3 +81,10 @@ def node_features(events: Events, node: Ints, time: Floats) -> NDArray[np.float3
     known = np.isfinite(seen)
     age = np.where(known, time - np.where(known, seen, 0.0), 0.0)
     return np.stack([*columns, known * 1.0, np.log1p(age / HOUR) / SCALE], axis=1).astype(np.float32)
+
+
+def near_features(events: Events, source: Ints, start: float) -> NDArray[np.float32]:
+    """How near each source is to every node by the graph strictly before a moment. [S, N, 3]"""
+    lately, longer = (adjacency(events, start, days * DAY) for days in (7, 28))
+    walks = [np.log1p(pagerank(weights, source) / WALK) / SCALE for weights in (lately, longer)]
+    return np.stack([*walks, np.log1p(two_steps(longer, source))], axis=2).astype(np.float32)

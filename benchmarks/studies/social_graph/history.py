@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["DAY", "DECAYS", "WEEK", "Events", "Occurrences"]
 
 DAY, WEEK = 86400.0, 604800.0
-DECAYS = (DAY / 4, 2 * DAY, 14 * DAY)  # seconds in which an event's weight falls to 1/e
+DECAYS = (DAY / 4, 2 * DAY, 7 * DAY, 28 * DAY)  # seconds in which an event's weight falls to 1/e
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
