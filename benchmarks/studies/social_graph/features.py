@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from studies.social_graph.history import DAY, DECAYS, Events, Floats, Ints
 from studies.social_graph.structure import adjacency, pagerank, two_steps
 
-__all__ = ["HOUR", "NEAR", "NEVER", "NODE", "PAIR", "SCALE", "near_features", "node_features", "pair_features"]
+__all__ = ["MINUTE", "NEAR", "NEVER", "NODE", "PAIR", "SCALE", "near_features", "node_features", "pair_features"]
 
-HOUR = 3600.0
-NEVER, SCALE = 12.0, 3.0  # logarithm of 18 years' hours; of a usual spread of logarithms
-NAMES = tuple(f"{decay / 86400:g} d" for decay in DECAYS)
+MINUTE = 60.0
+NEVER, SCALE = 16.0, 3.0  # logarithm of 17 years' minutes; of a usual spread of logarithms
+NAMES = tuple(f"{decay / DAY:.2g} d" for decay in DECAYS)
 PAIR = (
     "written", "freshness", "log count", *(f"count, {name}" for name in NAMES), "freshness in source's events",
     "answered", "freshness of answer", "log answers", *(f"answers, {name}" for name in NAMES),
@@ -41,7 +41,7 @@ def _one_way(events: Events, source: Ints, target: Ints, time: Floats) -> tuple[
     row = np.where(last >= 0, index.order[last] if len(events) else -1, -1)
     since = index.since(last, time)
     return (
-        [(count > 0) * 1.0, _freshness(since / HOUR), np.log1p(count), *np.log1p(index.decayed(last, time).T)],
+        [(count > 0) * 1.0, _freshness(since / MINUTE), np.log1p(count), *np.log1p(index.decayed(last, time).T)],
         since,
         row,
     )
@@ -53,15 +53,14 @@ def pair_features(events: Events, source: Ints, target: Ints, time: Floats) -> N
     back, answered, back_row = _one_way(events, target, source, time)
     own, other = events.ordinals
     # How many events each end has had since the two last had one: their place in its list of the latest.
-    latest = np.where(since <= answered, row, back_row)
-    ours = since <= answered
+    latest, ours = np.maximum(row, back_row), row >= back_row
     passed = []
     for node, mine in ((source, ours), (target, ~ours)):
         total = events.sent.before(node, time)[1] + events.received.before(node, time)[1]
         at = np.where(mine, own[latest], other[latest]) if len(events) else np.zeros(len(node), dtype=np.int64)
         passed.append(_freshness(np.where(latest >= 0, np.maximum(total - 1.0 - at, 0.0), np.inf)))
     met = latest >= 0
-    either = _freshness(np.minimum(since, answered) / HOUR)
+    either = _freshness(np.minimum(since, answered) / MINUTE)
     columns = [*forth, passed[0], *back, passed[1], met * 1.0, either, (met & ~ours) * 1.0]
     return np.stack(columns, axis=1).astype(np.float32)
 
@@ -72,7 +71,7 @@ def node_features(events: Events, node: Ints, time: Floats) -> NDArray[np.float3
     seen = np.full(len(node), np.inf)
     for index in (events.sent, events.received):
         last, count = index.before(node, time)
-        columns += [_freshness(index.since(last, time) / HOUR), np.log1p(count), *np.log1p(index.decayed(last, time).T)]
+        columns += [_freshness(index.since(last, time) / MINUTE), np.log1p(count), *np.log1p(index.decayed(last, time).T)]
         first = index.time[np.where(last >= 0, last - (count - 1), -1)]
         seen = np.where(count > 0, np.minimum(seen, first), seen)
     out = events.reached.before(node, time)[1]
@@ -80,7 +79,7 @@ def node_features(events: Events, node: Ints, time: Floats) -> NDArray[np.float3
     columns += [np.log1p(out), np.log1p(events.known_by.before(node, time)[1]), out / np.maximum(sent, 1)]
     known = np.isfinite(seen)
     age = np.where(known, time - np.where(known, seen, 0.0), 0.0)
-    return np.stack([*columns, known * 1.0, np.log1p(age / HOUR) / SCALE], axis=1).astype(np.float32)
+    return np.stack([*columns, known * 1.0, np.log1p(age / MINUTE) / SCALE], axis=1).astype(np.float32)
 
 
 def near_features(events: Events, source: Ints, start: float) -> NDArray[np.float32]:

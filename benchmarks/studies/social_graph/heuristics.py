@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.social_graph.features import HOUR, NEVER, SCALE, WALK
+from studies.social_graph.features import MINUTE, NEVER, SCALE, WALK
 from studies.social_graph.history import DAY, WEEK
 
 __all__ = ["score"]
@@ -22,8 +22,8 @@ SHARES = (0.03, 1e-4)  # of walks and of popularity in the fixed sum, as publish
 
 def _recency(freshness: NDArray[np.float32]) -> NDArray[np.float64]:
     """exp(-age / 7 days), 0 of never."""
-    hours = np.expm1(NEVER - SCALE * freshness.astype(np.float64))
-    return np.where(freshness > 0, np.exp(-hours * HOUR / MEMORY), 0.0)
+    minutes = np.expm1(NEVER - SCALE * freshness.astype(np.float64))
+    return np.where(freshness > 0, np.exp(-minutes * MINUTE / MEMORY), 0.0)
 
 
 def _walks(column: Column) -> NDArray[np.float64]:
@@ -38,7 +38,7 @@ def score(model: str, column: Column, rng: np.random.Generator) -> NDArray[np.fl
         >>> score("EdgeBank", columns.__getitem__, np.random.default_rng(0)).tolist()
         [1.0, 0.0, 1.0]
     """
-    week = (NEVER - np.log1p(WEEK / HOUR)) / SCALE
+    week = (NEVER - np.log1p(WEEK / MINUTE)) / SCALE
     made: dict[str, Callable[[], Any]] = {
         "random": lambda: rng.random(column("written").shape),
         "popularity": lambda: column("target: received, 7 d"),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["DAY", "DECAYS", "WEEK", "Events", "Occurrences"]
 
 DAY, WEEK = 86400.0, 604800.0
-DECAYS = (DAY / 4, 2 * DAY, 7 * DAY, 28 * DAY)  # seconds in which an event's weight falls to 1/e
+DECAYS = (DAY / 24, DAY, 7 * DAY, 28 * DAY)  # seconds in which an event's weight falls to 1/e
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -132,9 +132,9 @@ class Events:
     @cached_property
     def ordinals(self) -> tuple[Ints, Ints]:
         """Of each event the number of its source's and of its target's events before it, of any direction. [E]"""
-        both = np.concatenate([self.source, self.target])
-        when = np.concatenate([self.time, self.time])
+        both = np.stack([self.source, self.target], axis=1).ravel()  # of equal times, in the log's order
+        when = np.repeat(self.time, 2)
         index = Occurrences(both, when, self.clock)
         ordinal = np.empty(len(both), dtype=np.int64)
         ordinal[index.order] = index.ordinal
-        return ordinal[: len(self)], ordinal[len(self) :]
+        return ordinal[::2], ordinal[1::2]

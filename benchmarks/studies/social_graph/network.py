@@ -24,7 +24,7 @@ class PairNetwork(nn.Module):
     with node features x, pair features p and states h of a :class:`~gnnseq.layers.TemporalGCN` over the snapshots
     before; without edges its graphs are empty. The recency score, missing in a network alone, is
 
-        recency = 1 / (1 + hours since either wrote to the other) + a walks_ij + b received_j
+        recency = 1 / (1 + minutes since either wrote to the other) + a walks_ij + b received_j
 
     with g, a and b learnt; v and D begin at zero, so that training begins at the heuristic. No number of a node enters,
     so nodes that were never seen are scored as any other: with features that say never.
@@ -43,7 +43,7 @@ class PairNetwork(nn.Module):
         self.dropout = nn.Dropout(run.dropout)
         nn.init.zeros_(self.readout.weight)
         nn.init.zeros_(self.product.weight)
-        self.log_shares = nn.Parameter(torch.tensor([-3.0, -9.0]))  # a, b
+        self.log_shares = nn.Parameter(torch.tensor([-7.0, -13.0]))  # a, b
         self.scale = nn.Parameter(torch.ones(()))  # g
 
     def states(self, x: Tensor, edges: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
