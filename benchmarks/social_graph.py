@@ -25,6 +25,7 @@ from studies.social_graph.runs import HEURISTICS, LEAKS, LEARNT, NETWORKS, Proto
 
 PLANTED, SMALL = "planted 150 16 500 0", "planted 30 4 60 0"
 QUICK = {"hidden": 16, "state": 8, "steps": 2, "epochs": 1}
+STREAMING = {"hidden": 64, "epochs": 12}  # it has more to learn from
 SECONDS = {"live": 40.0, "streaming": 30.0}  # of a network on the published messages
 
 
@@ -88,8 +89,10 @@ class Settings(SweepSettings):
             live = protocol == "live"
             known = (*HEURISTICS, *LEARNT, *NETWORKS)
             for model in [model for model in known if self.models is None or model in self.models]:
+                if not live and "alone" in model:
+                    continue  # of which live update says enough
                 several = range(max(len(seeds) // (1 if live else 3), 1)) if model in NETWORKS else range(1)
-                own = options if model in NETWORKS else {}
+                own = ({} if live or self.quick else STREAMING) | options if model in NETWORKS else {}
                 made += [SocialRun(self.reading, digest, width, protocol, model, seed, **own) for seed in several]
             if live and self.models is None:
                 extra = (*LEAKS, *(("oracle",) if self.reading.startswith("planted") else ()))
