@@ -33,6 +33,7 @@ def classifier_scores(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int)
     """Scores of a week by one that is trained anew on the weeks before it, the later ones first. [S, N]"""
     x: list[NDArray[np.float32]] = []
     y: list[NDArray[np.bool_]] = []
+    stands: list[NDArray[np.float32]] = []  # how many nodes each candidate stands for
     for before in range(place - 1, -1, -1):
         if sum(map(len, y)) >= MOST:
             break
@@ -40,7 +41,11 @@ def classifier_scores(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int)
         node = weeks[before].node
         x.append(np.hstack([node[some.source.numpy()], node[some.target.numpy()], some.pair.numpy()]))
         y.append(some.positive.numpy())
-    learnt = make_classifier(run.model, run.seed).fit(np.concatenate(x)[:MOST], np.concatenate(y)[:MOST])
+        stands.append(np.maximum(some.weight.numpy(), some.positive.numpy()))
+    learnt = make_classifier(run.model, run.seed)
+    weights = {f"{learnt.steps[-1][0]}__sample_weight" if run.model == "logistic regression" else "sample_weight":
+               np.concatenate(stands)[:MOST]}  # fmt: skip
+    learnt.fit(np.concatenate(x)[:MOST], np.concatenate(y)[:MOST], **weights)
     week, nodes = weeks[place], len(weeks[place].node)
     scores = np.empty((len(week.query.source), nodes))
     for low in range(0, len(scores), BLOCK):

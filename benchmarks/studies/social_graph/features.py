@@ -71,7 +71,11 @@ def node_features(events: Events, node: Ints, time: Floats) -> NDArray[np.float3
     seen = np.full(len(node), np.inf)
     for index in (events.sent, events.received):
         last, count = index.before(node, time)
-        columns += [_freshness(index.since(last, time) / MINUTE), np.log1p(count), *np.log1p(index.decayed(last, time).T)]
+        columns += [
+            _freshness(index.since(last, time) / MINUTE),
+            np.log1p(count),
+            *np.log1p(index.decayed(last, time).T),
+        ]
         first = index.time[np.where(last >= 0, last - (count - 1), -1)]
         seen = np.where(count > 0, np.minimum(seen, first), seen)
     out = events.reached.before(node, time)[1]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gnnseq.plots import COLORS, save_figure, style
 from studies.social_graph.results import best_heuristic, by_week, interval, models, of, spread
@@ -49,10 +50,10 @@ def _bars(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
     axes.barh(range(len(order)), means, color=[_color(model) for model in order], height=0.7)
     for place, (model, mean) in enumerate(zip(order, means, strict=True)):
         values = spread(result, "live", model, SCORE)
-        axes.plot(values, [place] * len(values), ".", color="white", ms=3)
+        axes.plot(values, [place] * len(values), "|", color=COLORS["vermillion"], ms=8)
         axes.text(mean, place, f" {mean:.3f}", va="center", fontsize=10)
     axes.set_yticks(range(len(order)), order, fontsize=10)
-    axes.set(xlabel="edge MRR, mean of weeks", xlim=(0, 1.15 * max(means)))
+    axes.set(xlabel="edge MRR, mean of weeks; a stroke is a seed", xlim=(0, 1.15 * max(means)))
     axes.grid(axis="y", visible=False)
     if of(result, "live", "oracle"):
         best = statistics.fmean(spread(result, "live", "oracle", SCORE))
@@ -81,5 +82,6 @@ def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
         axes.plot(weeks, lines.mean(0), color=color, marker=".", label=f"{model}: {mean:+.3f} ± {half:.3f}")
         if len(lines) > 1:
             axes.fill_between(weeks, lines.min(0), lines.max(0), color=color, alpha=0.15, lw=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="week", ylabel=f"edge MRR minus {reference}")
     axes.legend(loc="best", title="mean over weeks, ± half of a 95 % interval", fontsize=10, title_fontsize=10)

@@ -65,7 +65,7 @@ class Planted:
 def _rows(weights: Floats) -> Floats:
     """Rows that add up to 1, or to 0. [N, N]"""
     total = weights.sum(1, keepdims=True)
-    return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    return np.asarray(np.divide(weights, total, out=np.zeros_like(weights), where=total > 0))
 
 
 def planted(nodes: int, weeks: int, events: int, seed: int = 0) -> Planted:

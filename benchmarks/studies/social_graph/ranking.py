@@ -70,7 +70,11 @@ def week_query(events: Events, week: int, width: float, negatives: int = NEGATIV
 
 def evaluate_slowly(scores: Floats, query: WeekQuery) -> dict[str, float]:
     """What :func:`evaluate` says, by its definition."""
-    sampled, full, best, new, met = [], [], {}, [], []
+    sampled: list[float] = []
+    full: list[float] = []
+    new: list[float] = []
+    met: list[float] = []
+    best: dict[int, float] = {}
     for row, target, known in zip(query.row, query.target, query.met, strict=True):
         own = scores[row, target]
         positives = {int(t) for t in query.target[query.row == row]} | {int(query.source[row])}
