@@ -28,7 +28,7 @@ def figures(result: dict[str, Any], stem: Path) -> tuple[Path, ...]:
 
 def _draw(result: dict[str, Any]) -> Figure:
     there = models(result, "live")
-    figure = Figure(figsize=(15, 1.9 + 0.3 * max(len(there), 12)), layout="constrained")
+    figure = Figure(figsize=(12, 1.7 + 0.24 * max(len(there), 12)), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     _bars(left, result, there)
     _weeks(right, result, there)
@@ -51,15 +51,15 @@ def _bars(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
     for place, (model, mean) in enumerate(zip(order, means, strict=True)):
         values = spread(result, "live", model, SCORE)
         axes.plot(values, [place] * len(values), "|", color=COLORS["vermillion"], ms=8)
-        axes.text(mean, place, f" {mean:.3f}", va="center", fontsize=10)
-    axes.set_yticks(range(len(order)), order, fontsize=10)
+        axes.text(mean, place, f" {mean:.3f}", va="center", fontsize=9)
+    axes.set_yticks(range(len(order)), order, fontsize=9)
     axes.set(xlabel="edge MRR, mean of weeks; a stroke is a seed", xlim=(0, 1.15 * max(means)))
     axes.grid(axis="y", visible=False)
     if of(result, "live", "oracle"):
         best = statistics.fmean(spread(result, "live", "oracle", SCORE))
         axes.axvline(best, color=COLORS["vermillion"], ls="--", lw=1.4)
         axes.set_xlim(0, 1.15 * max(best, *means))
-        axes.text(best, 0.2, "best possible ", color=COLORS["vermillion"], ha="right", va="bottom", fontsize=10)
+        axes.text(best, 0.2, "best possible ", color=COLORS["vermillion"], ha="right", va="bottom", fontsize=9)
 
 
 def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
@@ -68,7 +68,7 @@ def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
     if reference is None or not networks:
         axes.set_axis_off()
         return
-    weeks = np.array(of(result, "live", there[0])[0]["weeks"])
+    weeks = np.array(result["weeks"])
     base = by_week(result, reference, SCORE).mean(0)
     best = max(networks, key=lambda model: statistics.fmean(spread(result, "live", model, SCORE)))
     plain = [model for model in networks if model.startswith("no edges")]
@@ -84,4 +84,4 @@ def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
             axes.fill_between(weeks, lines.min(0), lines.max(0), color=color, alpha=0.15, lw=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="week", ylabel=f"edge MRR minus {reference}")
-    axes.legend(loc="best", title="mean over weeks, ± half of a 95 % interval", fontsize=10, title_fontsize=10)
+    axes.legend(loc="best", title="mean over weeks, ± half of a 95 % interval", fontsize=9, title_fontsize=9)

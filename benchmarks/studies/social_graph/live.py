@@ -41,7 +41,7 @@ def follow(run: SocialRun) -> dict[str, Any]:
     return {
         "weeks": [weeks[place].query.week for place in tested],
         "positives": [len(weeks[place].query.target) for place in tested],
-        "scores": {name: [None if np.isnan(each[name]) else round(each[name], 5) for each in found] for name in SCORES},
+        "scores": {name: [None if np.isnan(each[name]) else round(each[name], 4) for each in found] for name in SCORES},
     }
 
 

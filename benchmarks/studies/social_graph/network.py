@@ -16,6 +16,7 @@ from studies.social_graph.runs import SocialRun
 __all__ = ["PairNetwork"]
 
 LEAST = 1e-9  # of shares of walks
+SHARES = (-11.7, -17.4)  # logarithms of a and b: those of heuristics' fixed sum, where recency is of a week ago
 
 
 class PairNetwork(nn.Module):
@@ -43,7 +44,7 @@ class PairNetwork(nn.Module):
         self.dropout = nn.Dropout(run.dropout)
         nn.init.zeros_(self.readout.weight)
         nn.init.zeros_(self.product.weight)
-        self.log_shares = nn.Parameter(torch.tensor([-7.0, -13.0]))  # a, b
+        self.log_shares = nn.Parameter(torch.tensor(SHARES))  # a, b
         self.scale = nn.Parameter(torch.ones(()))  # g
 
     def states(self, x: Tensor, edges: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:

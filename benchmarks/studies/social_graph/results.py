@@ -32,10 +32,10 @@ def by_week(result: dict[str, Any], model: str, score: str) -> NDArray[np.float6
 
 def spread(result: dict[str, Any], protocol: str, model: str, score: str) -> list[float]:
     """One number of each seed: the mean over weeks, or streaming's score. Empty where there is none."""
-    if protocol == "live":
-        return [float(np.nanmean(line)) for line in by_week(result, model, score) if not np.isnan(line).all()]
     found = [run["scores"][score] for run in of(result, protocol, model)]
-    return [value for value in found if value is not None]
+    lines = [value if isinstance(value, list) else [value] for value in found]
+    kept = [[value for value in line if value is not None] for line in lines]
+    return [statistics.fmean(line) for line in kept if line]
 
 
 def best_heuristic(result: dict[str, Any], score: str = "edge MRR") -> str | None:
