@@ -56,7 +56,7 @@ class Settings(SweepSettings):
             raise ValueError(f"--contacts {self.contacts}: no such file")
         if self.contacts is not None and self.record:
             raise ValueError(f"--record and --contacts {self.contacts}: the evidence is of the study's own data")
-        known = (*HEURISTICS, *LEARNT, *NETWORKS)
+        known = (*HEURISTICS, *LEARNT, *NETWORKS, *LEAKS, "oracle")
         for model in self.models or ():
             if model not in known:
                 raise ValueError(f"--models {model!r}: expected some of {', '.join(map(repr, known))}")
@@ -95,9 +95,12 @@ class Settings(SweepSettings):
                 several = range(max(len(seeds) // (1 if live else 3), 1)) if model in NETWORKS else range(1)
                 own = ({} if live or self.quick else STREAMING) | options if model in NETWORKS else {}
                 made += [SocialRun(self.reading, digest, width, protocol, model, seed, **own) for seed in several]
-            if live and self.models is None:
-                extra = (*LEAKS, *(("oracle",) if self.reading.startswith("planted") else ()))
-                made += [SocialRun(self.reading, digest, width, protocol, model) for model in extra]
+            extra = (*LEAKS, *(("oracle",) if self.reading.startswith("planted") else ())) if live else ()
+            named = [model for model in extra if self.models is None or model in self.models]
+            made += [SocialRun(self.reading, digest, width, protocol, model) for model in named]
+        if not made:
+            raise ValueError(f"--models {' '.join(self.models or ())}: none of them is of these data and protocols; the "
+                             "oracle is of made-up contacts, the leak of live update")  # fmt: skip
         return made
 
     def seconds(self, run: SocialRun) -> float:
