@@ -99,8 +99,8 @@ class Settings(SweepSettings):
             named = [model for model in extra if self.models is None or model in self.models]
             made += [SocialRun(self.reading, digest, width, protocol, model) for model in named]
         if not made:
-            raise ValueError(f"--models {' '.join(self.models or ())}: none of them is of these data and protocols; the "
-                             "oracle is of made-up contacts, the leak of live update")  # fmt: skip
+            raise ValueError(f"--models {' '.join(self.models or ())}: none of them is of these data and protocols: "
+                             "the oracle is of made-up contacts, the leak of live update")  # fmt: skip
         return made
 
     def seconds(self, run: SocialRun) -> float:

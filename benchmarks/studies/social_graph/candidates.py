@@ -42,9 +42,9 @@ class Candidates:
         stop = sizes.cumsum(0)
         row = torch.repeat_interleave(torch.arange(len(rows)), sizes)
         place = torch.arange(int(stop[-1])) - (stop - sizes)[row] + self.start[rows][row]
-        parts = (part[place] for part in (self.source, self.target, self.pair))
         start = torch.cat([stop.new_zeros(1), stop])
-        return Candidates(*parts, row, self.positive[place], self.weight[place], start)
+        return Candidates(self.source[place], self.target[place], self.pair[place], row, self.positive[place],
+                          self.weight[place], start)  # fmt: skip
 
 
 def draw(week: WeekInputs, uniform: int, rng: np.random.Generator) -> Candidates:

@@ -94,8 +94,8 @@ class LiveNetwork:
         self.run, self.weeks = run, weeks
         self.rng = np.random.default_rng(run.seed)
         self.network = PairNetwork(run)
-        options = {"lr": run.learning_rate, "weight_decay": run.weight_decay}
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), **options)
+        parameters = self.network.parameters()
+        self.optimizer = torch.optim.AdamW(parameters, lr=run.learning_rate, weight_decay=run.weight_decay)
         self.candidates: list[Candidates] = []
         self.graphs = [snapshot(events, run.width, week.query.week - 1) for week in weeks]
         self.node = [torch.from_numpy(week.node) for week in weeks]

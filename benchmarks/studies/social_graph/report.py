@@ -90,8 +90,8 @@ def print_report(result: dict[str, Any], console: Console) -> None:
         for line in lines:
             made.add_row(*line, style="" if line[0] in NETWORKS else "dim")
         console.print("", made, sep="\n")
-    for line in sentences(result):
-        console.print(line, highlight=False)
+    for sentence in sentences(result):
+        console.print(sentence, highlight=False)
 
 
 def _markdown(protocol: str) -> Any:

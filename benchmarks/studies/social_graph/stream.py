@@ -89,7 +89,7 @@ def _parts(data: str, width: float) -> tuple[tuple[StreamQuery, Pairs], ...]:
             raise ValueError(f"{data}: no contacts between two nodes from {start:g} s to {stop:g} s; expected some in "
                              "training, validation and test: streaming cuts at quantiles of time")  # fmt: skip
         both = np.hstack([query.target[:, None], query.random, query.historical])
-        source, time = (np.repeat(each, both.shape[1]) for each in (query.source, query.time))
+        source, time = np.repeat(query.source, both.shape[1]), np.repeat(query.time, both.shape[1])
         made.append((query, pairs_at(events, source, np.maximum(both.ravel(), 0), time, width)))
     return tuple(made)
 
