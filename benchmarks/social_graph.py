@@ -25,6 +25,7 @@ from studies.social_graph.runs import HEURISTICS, LEAKS, LEARNT, NETWORKS, Proto
 
 PLANTED, SMALL = "planted 150 16 500 0", "planted 30 4 60 0"
 QUICK = {"hidden": 16, "state": 8, "steps": 2, "epochs": 1}
+STREAMED = ("GCN → GRU", "no edges")  # alone and added to the recency score
 STREAMING = {"hidden": 96, "epochs": 24}  # it has more to learn from
 SECONDS = {"live": 40.0, "streaming": 30.0}  # of a network on the published messages
 
@@ -90,8 +91,8 @@ class Settings(SweepSettings):
             live = protocol == "live"
             known = (*HEURISTICS, *LEARNT, *NETWORKS)
             for model in [model for model in known if self.models is None or model in self.models]:
-                if not live and "alone" in model:
-                    continue  # of which live update says enough
+                if not live and model in NETWORKS and model.partition(" +")[0] not in STREAMED:
+                    continue  # of the others live update says enough
                 several = range(max(len(seeds) // (1 if live else 3), 1)) if model in NETWORKS else range(1)
                 own = ({} if live or self.quick else STREAMING) | options if model in NETWORKS else {}
                 made += [SocialRun(self.reading, digest, width, protocol, model, seed, **own) for seed in several]
