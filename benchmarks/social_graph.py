@@ -26,7 +26,7 @@ from studies.social_graph.runs import HEURISTICS, LEAKS, LEARNT, NETWORKS, Proto
 PLANTED, SMALL = "planted 150 16 500 0", "planted 30 4 60 0"
 QUICK = {"hidden": 16, "state": 8, "steps": 2, "epochs": 1}
 STREAMED = ("GCN → GRU", "no edges")  # alone and added to the recency score
-STREAMING = {"hidden": 96, "epochs": 24}  # it has more to learn from
+STREAMING = {"hidden": 64, "epochs": 12}  # it has more to learn from
 SECONDS = {"live": 40.0, "streaming": 30.0}  # of a network on the published messages
 
 
