@@ -44,7 +44,7 @@ class Settings(SweepSettings):
     heading or without; times in seconds, milliseconds or ISO 8601."""
     every: str = "7D"  # Width of a week, such as 12h or 30D
     seeds: int | None = None
-    """Networks of each kind in live update; 3, 2 of the published messages or 1 with --quick, where not given. In
+    """Networks of each kind in live update; 3, or 1 of the published messages and with --quick, where not given. In
     streaming a third of that."""
     models: tuple[str, ...] | None = None  # Only these
     protocols: tuple[Protocol, ...] = ("live", "streaming")  # Only these
@@ -85,7 +85,7 @@ class Settings(SweepSettings):
     def runs(self, digest: str, width: float) -> list[SocialRun]:
         """Everything that is run."""
         options = QUICK if self.quick else {}
-        seeds = range(self.seeds or (1 if self.quick else 2 if self.reading == "collegemsg" else 3))
+        seeds = range(self.seeds or (1 if self.quick or self.reading == "collegemsg" else 3))
         made = []
         for protocol in self.protocols:
             live = protocol == "live"
