@@ -112,8 +112,9 @@ STUDIES = (
     Study(
         "social_graph",
         "who writes to whom next?",
-        "FINDING",
-        "TIME",
+        "on CollegeMsg networks (.301 of MRR) are not ahead of recency and walks (.298) by more than luck, and do as well "
+        "without edges",
+        "5 min, estimated",
         {"planted": "", "collegemsg": "--data collegemsg"},
     ),
     Study(
