@@ -112,8 +112,8 @@ STUDIES = (
     Study(
         "social_graph",
         "who writes to whom next?",
-        "on CollegeMsg networks (.301 of MRR) are not ahead of recency and walks (.298) by more than luck, and do as well "
-        "without edges",
+        "on CollegeMsg networks (.301 of MRR) are not ahead of recency and walks (.298) by more than luck, and do as "
+        "well without edges",
         "5 min, estimated",
         {"planted": "", "collegemsg": "--data collegemsg"},
     ),
