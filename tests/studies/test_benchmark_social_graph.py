@@ -12,7 +12,7 @@ from harness.cli import publish
 from studies.social_graph import study
 from studies.social_graph.planted import planted
 
-FEW = ("repeat", "fixed sum", "no edges + recency", "GRU on both")
+FEW = ("repeat", "fixed sum", "no edges + recency", "GCN → GRU")
 
 
 def test_the_quick_form_is_rebuilt_from_its_json(tmp_path, monkeypatch, capsys):
