@@ -28,7 +28,7 @@ def figures(result: dict[str, Any], stem: Path) -> tuple[Path, ...]:
 
 def _draw(result: dict[str, Any]) -> Figure:
     there = models(result, "live")
-    figure = Figure(figsize=(12, 1.7 + 0.24 * max(len(there), 12)), layout="constrained")
+    figure = Figure(figsize=(11.5, 1.7 + 0.23 * max(len(there), 12)), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     _bars(left, result, there)
     _weeks(right, result, there)
@@ -51,9 +51,10 @@ def _bars(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
     for place, (model, mean) in enumerate(zip(order, means, strict=True)):
         values = spread(result, "live", model, SCORE)
         axes.plot(values, [place] * len(values), "|", color=COLORS["vermillion"], ms=8)
-        axes.text(mean, place, f" {mean:.3f}", va="center", fontsize=9)
+        look = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
+        axes.text(1.02 * max(values), place, f"{mean:.3f}", va="center", fontsize=9, bbox=look, zorder=3)
     axes.set_yticks(range(len(order)), order, fontsize=9)
-    axes.set(xlabel="edge MRR, mean of weeks; a stroke is a seed", xlim=(0, 1.15 * max(means)))
+    axes.set(xlabel="edge MRR; a stroke is a seed", xlim=(0, 1.15 * max(means)))
     axes.grid(axis="y", visible=False)
     if of(result, "live", "oracle"):
         best = statistics.fmean(spread(result, "live", "oracle", SCORE))
@@ -71,8 +72,8 @@ def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
     weeks = np.array(result["weeks"])
     base = by_week(result, reference, SCORE).mean(0)
     best = max(networks, key=lambda model: statistics.fmean(spread(result, "live", model, SCORE)))
-    plain = [model for model in networks if model.startswith("no edges")]
-    shown = {best: COLORS["blue"], **{model: COLORS["sky"] for model in plain[-1:] if model != best}}
+    plain = "no edges + recency" if best.endswith("recency") else "no edges"
+    shown = {best: COLORS["blue"], **({plain: COLORS["sky"]} if plain in there and plain != best else {})}
     trees = "boosted trees"
     shown |= {trees: COLORS["orange"]} if trees in there else {}
     axes.axhline(0, color=COLORS["ink"], lw=1.4)

@@ -29,7 +29,8 @@ def rows(result: dict[str, Any], protocol: str) -> list[list[str]]:
     ]
     for model in there:
         values = [spread(result, protocol, model, name) for name in names]
-        cells = [_cell(value) for value in values]
+        means = [[statistics.fmean(value)] if value else [] for value in values]
+        cells = [_cell(value) for value in (values[0], *means[1:])]
         if protocol == "live":
             cells.append("" if reference is None or model == reference else _against(result, model, reference))
         made.append([model, *cells])
@@ -79,7 +80,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
         "streaming": "Streaming: the last 15 % of time",
     }
     captions = {
-        "live": "1 / rank, mean of weeks, ± spread of seeds; last: edge MRR paired by week, ± half of a 95 % interval",
+        "live": "1 / rank, mean of weeks, ± spread of seeds; last column: edges by week, ± half of a 95 % interval",
         "streaming": "one model for all columns; negatives keep the source; AP against one, MRR against twenty",
     }
     for protocol, title in titles.items():
