@@ -74,8 +74,9 @@ def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
     best = max(networks, key=lambda model: statistics.fmean(spread(result, "live", model, SCORE)))
     plain = "no edges + recency" if best.endswith("recency") else "no edges"
     shown = {best: COLORS["blue"], **({plain: COLORS["sky"]} if plain in there and plain != best else {})}
-    trees = "boosted trees"
-    shown |= {trees: COLORS["orange"]} if trees in there else {}
+    learnt = [model for model in there if model in LEARNT]
+    if learnt:  # the better one
+        shown[max(learnt, key=lambda model: statistics.fmean(spread(result, "live", model, SCORE)))] = COLORS["orange"]
     axes.axhline(0, color=COLORS["ink"], lw=1.4)
     for model, color in shown.items():
         lines = by_week(result, model, SCORE) - base
