@@ -86,4 +86,4 @@ def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
             axes.fill_between(weeks, lines.min(0), lines.max(0), color=color, alpha=0.15, lw=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="week", ylabel=f"edge MRR minus {reference}")
-    axes.legend(loc="best", title="mean over weeks, ± half of a 95 % interval", fontsize=9, title_fontsize=9)
+    axes.legend(loc="lower right", title="mean over weeks, ± half of a 95 % interval", fontsize=9, title_fontsize=9)

@@ -17,7 +17,7 @@ __all__ = ["score"]
 Column = Callable[[str], NDArray[np.float32]]  # a feature by its name
 
 MEMORY = 7 * DAY  # of the fixed sum, in which recency falls to 1/e
-SHARES = (0.03, 1e-4)  # of walks and of popularity in the fixed sum, as published with this protocol
+SHARES = (0.03, 1e-4)  # of walks and of popularity in the fixed sum, fixed before any run
 
 
 def _recency(freshness: NDArray[np.float32]) -> NDArray[np.float64]:
