@@ -1,12 +1,15 @@
 """Published files: downloaded once from where their authors keep them, checked, and kept in a folder.
 
 ``registry.txt`` beside this file lists each name with its SHA-256 and its address. The folder is the system's place for
-caches, or the one that the environment variable ``GNNSEQ_DATA`` names; files that are there already need no network.
+caches, or the one that the environment variable ``GNNSEQ_DATA`` names; files that are there already need no network. A
+file whose address ends in .gz and whose name does not is kept, and was hashed, unpacked.
 
 Downloads need pooch, which comes with ``pip install 'gnnseq[experiments]'``.
 """
 
+import gzip
 import os
+import zlib
 from functools import cache
 from importlib import import_module, resources
 from pathlib import Path
@@ -34,6 +37,16 @@ def _pooch() -> Any:
         return import_module("pooch")
     except ImportError as error:
         raise ImportError("data from the network need pooch; run `pip install 'gnnseq[experiments]'`") from error
+
+
+def _unpacked(url: str, output_file: str, pooch: Any) -> None:
+    """Download as pooch does, and unpack in place, so that pooch checks what was in it."""
+    _pooch().core.choose_downloader(url)(url, output_file, pooch)
+    path = Path(output_file)
+    try:
+        path.write_bytes(gzip.decompress(path.read_bytes()))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise OSError(f"not gzipped, or cut off: {error}") from error
 
 
 def names(prefix: str = "") -> list[str]:
@@ -66,7 +79,8 @@ def fetch(name: str) -> Path:
         raise ValueError(f"GNNSEQ_DATA={where}: a file; expected a folder, which is made where it is missing")
     held = f"another SHA-256 in {where}, so cut off or changed" if (where / name).exists() else f"not in {where}"
     try:
-        return Path(registry.fetch(name))
+        packed = registry.get_url(name).endswith(".gz") and not name.endswith(".gz")
+        return Path(registry.fetch(name, downloader=_unpacked if packed else None))
     except OSError as error:
         # Errors of the network are OSErrors too; those of a folder name a file, or are pooch's word for them.
         if error.filename is not None or isinstance(error, PermissionError):

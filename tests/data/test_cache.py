@@ -1,5 +1,6 @@
 """Published files come from the cache, whole or not at all."""
 
+import gzip
 import hashlib
 import sys
 from pathlib import Path
@@ -49,6 +50,20 @@ def test_what_cannot_be_had_is_named(published, tmp_path):
         cache.fetch("gone.csv")
     with pytest.raises(ValueError, match=r"expected one of here\.csv, gone\.csv, cut\.csv"):
         cache.fetch("elsewhere.csv")
+
+
+def test_a_packed_file_is_kept_and_hashed_unpacked(published, tmp_path, monkeypatch):
+    packed, registry = gzip.compress(published), cache._registry()
+
+    def download(url, output_file, _pooch):
+        Path(output_file).write_bytes(packed if url == "here.gz" else packed[:-9])
+
+    monkeypatch.setattr(pooch.core, "choose_downloader", lambda *_, **__: download)
+    for name in ("here", "cut"):
+        registry.urls[f"{name}.csv"] = f"{name}.gz"
+    assert cache.fetch("here.csv").read_bytes() == published
+    with pytest.raises(ConnectionError, match=r"cut\.gz cannot be had \(not gzipped, or cut off"):
+        cache.fetch("cut.csv")
 
 
 def test_a_cut_off_file_that_cannot_be_had_anew_is_named(published, tmp_path):

@@ -1,0 +1,1 @@
+"""An evolving social graph: who writes to whom next?"""

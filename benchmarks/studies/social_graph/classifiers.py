@@ -1,0 +1,60 @@
+"""Logistic regression and boosted trees on the features of pairs and of their ends.
+
+Letters: K candidates, S sources, N nodes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from studies.social_graph.candidates import draw
+from studies.social_graph.runs import SocialRun
+from studies.social_graph.weeks import WeekInputs
+
+__all__ = ["classifier_scores", "make_classifier"]
+
+MOST = 20_000  # candidates that a week's classifier learns from
+BLOCK = 64  # sources scored at once
+
+
+def make_classifier(model: str, seed: int, trees: int = 60) -> Any:
+    """An untrained one."""
+    if model == "logistic regression":
+        return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=300))
+    return HistGradientBoostingClassifier(max_iter=trees, learning_rate=0.1, max_leaf_nodes=31, random_state=seed)
+
+
+def classifier_scores(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int) -> NDArray[np.float64]:
+    """Scores of a week by one that is trained anew on the weeks before it, the later ones first. [S, N]"""
+    x: list[NDArray[np.float32]] = []
+    y: list[NDArray[np.bool_]] = []
+    stands: list[NDArray[np.float32]] = []  # how many nodes each candidate stands for
+    for before in range(place - 1, -1, -1):
+        if sum(map(len, y)) >= MOST:
+            break
+        some = draw(weeks[before], run.candidates, np.random.default_rng([run.seed, before]))
+        node = weeks[before].node
+        x.append(np.hstack([node[some.source.numpy()], node[some.target.numpy()], some.pair.numpy()]))
+        y.append(some.positive.numpy())
+        stands.append(np.maximum(some.weight.numpy(), some.positive.numpy()))
+    learnt = make_classifier(run.model, run.seed)
+    weights = {f"{learnt.steps[-1][0]}__sample_weight" if run.model == "logistic regression" else "sample_weight":
+               np.concatenate(stands)[:MOST]}  # fmt: skip
+    learnt.fit(np.concatenate(x)[:MOST], np.concatenate(y)[:MOST], **weights)
+    week, nodes = weeks[place], len(weeks[place].node)
+    scores = np.empty((len(week.query.source), nodes))
+    for low in range(0, len(scores), BLOCK):
+        source = week.query.source[low : low + BLOCK]
+        pair = np.zeros((len(source), nodes, week.pair.shape[1]), dtype=np.float32)
+        mine = slice(*np.searchsorted(week.row, [low, low + len(source)]))
+        pair[week.row[mine] - low, week.column[mine]] = week.pair[mine]
+        shape = (len(source), nodes, week.node.shape[1])
+        ends = np.broadcast_to(week.node[source][:, None], shape), np.broadcast_to(week.node, shape)
+        rows = np.concatenate([*ends, pair, week.near[low : low + BLOCK]], axis=2).reshape(len(source) * nodes, -1)
+        scores[low : low + BLOCK] = learnt.predict_proba(rows)[:, 1].reshape(len(source), nodes)
+    return scores

@@ -1,0 +1,61 @@
+"""benchmarks/social_graph.py: its quick form from made-up contacts to tables, and files that are not ours."""
+
+import dataclasses
+import gzip
+import json
+
+import pytest
+import tyro
+
+import social_graph as script
+from harness.cli import publish
+from studies.social_graph import study
+from studies.social_graph.planted import planted
+
+FEW = ("repeat", "fixed sum", "no edges + recency", "GCN → GRU")
+
+
+def test_the_quick_form_is_rebuilt_from_its_json(tmp_path, monkeypatch, capsys):
+    settings = script.Settings(quick=True, results=tmp_path, jobs=1, models=FEW)
+    assert publish(settings) == 0
+    result = json.loads(settings.path.read_text())
+    assert len(result["runs"]) == 2 * len(FEW)
+    before = settings.path.with_suffix(".png").read_bytes()
+    monkeypatch.setattr(study, "run_sweep", None)
+    assert publish(dataclasses.replace(settings, report_only=True)) == 0
+    assert settings.path.with_suffix(".png").read_bytes() == before
+    said = capsys.readouterr().out
+    assert all(word in said for word in (*FEW, "Live update", "Streaming", "minus no edges"[6:]))
+
+
+@pytest.mark.parametrize("form", ["c.csv", "c.tsv", "c.txt.gz"])
+def test_a_file_of_contacts(tmp_path, form, capsys):
+    events = planted(20, 5, 40).events
+    mark = {"c.csv": ",", "c.tsv": "\t"}.get(form, " ")
+    lines = [mark.join(("who", "whom", "time") if form == "c.csv" else ("from", "to", "time"))] * (mark != " ")
+    lines += [f"p{i}{mark}p{j}{mark}{int(t) + 1_100_000_000}" for i, j, t in
+              zip(events.source, events.target, events.time, strict=True)]  # fmt: skip
+    text = ("\n".join(lines) + "\n").encode()
+    path = tmp_path / form
+    path.write_bytes(gzip.compress(text) if form.endswith("gz") else text)
+    settings = script.Settings(contacts=path, quick=True, results=tmp_path / "made", jobs=1, models=("repeat",))
+    assert publish(settings) == 0
+    assert json.loads(settings.path.read_text())["nodes"] <= 20
+    assert "200 contacts" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"1 snapshots of .*expected at least 4.*--every"):
+        publish(dataclasses.replace(settings, every="900D"))
+
+
+def test_arguments_that_contradict_each_other(tmp_path):
+    path = tmp_path / "c.txt"
+    path.write_text("1 2 3\n")
+    with pytest.raises(ValueError, match="--data collegemsg: choose one"):
+        script.Settings(contacts=path, data="collegemsg")
+    with pytest.raises(ValueError, match="no such file"):
+        script.Settings(contacts=tmp_path / "none")
+    with pytest.raises(ValueError, match="--models 'LSTM': expected some of 'random'"):
+        script.Settings(models=("LSTM",))
+    with pytest.raises(ValueError, match="every='1M'; expected a width"):
+        script.Settings(every="1M", results=tmp_path).runs("", 1.0) and publish(script.Settings(every="1M"))
+    assert tyro.cli(script.Settings, args=["--seeds", "2"]).name.startswith("planted-")
+    assert tyro.cli(script.Settings, args=["--data", "collegemsg"]).name == "collegemsg"
