@@ -8,9 +8,9 @@
 
 Two tasks: the relation of each pair of persons, and the same where all other pairs of the image are known. Each fold is
 of whole images, of whole albums where there are any. Boosted trees and a network read a table of each pair's numbers;
-networks on the graph of persons, pairs, objects and the image have the same with messages and without. Choices are made
-on parts of the training part. Intervals are of a bootstrap over images or albums. PISC and PIPA are read from the folder
-that GNNSEQ_DATA names, scenes/.
+networks on the graph of persons, pairs, objects and the image have the same with messages and without. Choices are
+made on parts of the training part. Intervals are of a bootstrap over images or albums. PISC and PIPA are read from the
+folder that GNNSEQ_DATA names, scenes/.
 
 Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 0: all runs finished; 2: an argument or
 a file is wrong; 130: interrupted.
@@ -25,7 +25,7 @@ from harness.cli import SweepSettings, run_study
 from harness.files import name_of
 from studies.social_relations.runs import MODE, NETWORKS, PRIOR, SceneRun, Task, models_of
 
-QUICK = {"folds": 2, "members": 2, "epochs": 8, "hidden": 16, "rounds": 1, "trees": 10}
+QUICK = {"folds": 2, "members": 2, "epochs": 4, "hidden": 16, "rounds": 1, "batch": 40, "trees": 5}
 SECONDS = {"pipa": 60.0, "pisc": 20.0, "planted": 8.0, "planted small": 0.2}  # of a network, at most
 
 
@@ -34,7 +34,7 @@ class Settings(SweepSettings):
     """Relations of people in images, from boxes: graphs against tables of the same numbers."""
 
     study = "social_relations"
-    least = {"folds": 2, "members": 2, "hidden": 4, "rounds": 1, "epochs": 1, "draws": 10}
+    least = dict.fromkeys(("folds", "members"), 2) | dict.fromkeys(("hidden", "rounds", "epochs", "draws"), 1)
 
     data: Literal["planted", "pisc", "pipa"] = "planted"  # Scenes that are made up, or published
     scenes: Path | None = None
@@ -44,10 +44,11 @@ class Settings(SweepSettings):
     person: str = "person"  # The category of persons in --scenes
     tasks: tuple[Task, ...] = ("relations", "completion")  # Only these
     folds: int = 5  # Parts of images or albums, each tested once
-    members: int = 5  # Of every network, each validated on another part of the training part
+    members: int = 3  # Of every network, each validated on another part of the training part
     hidden: int = 64  # Channels
     rounds: int = 2  # Of messages
-    epochs: int = 40  # At most
+    epochs: int | None = None
+    """Of every network; 25, or 6 of PIPA's many images, where not given."""
     draws: int = 1000  # Of the bootstrap
 
     def __post_init__(self) -> None:
@@ -59,8 +60,8 @@ class Settings(SweepSettings):
             raise ValueError(f"{other} and --scenes: published scenes or a file of yours; choose one")
         if not self.tasks:
             raise ValueError("--tasks: expected relations, completion or both")
-        if self.hidden % 4:
-            raise ValueError(f"--hidden {self.hidden}: expected a multiple of 4, the number of heads")
+        if self.hidden % 2:
+            raise ValueError(f"--hidden {self.hidden}: expected an even number, for two heads")
 
     @property
     def source_of_scenes(self) -> str:
@@ -89,10 +90,9 @@ class Settings(SweepSettings):
         """Every fold of every model."""
         names = ("folds", "members", "hidden", "rounds", "epochs")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        options = {name: getattr(self, name) for name in names}
-        if self.quick:
-            options = {name: value for name, value in options.items() if value != defaults[name]}
-            options = {**QUICK, **options}
+        given = {name: getattr(self, name) for name in names if getattr(self, name) != defaults[name]}
+        usual = {"folds": self.folds, "members": self.members, "epochs": 6 if self.data == "pipa" else 25}
+        options = {**(QUICK if self.quick else usual), **given}
         own = {"boxes": self.boxes, "person": self.person}
         models = (PRIOR, *((MODE,) if task == "completion" else ()), *models_of(task, objects))
         made = [SceneRun(self.source_of_scenes, digest, task, "grouped", model, fold, **own, **options)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from gnnseq.plots import COLORS, save_figure, style
 from harness.figure_layout import legend, panels
-from studies.social_relations.results import BEST, models_in, title_of
+from studies.social_relations.results import BEST, ORDER, title_of
 from studies.social_relations.runs import BLENDS, MODE, NETWORKS, PRIOR, TREES
 
 HUES = {
@@ -37,13 +37,13 @@ def figures(result: dict[str, Any], stem: Path) -> list[Path]:
 def _scores(result: dict[str, Any]) -> Figure:
     """A panel a task, a line a model: mAP with the bootstrap's interval."""
     parts = [part for part in result["parts"] if part["split"] == "grouped"]
-    names = [name for name in dict.fromkeys(name for part in parts for name in models_in(part))]
+    names = [name for name in ORDER if any(name in part["scores"] for part in parts)]
     title = f"Do messages help to tell relations? {result['data']}"
-    note = "Mean average precision over relations, all test pairs of all folds; bars: 95 % of a bootstrap over groups of images."
-    figure, axes = panels(1, len(parts), title, note, tall=0.33 * len(names) + 0.2, sharex=False)
+    note = "Average precision, mean over relations, all test pairs of all folds. Bars: 95 % of a bootstrap over groups."
+    figure, axes = panels(1, len(parts), title, note, tall=0.36 * len(names), sharex=False)
     width, height = figure.get_size_inches()
-    figure.set_size_inches(width + 2.4, height)
-    figure.subplots_adjust(left=3.4 / (width + 2.4))
+    figure.set_size_inches(width + 2.9, height)  # for names on the left
+    figure.subplots_adjust(left=3.9 / (width + 2.9), right=1 - 0.25 / (width + 2.9))
     for panel, part in zip(axes[0], parts, strict=True):
         for row, name in enumerate(names):
             if name in part["scores"]:
@@ -52,7 +52,6 @@ def _scores(result: dict[str, Any]) -> Figure:
                 panel.plot(part["scores"][name]["mAP"], row, "o", color=color, ms=6)
         panel.set(title=title_of(part), xlabel="mAP", ylim=(len(names) - 0.5, -0.5))
         panel.set_yticks(range(len(names)), names)
-        panel.grid(axis="x", alpha=0.3)
     present = [hue for hue in SAID if hue in {HUES[name] for name in names}]
     legend(figure, handles=[Line2D([], [], color=COLORS[hue], marker="o", label=SAID[hue]) for hue in present])
     return figure
@@ -61,11 +60,12 @@ def _scores(result: dict[str, Any]) -> Figure:
 def _graph(result: dict[str, Any]) -> Figure:
     """Boxes of one image, and the edges between what they hold."""
     scene = result["example"]
-    note = ("Every object and person are joined, and every two persons; the darker an edge to an object, the nearer it is.\n"
+    note = ("Every object is joined to every person, the darker the nearer, and persons to one another.\n"
             "The image itself and the pairs are nodes too, not drawn. No pixel is read.")  # fmt: skip
-    figure, [[panel]] = panels(
-        1, 1, f"A scene as a graph: {result['data']}, {scene['image']}", note, tall=6.0, sharey=False
-    )
+    width, height = scene["size"]
+    tall = min(max(11 * height / width, 3.0), 7.0)
+    title = f"A scene as a graph: {result['data']}, {scene['image']}"
+    figure, [[panel]] = panels(1, 1, title, note, tall=tall, sharey=False)
     persons, objects = np.array(scene["persons"]), np.array(scene["objects"]).reshape(-1, 4)
     _boxes(panel, persons, COLORS["blue"], 2)
     _boxes(panel, objects, COLORS["orange"], 1.2)
@@ -80,11 +80,11 @@ def _graph(result: dict[str, Any]) -> Figure:
         panel.annotate(name, at, xytext=(5, 4), textcoords="offset points", color=COLORS["ink"], fontsize=10)
     for (i, j), relation in zip(scene["pairs"], scene["relations"], strict=True):
         ends = middle[[i, j]]
+        over = ends.mean(0) if len(scene["pairs"]) > len(persons) / 2 else (ends[:, 0].mean(), persons[[i, j], 1].min())
         panel.plot(*ends.T, color=COLORS["blue"], lw=2)
-        panel.annotate(relation, ends.mean(0), ha="center", va="center", fontsize=11, color=COLORS["ink"],
+        panel.annotate(relation, over, ha="center", va="center", fontsize=11, color=COLORS["ink"],
                        bbox={"boxstyle": "round", "fc": "white", "ec": COLORS["blue"], "alpha": 0.9})  # fmt: skip
     panel.plot(*middle.T, "o", color=COLORS["blue"], ms=9)
-    width, height = scene["size"]
     panel.set(xlim=(0, width), ylim=(height, 0), aspect="equal", xlabel="pixels", ylabel="pixels")
     panel.grid(visible=False)
     names = {"blue": "person, and asked pairs", "orange": "object, and its edges to persons"}

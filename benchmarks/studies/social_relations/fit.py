@@ -1,6 +1,5 @@
 """From the settings of a run to probabilities of the test's pairs, and of the validation part of every member."""
 
-import copy
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -29,9 +28,8 @@ def fit(run: SceneRun) -> dict[str, Any]:
     problem = problem_of(run.data, run.task, run.boxes, run.person)
     split = split_of(problem, run)
     start = time.process_time()
-    about: dict[str, Any] = {}
     if run.model in NETWORKS:
-        test, validation, about["epochs"] = _networks(run, problem, split)
+        test, validation = _networks(run, problem, split)
     elif run.model in TREES:
         test, validation = _trees(run, problem, split)
     else:
@@ -40,7 +38,6 @@ def fit(run: SceneRun) -> dict[str, Any]:
         "test": np.round(test, 4).tolist(),
         "validation": [np.round(part, 4).tolist() for part in validation],
         "cpu_seconds": round(time.process_time() - start, 1),
-        **about,
     }
 
 
@@ -51,7 +48,8 @@ def _counts(run: SceneRun, problem: Problem, split: Split) -> tuple[Numbers, lis
     def share(rows: Integers, asked: Integers) -> Numbers:
         prior = np.bincount(problem.y[rows[problem.scored[rows]]], minlength=classes) / problem.scored[rows].sum()
         known = problem.columns["labels"][asked, :classes] if run.model == MODE else np.zeros((len(asked), classes))
-        return (known + 1e-3 * prior) / (known.sum(1, keepdims=True) + 1e-3)
+        shares: Numbers = (known + 1e-3 * prior) / (known.sum(1, keepdims=True) + 1e-3)
+        return shares
 
     assert run.model in (PRIOR, MODE)
     parts = [share(split.member(number), held) for number, held in enumerate(split.validation)]
@@ -83,11 +81,11 @@ def _trees(run: SceneRun, problem: Problem, split: Split) -> tuple[Numbers, list
     return np.mean([test for test, _ in made], 0), [held for _, held in made]
 
 
-def _networks(run: SceneRun, problem: Problem, split: Split) -> tuple[Numbers, list[Numbers], list[int]]:
+def _networks(run: SceneRun, problem: Problem, split: Split) -> tuple[Numbers, list[Numbers]]:
     """Networks, each validated on what it was not trained on."""
     made = [_network(run, problem, split.member(number), held, split.test, number)
             for number, held in enumerate(split.validation)]  # fmt: skip
-    return np.mean([test for test, _, _ in made], 0), [held for _, held, _ in made], [epochs for *_, epochs in made]
+    return np.mean([test for test, _ in made], 0), [held for _, held in made]
 
 
 def _kept(table: Numbers, image: Integers, rows: Integers) -> NDArray[np.bool_]:
@@ -95,31 +93,37 @@ def _kept(table: Numbers, image: Integers, rows: Integers) -> NDArray[np.bool_]:
     own = table[rows]
     low, high = own.min(0), own.max(0)
     kept: NDArray[np.bool_] = high > low
+    least = min(LEAST, len(np.unique(image[rows])) // 20)
     for column in np.flatnonzero(kept & (low == 0)):
-        kept[column] = len(np.unique(image[rows[own[:, column] > 0]])) >= LEAST
-    return kept
+        kept[column] = len(np.unique(image[rows[own[:, column] > 0]])) >= least
+    return kept if kept.any() else np.ones_like(kept)
 
 
-def scaled(table: Numbers, image: Integers, rows: Integers) -> Tensor:
-    """Columns by the quantiles of the training rows, those that are mostly zero by their spread. [N, F]"""
+def scaled(table: Numbers, image: Integers, rows: Integers) -> tuple[Tensor, int]:
+    """Columns by the quantiles of the training rows, then those that are mostly zero, doubled; and how many are not.
+
+    [N, F]
+    """
     kept = _kept(table, image, rows)
     sparse = kept & ((table[rows] == 0).mean(0) > 0.5)
     dense = kept & ~sparse
-    normal = QuantileTransformer(n_quantiles=min(200, len(rows)), output_distribution="normal", random_state=0)
-    smooth = np.clip(normal.fit(table[rows][:, dense]).transform(table[:, dense]), -3, 3)
-    few = table[:, sparse] / np.maximum(np.sqrt(table[rows][:, sparse].std(0)), 0.2)
-    return torch.from_numpy(np.concatenate([smooth, few], 1)).float()
+    smooth = np.empty((len(table), 0))
+    if dense.any():
+        normal = QuantileTransformer(n_quantiles=min(200, len(rows)), output_distribution="normal", random_state=0)
+        smooth = np.clip(normal.fit(table[rows][:, dense]).transform(table[:, dense]), -3, 3)
+    few = 2 * np.clip(table[:, sparse], -2, 2)
+    return torch.from_numpy(np.concatenate([smooth, few], 1)).float(), int(dense.sum())
 
 
 def _network(run: SceneRun, problem: Problem, rows: Integers, held: Integers, asked: Integers,
-             member: int) -> tuple[Numbers, Numbers, int]:  # fmt: skip
-    """One network: probabilities of the test, of validation, and the best epoch of validation."""
+             member: int) -> tuple[Numbers, Numbers]:  # fmt: skip
+    """One network: probabilities of the test, and of validation."""
     with_table, edges = NETWORKS[run.model]
-    table = scaled(problem.table(("pair", "image", "object", "labels")), problem.image, rows)
+    table, dense = scaled(problem.table(("pair", "image", "object", "labels")), problem.image, rows)
     rng = np.random.default_rng(100 * run.fold + member)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(100 * run.fold + member)
-        network = SceneNetwork(run, problem, table.size(1), with_table, edges)
+        network = SceneNetwork(run, problem, (dense, table.size(1) - dense), with_table, edges)
         images = rng.permutation(np.unique(problem.image[rows]))
         parts = np.array_split(images, max(1, len(images) // run.batch))
         batches = [make_minibatch(problem, part, table) for part in parts]
@@ -127,9 +131,8 @@ def _network(run: SceneRun, problem: Problem, rows: Integers, held: Integers, as
         optimizer = torch.optim.AdamW(network.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay)
         steps = run.epochs * len(batches)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, run.learning_rate, steps)
-        best, least, best_epoch = copy.deepcopy(network.state_dict()), np.inf, 0
-        for epoch in range(1, run.epochs + 1):
-            network.train()
+        network.train()
+        for _ in range(run.epochs):
             for place in rng.permutation(len(batches)):
                 batch = batches[place]
                 if bool(batch.scored.any()):
@@ -139,13 +142,8 @@ def _network(run: SceneRun, problem: Problem, rows: Integers, held: Integers, as
                     loss.backward()
                     optimizer.step()
                 schedule.step()
-            loss_there = _loss(network, validation)
-            if loss_there < least:
-                best, least, best_epoch = copy.deepcopy(network.state_dict()), loss_there, epoch
-            elif epoch > best_epoch + run.patience:
-                break
-        network.load_state_dict(best)
-        return _probabilities(network, test), _probabilities(network, validation), best_epoch
+        network.eval()
+        return _probabilities(network, test), _probabilities(network, validation)
 
 
 def _asked(problem: Problem, rows: Integers, table: Tensor) -> list[Minibatch]:
@@ -155,14 +153,6 @@ def _asked(problem: Problem, rows: Integers, table: Tensor) -> list[Minibatch]:
 
 
 def _probabilities(network: SceneNetwork, batches: Sequence[Minibatch]) -> Numbers:
-    network.eval()
     with torch.no_grad():
         p: Numbers = torch.cat([network(batch).softmax(1) for batch in batches]).double().numpy()
     return p
-
-
-def _loss(network: SceneNetwork, batches: Sequence[Minibatch]) -> float:
-    p = _probabilities(network, batches)
-    y, scored = (torch.cat([getattr(batch, name) for batch in batches]).numpy() for name in ("y", "scored"))
-    scored = scored if scored.any() else np.ones_like(scored)
-    return float(-np.log(np.maximum(p[np.arange(len(y)), y][scored], 1e-9)).mean())

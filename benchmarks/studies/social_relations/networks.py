@@ -18,8 +18,10 @@ from studies.social_relations.sources import Problem
 
 __all__ = ["Minibatch", "SceneNetwork", "make_minibatch"]
 
+INPUT_DROPOUT = 0.1, 0.3  # of columns of all values, and of those that are mostly zero
 KINDS = ("person", "object", "pair", "image")
-ADDRESS = len(EDGE_KINDS) + len(GEOMETRY)
+SENT = tuple(kind for kind in EDGE_KINDS if kind not in (("person", "near", "object"), ("pair", "of", "person")))
+ADDRESS = len(SENT) + len(GEOMETRY)  # all edges are sent along but two kinds, which bring pairs little in two rounds
 
 
 class Minibatch(NamedTuple):
@@ -28,7 +30,7 @@ class Minibatch(NamedTuple):
     nodes: dict[str, Tensor]  # of each kind, what is known of a node [M_kind, *]; of pairs the table as well
     category: Tensor  # of objects
     edges: Tensor  # over persons, objects, pairs and images, in this order [2, E]
-    address: Tensor  # of each edge: its kind as one of ten, and the geometry between boxes [E, 18]
+    address: Tensor  # of each edge: its kind as one of eight, and the geometry between boxes [E, 16]
     others: Tensor  # from each pair to each other one of its image [2, E']
     shared: Tensor  # of those, whether a person is in both [E', 2]
     y: Tensor  # [N]
@@ -42,15 +44,15 @@ def make_minibatch(problem: Problem, images: np.ndarray, table: Tensor) -> Minib
     begin = np.cumsum([0, *(graph[kind].num_nodes for kind in KINDS)])
     first = dict(zip(KINDS, begin.tolist(), strict=False))
     edges, address = [], []
-    for number, kind in enumerate(EDGE_KINDS):
+    for number, kind in enumerate(SENT):
         ends = graph[kind].edge_index
         edges.append(ends + torch.tensor([[first[kind[0]]], [first[kind[2]]]]))
         own = torch.zeros(ends.size(1), ADDRESS)
         own[:, number] = 1
         if "edge_attr" in graph[kind]:
-            own[:, len(EDGE_KINDS) :] = graph[kind].edge_attr.clamp(-5, 5) / 2
+            own[:, len(SENT) :] = graph[kind].edge_attr.clamp(-5, 5) / 2
         address.append(own)
-    members, batch = graph["pair"].members, graph["pair"].batch
+    members, batch = graph["person", "of", "pair"].edge_index[0].view(-1, 2), graph["pair"].batch
     counts = torch.bincount(batch, minlength=len(images))
     start = counts.cumsum(0) - counts
     others = torch.cat([torch.combinations(torch.arange(a, a + k), 2).T for a, k in zip(start.tolist(), counts.tolist(),
@@ -78,9 +80,13 @@ class Propagation(nn.Module):
 
     def forward(self, h: Tensor, sent: Tensor, edges: Tensor, address: Tensor) -> Tensor:
         """The next h, of what nodes ``sent``, themselves among them. [M, H]"""
-        chunks = self.into(sent).chunk(len(self.heads), -1)
-        z = torch.cat([head(chunk, edges, address) for head, chunk in zip(self.heads, chunks, strict=True)], -1)
-        update: Tensor = self.dropout(functional.gelu(self.norm(self.out(torch.cat([h, z[: len(h)]], -1)))))
+        if edges.size(1):
+            chunks = self.into(sent).chunk(len(self.heads), -1)
+            heads = [head(chunk, edges, address) for head, chunk in zip(self.heads, chunks, strict=True)]
+            z = torch.cat(heads, -1)[: len(h)]
+        else:  # sums of nothing, at once
+            z = torch.zeros_like(h)
+        update: Tensor = self.dropout(functional.gelu(self.norm(self.out(torch.cat([h, z], -1)))))
         return h + update
 
 
@@ -92,14 +98,14 @@ class SceneNetwork(nn.Module):
     of the other pairs are sent along, from nodes that only send: a pair's own label reaches no number of its own.
     """
 
-    def __init__(self, run: SceneRun, problem: Problem, columns: int, table: bool, edges: bool) -> None:
+    def __init__(self, run: SceneRun, problem: Problem, columns: tuple[int, int], table: bool, edges: bool) -> None:
         super().__init__()
         self.with_table, self.with_edges, hidden = table, edges, run.hidden
-        self.pair = nn.Linear(columns if table else 2 * len(GEOMETRY), hidden)
+        self.columns = columns if table else (2 * len(GEOMETRY), 0)  # of all values, and mostly zero
+        self.pair = nn.Linear(sum(self.columns), hidden)
         self.person, self.object, self.image = nn.Linear(6, hidden), nn.Linear(6, hidden), nn.Linear(3, hidden)
         self.category = nn.Embedding(max(problem.categories, 1), hidden)
         self.norm, self.dropout = nn.LayerNorm(hidden), nn.Dropout(run.dropout)
-        self.input_dropout = nn.Dropout(0.15)
         self.rounds = nn.ModuleList(Propagation(hidden, run.heads, ADDRESS, run.dropout) for _ in range(run.rounds))
         self.label, self.others = None, None
         if run.task == "completion":
@@ -110,13 +116,15 @@ class SceneNetwork(nn.Module):
     def forward(self, batch: Minibatch) -> Tensor:
         """[N, K]"""
         nodes = batch.nodes
-        pair = self.pair(self.input_dropout(nodes["table"] if self.with_table else nodes["pair"]))
+        parts = (nodes["table"] if self.with_table else nodes["pair"]).split(self.columns, 1)
+        dropped = [functional.dropout(part, p, self.training) for part, p in zip(parts, INPUT_DROPOUT, strict=True)]
+        pair = self.pair(torch.cat(dropped, 1))
         if self.with_edges:
             objects = self.object(nodes["object"]) + self.category(batch.category)
-            parts = [self.person(nodes["person"]), objects, pair, self.image(nodes["image"])]
+            parts = (self.person(nodes["person"]), objects, pair, self.image(nodes["image"]))
             edges, address = batch.edges, batch.address
         else:  # nothing else is read, so that nothing else is computed
-            parts = [pair]
+            parts = (pair,)
             edges, address = batch.edges[:, :0], batch.address[:0]
         h = self.dropout(functional.gelu(self.norm(torch.cat(parts))))  # [M, H]
         for each in self.rounds:

@@ -3,7 +3,7 @@
 R is the image's own relation, drawn evenly; each of its pairs is R with probability .75, else another, evenly. Given
 its relation, a pair's distance, ratio of heights and the thing that one of the two holds are independent; so are, given
 R, the thing that nobody holds and all pairs. Everything else is the same for all relations. Pairs stand far from one
-another, so that every number can be read from the boxes, and Bayes' rule over R and the pairs' relations is a short sum.
+another, so that every number can be read from the boxes, and Bayes' rule over R and all relations is a short sum.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ __all__ = ["best_of", "planted_scenes"]
 RELATIONS = ("strangers", "partners", "team", "parent and child")
 THINGS = ("bag", "ball", "cup", "toy")
 SAME = 0.75  # how often a pair's relation is its image's
-DISTANCE = np.log([2.2, 1.1, 1.7, 1.3])  # mean logarithm of the distance of two, in their heights
+DISTANCE = np.log([1.4, 0.7, 1.1, 0.85])  # mean logarithm of the distance of two, in their heights
 RATIO = np.array([0.10, 0.08, 0.06, 0.35])  # mean logarithm of how much taller one is
 SPREAD = 0.35, 0.12
 HELD = np.array([[4, 1, 3, 2], [3, 1, 5, 1], [2, 5, 2, 1], [2, 2, 1, 5]]) / 10  # of each relation, what is held
@@ -35,27 +35,26 @@ def planted_scenes(images: int, seed: int = 0) -> Scenes:
         relations = np.where(rng.random(couples) < SAME, own, other)
         apart = np.exp(DISTANCE[relations] + SPREAD[0] * rng.standard_normal(couples))
         ratio = RATIO[relations] + SPREAD[1] * rng.standard_normal(couples)
-        height = 80 * np.exp(0.2 * rng.standard_normal(couples))
+        height = 160 * np.exp(0.15 * rng.standard_normal(couples))
         turned = rng.choice([-1, 1], couples)
-        place = 700.0 * np.arange(1, couples + 1)
         persons, objects, kinds = [], [], []
         for couple in range(couples):
+            across, down = 500 + 900 * (couple % 2), 350 + 400 * (couple // 2)  # two in a row
             tall = height[couple] * np.exp(np.array([0.5, -0.5]) * ratio[couple] * turned[couple])
-            middle = place[couple] + np.array([-0.5, 0.5]) * apart[couple] * height[couple]
-            foot = 400 + 20 * rng.standard_normal()
+            middle = across + np.array([-0.5, 0.5]) * apart[couple] * height[couple]
+            foot = down + 15 * rng.standard_normal()
             persons += [[x - 0.2 * t, foot - t, x + 0.2 * t, foot] for x, t in zip(middle, tall, strict=True)]
             left, top, right, bottom = persons[-int(rng.integers(1, 3))]
             hand = np.array([(left + right) / 2, (top + bottom) / 2])
-            objects.append([*hand - 6, *hand + 6])
+            objects.append([*hand - 14, *hand + 14])
             kinds.append(rng.choice(4, p=HELD[relations[couple]]))
-        far = 700.0 * (couples + 1) + 350  # nobody stands there
-        objects.append([far, 30, far + 20, 50])
+        objects.append([1800, 30, 1850, 80])  # nobody stands there
         kinds.append(rng.choice(4, p=LYING[own]))
         order = rng.permutation(2 * couples)  # who is listed first tells nothing
         where = order.argsort()
         scenes.append(Scene(
             f"planted-{number:05d}", np.array(persons)[order], np.array(objects), np.array(kinds, dtype=np.int64),
-            where.reshape(-1, 2), relations, (far + 400, 500.0), str(number),
+            where.reshape(-1, 2), relations, (1900.0, 850.0), str(number),
         ))  # fmt: skip
     return Scenes(tuple(scenes), RELATIONS, THINGS)
 

@@ -52,22 +52,28 @@ def about(part: dict[str, Any]) -> str:
 def print_report(result: dict[str, Any], console: Console) -> None:
     """Two tables a task."""
     for part in result["parts"]:
-        made = table(f"{result['data']}: {title_of(part)}", f"{about(part)}.\nIntervals: {part['draws']} bootstrap draws "
-                     "of groups, images or albums.", [""], SCORES)  # fmt: skip
+        caption = f"{about(part)}.\nIntervals: {part['draws']} bootstrap draws of groups, images or albums."
+        made = table(f"{result['data']}: {title_of(part)}", caption, [""], SCORES)
         for row in rows(result, part):
             made.add_row(*row, style="" if row[4] else "dim")
         console.print("", made, sep="\n")
         if part["differences"]:
-            against = table("What messages add", "Paired: the same draws for both.", [""], DIFFERENCES)
-            for row in differences(part):
-                against.add_row(*row)
+            against = table("What messages add", "Paired: the same draws for both.", [""], ["", "", "95 %", "p"])
+            for name, *cells in differences(part):
+                against.add_row(name, "accuracy", *cells[:3])
+                against.add_row("", "mAP", *cells[3:])
             console.print("", against, sep="\n")
-        small = [f"{count} of {name}" for name, counts in zip(part["relations"], zip(*part["folds"], strict=True),
-                                                            strict=True) for count in [min(counts)] if count < 5]  # fmt: skip
-        if small and part["split"] == "grouped":
-            console.print(
-                f"Folds with fewer than five pairs of a relation, at least: {', '.join(small)}.", highlight=False
-            )
+        few = rare(part)
+        if few:
+            console.print(f"Relations with fewer than five pairs in some fold: {', '.join(few)}.", highlight=False)
+
+
+def rare(part: dict[str, Any], least: int = 5) -> list[str]:
+    """Relations of which a fold has fewer than so many pairs."""
+    if part["split"] != "grouped":
+        return []
+    counts = zip(*part["folds"], strict=True)
+    return [name for name, own in zip(part["relations"], counts, strict=True) if min(own) < least]
 
 
 def _page(task: str, split: str, compared: bool) -> Any:

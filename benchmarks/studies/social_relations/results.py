@@ -4,10 +4,10 @@ from typing import Any
 
 from studies.social_relations.runs import BLENDS, MODE, NETWORKS, PRIOR, TREES
 
-__all__ = ["PUBLISHED", "TITLES", "models_in", "title_of"]
+__all__ = ["BEST", "ORDER", "PUBLISHED", "TITLES", "models_in", "title_of"]
 
 BEST = "best possible (Bayes)"
-ORDER = (PRIOR, MODE, *TREES, *NETWORKS, *BLENDS, BEST)
+ORDER = (PRIOR, MODE, *TREES, *NETWORKS, *BLENDS, BEST)  # of all tables and figures
 # What others have with pixels, on their own split: (what is measured, number, whose). Not comparable, and said so.
 PUBLISHED = {
     ("pisc", "relations", "grouped"): ("mAP", 0.687, "Zhang et al. 2019, pixels, all of PISC"),

@@ -45,19 +45,19 @@ class SceneRun:
     model: str
     fold: int
     folds: int = 5
-    members: int = 5  # each trained without another part of the training part, on which it is validated
+    members: int = 3  # each trained without another part of the training part, on which blends are weighted
     boxes: str | None = None  # how a file's boxes are written
     person: str = "person"  # its category of persons
     hidden: int = 64
     rounds: int = 2
-    heads: int = 4
-    epochs: int = 40  # at most; the best of validation is kept
-    patience: int = 8
-    batch: int = 100  # images a step
-    learning_rate: float = 3e-3
+    heads: int = 2
+    parts: int = 8  # of the training part; a member is trained without one
+    epochs: int = 25
+    batch: int = 128  # images a step
+    learning_rate: float = 3e-3  # at its peak; it rises from little and falls to nothing
     weight_decay: float = 3e-2
     dropout: float = 0.5
-    trees: int = 100  # boosted ones, of each class
+    trees: int = 80  # boosted ones, of each class
 
 
 def models_of(task: Task, objects: bool) -> tuple[str, ...]:

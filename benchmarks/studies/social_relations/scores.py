@@ -59,8 +59,8 @@ def bootstrap(models: dict[str, Numbers], y: Integers, groups: Integers, pairs: 
               draws: int) -> dict[str, Any]:  # fmt: skip
     """Intervals of 95 % of all scores, and of differences between two models on the same draws of groups.
 
-    A draw takes as many groups, images or albums, as there are, with repeats. ``p`` is twice the share of draws in which
-    the difference has the rarer sign.
+    A draw takes as many groups, images or albums, as there are, with repeats. ``p`` is twice the share of draws in
+    which the difference has the rarer sign.
     """
     _, of = np.unique(groups, return_inverse=True)
     count, rng = int(of.max()) + 1, np.random.default_rng(0)

@@ -20,7 +20,7 @@ from studies.social_relations.runs import SceneRun, Task
 __all__ = ["IMAGES", "LEAST", "Problem", "Split", "digest_of", "problem_of", "scenes_of", "split_of"]
 
 IMAGES = {"planted": 600, "planted small": 90}
-LEAST = 8  # training images that have a column, for it to be kept
+LEAST = 8  # training images that have a column, for it to be kept; a twentieth of them, if that is less
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,8 @@ def split_of(problem: Problem, run: SceneRun) -> Split:
     else:
         outside = np.flatnonzero(grouped_folds(problem.group, problem.y, run.folds, seed=0) == run.fold)
     training = np.setdiff1d(np.arange(len(problem.y)), outside)
-    inner = grouped_folds(problem.group[training], problem.y[training], max(run.members, 2), seed=1 + run.fold)
+    parts = max(run.members, min(run.parts, len(np.unique(problem.group[training]))))
+    inner = grouped_folds(problem.group[training], problem.y[training], parts, seed=1 + run.fold)
     validation = tuple(training[inner == member] for member in range(run.members))
     made = Split(training, validation, outside)
     for number, held in enumerate(validation):

@@ -1,7 +1,7 @@
 """All models on all folds, their blends, and which is better than which, as one JSON value."""
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,11 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
             (one, record) for one, record in zip(runs, records, strict=True) if (one.task, one.split) == (task, split)
         ]
         tell(f"intervals of {task}, {split} parts")
-        parts.append(_scored(problem_of(source, task, settings.boxes, settings.person), own, settings.draws))
+        parts.append(
+            _scored(
+                problem_of(source, task, settings.boxes, settings.person), own, 50 if settings.quick else settings.draws
+            )
+        )
     kept = [{"settings": record["settings"], "seconds": record["seconds"], "commit": record["commit"],
              "result": {name: value for name, value in record["result"].items() if name not in ("test", "validation")}}
             for record in records]  # fmt: skip
@@ -103,12 +107,13 @@ def _scored(problem: Problem, runs: Sequence[tuple[SceneRun, Record]], draws: in
              for split in splits.values()]  # fmt: skip
     pairs = [pair for pair in COMPARED if all(name in models for name in pair)]
     by_fold = np.cumsum([0, *map(sum, folds)])
-    own = {name: [round(float((p[a:b].argmax(1) == y[a:b]).mean()), 4) for a, b in zip(by_fold, by_fold[1:], strict=False)]
-           for name, p in models.items()}  # fmt: skip
+    right = {name: p.argmax(1) == y for name, p in models.items()}
+    own = {name: [round(float(hits[a:b].mean()), 4) for a, b in pairwise(by_fold)] for name, hits in right.items()}
+    scores = {name: {kind: round(value, 5) for kind, value in scores_of(p, y).items()} for name, p in models.items()}
     return {
         "task": first.task, "split": first.split, "relations": problem.relations, "pairs": len(y),
         "images": len(np.unique(problem.image[rows])), "groups": len(np.unique(problem.group[rows])), "folds": folds,
-        "scores": {name: {kind: round(value, 5) for kind, value in scores_of(p, y).items()} for name, p in models.items()},
+        "scores": scores,
         "accuracy by fold": own, "weights": weights, **bootstrap(models, y, problem.group[rows], pairs, draws),
     }  # fmt: skip
 

@@ -36,11 +36,11 @@ def scene_graph(scenes: Scene | Sequence[Scene]) -> HeteroData:
         \log\frac{w_i}{w_j}, \log\frac{h_i}{h_j}, \mathrm{IoU}, \frac{|i \cap j|}{|i|}\Big)
 
     Nodes: ``person`` x [P, 6] (centre, width and height as shares of the image, log of width over height, share of the
-    area), ``object`` x [O, 6] alike with ``category`` [O], ``pair`` with ``members`` [K, 2], places among the graph's
-    persons, x [K, 16], the edges' geometry both ways, and y [K], -1 where the relation is not known, ``image`` x [1, 3]
-    (log of width over height, and of 1 + P and 1 + O). ``batch`` of each kind is the scene that a node is of. Edges:
-    every object and every person are near each other, both ways; persons are beside one another, each with each; a pair
-    is of its two persons; pairs of one person are beside one another; all are in the image, which is of every pair.
+    area), ``object`` x [O, 6] alike with ``category`` [O], ``pair`` x [K, 16], the edges' geometry both ways, with y
+    [K], -1 where the relation is not known, and ``image`` x [1, 3] (log of width over height, and of 1 + P and 1 + O).
+    Of several scenes, ``batch`` of each kind is the scene that a node is of. Edges: every object and every person are
+    near each other, both ways; persons are beside one another, each with each; a pair is of its two persons, two edges
+    a pair in its order; pairs of one person are beside one another; all are in the image, which is of every pair.
     Edges between boxes have ``edge_attr`` [E, 8] in the order of :data:`GEOMETRY`.
 
     Args:
@@ -61,6 +61,7 @@ def scene_graph(scenes: Scene | Sequence[Scene]) -> HeteroData:
         >>> graph["person", "beside", "person"].edge_attr[0, :3]  # node 0 lies one size to the left of node 1
         tensor([-1.,  0.,  1.])
     """
+    several = not isinstance(scenes, Scene)
     scenes = [scenes] if isinstance(scenes, Scene) else list(scenes)
     if not scenes:
         raise ValueError("scenes: none; expected a scene, or several")
@@ -83,12 +84,12 @@ def scene_graph(scenes: Scene | Sequence[Scene]) -> HeteroData:
     graph["object"].category = _long(np.concatenate([scene.categories for scene in scenes]))
     first, second = boxes["person"][members].transpose(1, 0, 2)
     graph["pair"].x = _float(np.concatenate([_geometry(first, second), _geometry(second, first)], 1))
-    graph["pair"].members = _long(members)
     graph["pair"].y = _long(np.concatenate([scene.relations for scene in scenes]))
     counts = np.log1p(np.stack([sizes["person"], sizes["object"]], 1))
     graph["image"].x = _float(np.column_stack([np.log(extents[:, 0] / extents[:, 1]), counts]))
-    for kind, size in sizes.items():
-        graph[kind].batch = _long(np.arange(len(scenes)).repeat(size))
+    if several:
+        for kind, size in sizes.items():
+            graph[kind].batch = _long(np.arange(len(scenes)).repeat(size))
     for joint, ends in zip(EDGE_KINDS, _edges(members, sizes, begin), strict=True):
         graph[joint].edge_index = _long(ends)
         if joint[0] in boxes and joint[2] in boxes:
