@@ -44,11 +44,12 @@ class Settings(SweepSettings):
     person: str = "person"  # The category of persons in --scenes
     tasks: tuple[Task, ...] = ("relations", "completion")  # Only these
     folds: int = 5  # Parts of images or albums, each tested once
-    members: int = 3  # Of every network, each validated on another part of the training part
+    members: int | None = None
+    """Of every network, each validated on another part of the training part; 3, or 2 on PIPA, where not given."""
     hidden: int = 64  # Channels
     rounds: int = 2  # Of messages
     epochs: int | None = None
-    """Of every network; 25, or 6 of PIPA's many images, where not given."""
+    """Of every network; 25, or 5 on PIPA, which has many images, where not given."""
     draws: int = 1000  # Of the bootstrap
 
     def __post_init__(self) -> None:
@@ -79,11 +80,12 @@ class Settings(SweepSettings):
     def name(self) -> str:
         """What results are called: no other settings overwrite those of the committed results."""
         stem = self.data if self.scenes is None else name_of([self.scenes])
-        fields = ("folds", "members", "hidden", "rounds", "epochs", "draws", "tasks")
+        fields = ("folds", "members", "hidden", "rounds", "epochs", "draws")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         changed = any(getattr(self, name) != defaults[name] for name in fields)
         if self.quick:
             return "quick" if stem == "planted" else f"{stem}-quick"
+        stem += f"-{self.tasks[0]}" if len(set(self.tasks)) == 1 else ""
         return f"{stem}-custom" if changed else stem
 
     def runs(self, task: Task, digest: str, objects: bool, official: bool) -> list[SceneRun]:
@@ -91,7 +93,8 @@ class Settings(SweepSettings):
         names = ("folds", "members", "hidden", "rounds", "epochs")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         given = {name: getattr(self, name) for name in names if getattr(self, name) != defaults[name]}
-        usual = {"folds": self.folds, "members": self.members, "epochs": 6 if self.data == "pipa" else 25}
+        usual = {"members": 2, "epochs": 5} if self.data == "pipa" else {"members": 3, "epochs": 25}
+        usual["folds"] = self.folds
         options = {**(QUICK if self.quick else usual), **given}
         own = {"boxes": self.boxes, "person": self.person}
         models = (PRIOR, *((MODE,) if task == "completion" else ()), *models_of(task, objects))

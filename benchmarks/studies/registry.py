@@ -114,7 +114,7 @@ STUDIES = (
         "do graphs of people and things tell how people are related?",
         "FINDING",
         "10 min, estimated",
-        {"planted": "", "pisc": "--data pisc", "pipa": "--data pipa"},
+        {"planted": "", "pisc": "--data pisc", "pipa-relations": "--data pipa --tasks relations"},
     ),
     Study(
         "speed",

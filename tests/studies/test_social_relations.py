@@ -46,9 +46,9 @@ def test_folds_divide_no_group_are_even_and_differ_by_seed():
         assert counts.min() > 0
         seen.add(folds.tobytes())
     assert len(seen) == 20
-    shuffled = [StratifiedGroupKFold(5, shuffle=True, random_state=seed) for seed in range(3)]
-    tests = {next(library.split(y, y, groups))[1].tobytes() for library in shuffled}
-    assert len(tests) == 1  # why these folds are our own: a shuffle that shuffles nothing
+    shuffled = [StratifiedGroupKFold(5, shuffle=True, random_state=seed) for seed in range(8)]
+    theirs = {next(library.split(y, y, groups))[1].tobytes() for library in shuffled}
+    assert len(theirs) <= 2  # why these folds are our own: a shuffle that shuffles next to nothing
     with pytest.raises(ValueError, match=r"2 groups of images.*expected 3 or more"):
         grouped_folds(np.array([0, 0, 1]), np.array([0, 1, 0]), 3, 0)
 

@@ -19,7 +19,7 @@ from studies.social_relations.runs import SceneRun, Task
 
 __all__ = ["IMAGES", "LEAST", "Problem", "Split", "digest_of", "problem_of", "scenes_of", "split_of"]
 
-IMAGES = {"planted": 600, "planted small": 90}
+IMAGES = {"planted": 400, "planted small": 90}
 LEAST = 8  # training images that have a column, for it to be kept; a twentieth of them, if that is less
 
 
