@@ -115,6 +115,8 @@ def test_ambiguous_boxes_are_refused_and_declaring_them_is_enough(tmp_path):
     mixed["annotations"][1]["bbox"] = [520, 80, 630, 390]
     with pytest.raises(ValueError, match=r"neither all .*annotation 7.*annotation 8.*one form in a file"):
         load(tmp_path, mixed)
+    with pytest.raises(ValueError, match=r"annotation 7, bbox: .*most boxes .*end far outside.*Say so by boxes="):
+        load(tmp_path, as_corners(coco()), boxes="xywh")
     with pytest.raises(ValueError, match=r"annotation 7, bbox: .*no area as \[x1, y1, x2, y2\]"):
         load(tmp_path, coco(), boxes="corners")
 

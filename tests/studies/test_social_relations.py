@@ -62,14 +62,14 @@ def test_a_validation_album_in_training_stops_the_study(monkeypatch):
     assert not set.intersection(*owners)
     assert sum(map(len, owners)) == len(set.union(*owners)) == 90
     leaked = np.append(split.member(0), split.validation[0][0])
-    with pytest.raises(ValueError, match=r"group \d+ is in training and in validation"):
+    with pytest.raises(ValueError, match=r"album \d+ is in training and in validation"):
         check_apart(problem.group, training=leaked, validation=split.validation[0])
 
     def by_row(groups, y, folds, seed):
         return np.random.default_rng(seed).integers(folds, size=len(y))
 
     monkeypatch.setattr(sources, "grouped_folds", by_row)
-    with pytest.raises(ValueError, match="expected an album in one part alone"):
+    with pytest.raises(ValueError, match="in one part alone"):
         sources.split_of(problem, setting())
 
 

@@ -39,16 +39,19 @@ def grouped_folds(groups: Integers, y: Integers, folds: int, seed: int) -> Integ
     return fold[of]
 
 
-def check_apart(groups: Integers, **parts: Integers) -> None:
-    """That no group is in two parts, each an array of rows.
+def check_apart(groups: NDArray[np.int64 | np.str_], **parts: Integers) -> None:
+    """That no group, numbered or named, is in two parts, each an array of rows.
 
     Raises:
         ValueError: One is; whoever divided the rows has let a part leak into another.
     """
-    seen: dict[int, str] = {}
+    seen: dict[int | str, str] = {}
     for name, rows in parts.items():
         own = np.unique(groups[rows])
         twice = next((group for group in own.tolist() if group in seen), None)
         if twice is not None:
-            raise ValueError(f"group {twice} is in {seen[twice]} and in {name}; expected an album in one part alone")
+            raise ValueError(
+                f"album {twice} is in {seen[twice]} and in {name}; expected every album, or image where there are no "
+                "albums, in one part alone"
+            )
         seen.update(dict.fromkeys(own.tolist(), name))

@@ -35,6 +35,7 @@ class Problem:
         y: int64 [N]
         image: Of each pair, its place in ``scenes``. int64 [N]
         group: Of each pair, its album or image, numbered. int64 [N]
+        groups: Their names.
         scored: Pairs that count: all, or for completion those of images with several. bool [N]
         official: Of each pair, whether it is in the published test part; None where nothing is published. bool [N]
     """
@@ -46,6 +47,7 @@ class Problem:
     y: NDArray[np.int64]
     image: NDArray[np.int64]
     group: NDArray[np.int64]
+    groups: tuple[str, ...]
     scored: NDArray[np.bool_]
     official: NDArray[np.bool_] | None
 
@@ -118,7 +120,7 @@ def problem_of(data: str, task: Task, boxes: str | None = None, person: str = "p
         del columns["object"]
     return Problem(
         tuple(scenes), found.relations, len(found.categories), columns, y, image,
-        np.array([names[scene.group] for scene in scenes])[image], scored,
+        np.array([names[scene.group] for scene in scenes])[image], tuple(names), scored,
         np.array(official)[image] if len(test) else None,
     )  # fmt: skip
 
@@ -135,7 +137,7 @@ def split_of(problem: Problem, run: SceneRun) -> Split:
     parts = max(run.members, min(run.parts, len(np.unique(problem.group[training]))))
     inner = grouped_folds(problem.group[training], problem.y[training], parts, seed=1 + run.fold)
     validation = tuple(training[inner == member] for member in range(run.members))
-    made = Split(training, validation, outside)
+    made, named = Split(training, validation, outside), np.array(problem.groups)[problem.group]
     for number, held in enumerate(validation):
-        check_apart(problem.group, training=made.member(number), validation=held, test=outside)
+        check_apart(named, training=made.member(number), validation=held, test=outside)
     return made

@@ -65,6 +65,15 @@ def as_corners(boxes: NDArray[np.float64], form: Form, sizes: NDArray[np.float64
     if flat.any():
         first = int(flat.argmax())
         places[first].wrong(f"{boxes[first].tolist()} has no area as {MEANS[form]}", "a width and a height above 0")
+    with np.errstate(invalid="ignore"):
+        outside = np.any(corners[:, 2:] > 1.1 * sizes, axis=1)
+    if 2 * outside.sum() > len(corners):
+        first = int(outside.argmax())
+        places[first].wrong(
+            f"{boxes[first].tolist()} as {MEANS[form]}, and most boxes of the file, end far outside of their images",
+            f"boxes as {' or '.join(MEANS[other] for other in FORMS if other != form)}? Say so by boxes= or "
+            '"box_format"; or other sizes of images',
+        )
     if len(corners) and corners.max() <= 1 and not (sizes <= 1).any():
         where.wrong(f"no corner of a box is beyond 1, as {told(boxes, places, 0)}", "pixels, not shares of the image: "
                     "multiply by its width and height")  # fmt: skip
