@@ -43,7 +43,7 @@ def _scores(result: dict[str, Any]) -> Figure:
     figure, axes = panels(1, len(parts), title, note, tall=0.36 * len(names), sharex=False)
     width, height = figure.get_size_inches()
     figure.set_size_inches(width + 2.9, height)  # for names on the left
-    figure.subplots_adjust(left=3.9 / (width + 2.9), right=1 - 0.25 / (width + 2.9))
+    axes[0, 0].get_gridspec().update(left=3.9 / (width + 2.9), right=1 - 0.25 / (width + 2.9))
     for panel, part in zip(axes[0], parts, strict=True):
         for row, name in enumerate(names):
             if name in part["scores"]:
