@@ -23,8 +23,9 @@ from typing import Literal
 
 from harness.cli import SweepSettings, run_study
 from harness.files import name_of
-from studies.social_relations.runs import MODE, NETWORKS, PRIOR, SceneRun, Task, models_of
+from studies.social_relations.runs import MODE, NETWORKS, PRIOR, TREES, SceneRun, Task, models_of
 
+KNOWN = (PRIOR, MODE, *TREES, *NETWORKS)
 QUICK = {"folds": 2, "members": 2, "epochs": 4, "hidden": 16, "rounds": 1, "batch": 40, "trees": 5}
 SECONDS = {"pipa": 60.0, "pisc": 20.0, "planted": 8.0, "planted small": 0.2}  # of a network, at most
 
@@ -43,6 +44,8 @@ class Settings(SweepSettings):
     """How boxes in --scenes are written; told from the file where not given."""
     person: str = "person"  # The category of persons in --scenes
     tasks: tuple[Task, ...] = ("relations", "completion")  # Only these
+    models: tuple[str, ...] = ()
+    """Only these, of those that the report names; all, where not given."""
     folds: int = 5  # Parts of images or albums, each tested once
     members: int | None = None
     """Of every network, each validated on another part of the training part; 3, or 2 on PIPA, where not given."""
@@ -61,6 +64,8 @@ class Settings(SweepSettings):
             raise ValueError(f"{other} and --scenes: published scenes or a file of yours; choose one")
         if not self.tasks:
             raise ValueError("--tasks: expected relations, completion or both")
+        for name in set(self.models).difference(KNOWN):
+            raise ValueError(f"--models {name!r}: expected some of {', '.join(map(repr, KNOWN))}")
         if self.hidden % 2:
             raise ValueError(f"--hidden {self.hidden}: expected an even number, for two heads")
 
@@ -86,6 +91,7 @@ class Settings(SweepSettings):
         if self.quick:
             return "quick" if stem == "planted" else f"{stem}-quick"
         stem += f"-{self.tasks[0]}" if len(set(self.tasks)) == 1 else ""
+        stem += "-some" if self.models else ""
         return f"{stem}-custom" if changed else stem
 
     def runs(self, task: Task, digest: str, objects: bool, official: bool) -> list[SceneRun]:
@@ -98,6 +104,9 @@ class Settings(SweepSettings):
         options = {**(QUICK if self.quick else usual), **given}
         own = {"boxes": self.boxes, "person": self.person}
         models = (PRIOR, *((MODE,) if task == "completion" else ()), *models_of(task, objects))
+        models = tuple(model for model in models if not self.models or model in self.models)
+        if not models:
+            raise ValueError(f"--models: none of them is asked of {task}; expected one that is")
         made = [SceneRun(self.source_of_scenes, digest, task, "grouped", model, fold, **own, **options)  # type: ignore[arg-type]
                 for model in models for fold in range(options["folds"])]  # fmt: skip
         if official and task == "relations":

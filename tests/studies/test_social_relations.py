@@ -213,6 +213,7 @@ def test_a_run_is_repeatable_and_tests_each_row_once():
         ({"folds": 1}, "--folds 1: expected 2 or more"),
         ({"hidden": 7}, "expected an even number"),
         ({"tasks": ()}, "--tasks: expected"),
+        ({"models": ("GCN",)}, "--models 'GCN': expected some of 'prior'"),
     ],
 )
 def test_wrong_settings_are_refused(arguments, message):

@@ -84,8 +84,10 @@ def _scored(problem: Problem, runs: Sequence[tuple[SceneRun, Record]], draws: in
         name: np.concatenate([np.array(found[fold]["test"]) for fold in splits]) for name, found in of_fold.items()
     }
     weights: dict[str, list[list[float]]] = {}
-    for blend, parts in BLENDS.items():
-        if all(part in of_fold for part in parts):
+    blends = {blend: [part for part in parts if part in of_fold] for blend, parts in BLENDS.items()}
+    for blend, parts in blends.items():
+        fewer = len(parts) < 2 or any(parts == blends[other] for other in weights)
+        if not fewer:
             weights[blend], mixed = [], []
             for fold, split in splits.items():
                 held = np.concatenate(split.validation)
