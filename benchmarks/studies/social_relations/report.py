@@ -19,7 +19,7 @@ def rows(result: dict[str, Any], part: dict[str, Any]) -> list[list[str]]:
     for name in models_in(part):
         scores, ends = part["scores"][name], part["intervals"][name]
         cells = [f"{scores[kind]:.3f}" for kind in KINDS]
-        made.append([name, *cells, *(f"{ends[kind][0]:.3f} to {ends[kind][1]:.3f}" for kind in ("accuracy", "mAP"))])
+        made.append([name, *cells, *(f"{ends[kind][0]:.3f}-{ends[kind][1]:.3f}" for kind in ("accuracy", "mAP"))])
     kind, score, whose = PUBLISHED.get((result["data"], part["task"], part["split"]), ("", 0.0, ""))
     if whose:
         made.append([f"published: {whose}", *(f"{score:.3f}" if each == kind else "" for each in KINDS), "", ""])
