@@ -112,9 +112,17 @@ STUDIES = (
     Study(
         "social_relations",
         "do graphs of people and things tell how people are related?",
-        "FINDING",
+        "messages tell as much as a table of near things and persons, not more; where other relations of an image are "
+        "known, messages add .046 of accuracy",
         "10 min, estimated",
-        {"planted": "", "pisc": "--data pisc", "pipa-relations": "--data pipa --tasks relations"},
+        {
+            "planted-relations": "--tasks relations",
+            "pisc-relations": "--data pisc --tasks relations",
+            "pisc-completion-some": '--data pisc --tasks completion --models prior "mode of the known labels" '
+            '"trees, table" "trees, table and labels by person" "network, table" "network, table and graph"',
+            "pipa-relations-some": '--data pipa --tasks relations --models prior "trees, table" "network, table" '
+            '"network, table and graph"',
+        },
     ),
     Study(
         "speed",
