@@ -26,7 +26,7 @@ from harness.files import name_of
 from studies.social_relations.runs import MODE, NETWORKS, PRIOR, TREES, SceneRun, Task, models_of
 
 KNOWN = (PRIOR, MODE, *TREES, *NETWORKS)
-QUICK = {"folds": 2, "members": 2, "epochs": 4, "hidden": 16, "rounds": 1, "batch": 40, "trees": 5}
+QUICK = {"folds": 2, "members": 1, "epochs": 2, "hidden": 16, "rounds": 1, "batch": 40, "trees": 5}
 SECONDS = {"pipa": 60.0, "pisc": 20.0, "planted": 8.0, "planted small": 0.2}  # of a network, at most
 
 

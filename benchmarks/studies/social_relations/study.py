@@ -45,7 +45,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         tell(f"intervals of {task}, {split} parts")
         parts.append(
             _scored(
-                problem_of(source, task, settings.boxes, settings.person), own, 50 if settings.quick else settings.draws
+                problem_of(source, task, settings.boxes, settings.person), own, 20 if settings.quick else settings.draws
             )
         )
     kept = [{"settings": record["settings"], "seconds": record["seconds"], "commit": record["commit"],
