@@ -1,5 +1,6 @@
 """The tables of README.md and docs/ are those of the committed results."""
 
+import shlex
 from importlib import import_module
 
 import pytest
@@ -60,7 +61,7 @@ MADE = [(row.name, stem, how) for row in STUDIES for stem, how in row.results.it
 
 @pytest.mark.parametrize(("study", "stem", "arguments"), MADE)
 def test_a_result_is_made_by_the_arguments_of_the_registry(study, stem, arguments):
-    settings = tyro.cli(import_module(study).Settings, args=[*arguments.split(), "--record"])
+    settings = tyro.cli(import_module(study).Settings, args=[*shlex.split(arguments), "--record"])
     assert settings.path == tables.EVIDENCE / study / f"{stem}.json"
     assert settings.path.exists()
 

@@ -1,0 +1,1 @@
+"""Relations of people in images: graphs of boxes against tables of the same numbers."""
