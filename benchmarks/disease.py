@@ -23,7 +23,18 @@ from harness.cli import SweepSettings, run_study
 from harness.files import name_of
 from studies.disease.runs import DiseaseRun, DiseaseTraining, PopulationSource
 
-FILES = ("phenotypes", "label", "id", "missing", "positive", "leave_out", "only_shared", "site", "within", "correlations")
+FILES = (
+    "phenotypes",
+    "label",
+    "id",
+    "missing",
+    "positive",
+    "leave_out",
+    "only_shared",
+    "site",
+    "within",
+    "correlations",
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class Settings(SweepSettings):
     """Diagnoses in a population, with a graph of people and without."""
 
     study = "disease"
-    least = {"folds": 2, "repeats": 1}
+    least = dict.fromkeys(("repeats",), 1) | {"folds": 2}
 
     data: Literal["planted", "abide"] = "planted"
     """Whose: made-up people, or ABIDE's; of your own give --features."""
@@ -88,11 +99,15 @@ class Settings(SweepSettings):
     def people(self) -> PopulationSource:
         """Where the people are from."""
         if self.features is None:
-            return PopulationSource(self.data, within=(("age", 2.0),), correlations=self.data == "abide", small=self.quick)
+            return PopulationSource(
+                self.data, within=(("age", 2.0),), correlations=self.data == "abide", small=self.quick
+            )
         assert self.label is not None
         within = tuple((name, float(number)) for name, _, number in (pair.rpartition("=") for pair in self.within))
-        return PopulationSource("files", self.features, self.phenotypes, self.label, self.id, self.missing, self.positive,
-                                self.leave_out, self.only_shared, self.site or "site", within, self.correlations)  # fmt: skip
+        return PopulationSource(
+            "files", self.features, self.phenotypes, self.label, self.id, self.missing, self.positive, self.leave_out,
+            self.only_shared, self.site or "site", within, self.correlations,
+        )  # fmt: skip
 
     def runs(self, parts: tuple[str, ...], digest: str) -> list[DiseaseRun]:
         """Every split: sites, then folds of each repeat, so that an interrupted sweep has whole repeats."""

@@ -30,7 +30,7 @@ def site_edges(sites: Integers) -> torch.Tensor:
 
 
 def site_filter(kernel: Array, sites: Integers, theta: float) -> Array:
-    """The kernel of filtered features (1 - theta A) X on the site graph with self-loops: of all people, transductive."""
+    """The kernel of filtered features (1 - theta A) X on the site graph of all people, with self-loops."""
     averages = (sites[:, None] == np.arange(sites.max() + 1)).astype(np.float64)
     averages /= averages.sum(0)
     means = averages.T @ kernel  # [sites, N]

@@ -174,7 +174,7 @@ def fit(
         found[of.SELECTED_INSIDE] = _selected(data, train, train, labels, training.selected)
         found[of.SELECTED] = _selected(data, np.concatenate([train, test]), train, labels, training.selected)
 
-    x = components(center(kernels["plain"], train), train, training.components)
+    x = components(logs, train, training.components)
     seed, base = run.repeat, found[of.ENSEMBLE] / (found[of.ENSEMBLE][train].std() or 1.0)
     epochs: dict[str, int] = {}
     for name, kind, graph, offset in (
@@ -189,6 +189,8 @@ def fit(
             about["by_epoch"] = learnt.by_epoch
         if first and kind == "chebyshev" and offset is None:
             about.setdefault("response", {})[name] = response(learnt.network.layers[0], x[train])
+    for name, network in ((of.MEAN_MLP, of.MLP), (of.MEAN_CHEBYSHEV, of.CHEBYSHEV)):
+        found[name] = base + found[network] / (found[network].std() or 1.0)
     return found, {**about, "epochs": epochs, "alpha": plain.alpha}
 
 
@@ -215,7 +217,9 @@ def select(view: Array, people: Integers, labels: NDArray[np.bool_], count: int)
         own = view[people][:, chosen]
         own = own - own.mean(0)
         kernel = own @ own.T
-        dual = np.linalg.solve(kernel + np.trace(kernel) / len(own) * np.eye(len(own)), labels[people] - labels[people].mean())
+        dual = np.linalg.solve(
+            kernel + np.trace(kernel) / len(own) * np.eye(len(own)), labels[people] - labels[people].mean()
+        )
         keep = max(count, len(chosen) // 2)
         chosen = chosen[np.sort(np.argsort(-np.abs(own.T @ dual), kind="stable")[:keep])]
     return chosen

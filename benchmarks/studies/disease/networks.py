@@ -18,7 +18,16 @@ from gnnseq.normalization import gcn_normalize
 from studies.disease.folds import Integers, inner_split
 from studies.disease.runs import DiseaseTraining
 
-__all__ = ["Chebyshev", "Graph", "LearnedScores", "PopulationNetwork", "choose_epoch", "learn", "shift", "train_network"]
+__all__ = [
+    "Chebyshev",
+    "Graph",
+    "LearnedScores",
+    "PopulationNetwork",
+    "choose_epoch",
+    "learn",
+    "shift",
+    "train_network",
+]
 
 Graph = tuple[Tensor, Tensor]  # edge_index [2, E], edge_weight [E]
 
@@ -207,7 +216,9 @@ def learn(
 
     def fresh() -> PopulationNetwork:
         torch.manual_seed(seed)
-        return PopulationNetwork(kind, x.shape[1], training.hidden, training.terms, training.dropout, offset is not None)
+        return PopulationNetwork(
+            kind, x.shape[1], training.hidden, training.terms, training.dropout, offset is not None
+        )
 
     first = fresh().layers[0]
     inputs = first.basis(nodes, matrix) if isinstance(first, Chebyshev) else nodes, graph, matrix, score

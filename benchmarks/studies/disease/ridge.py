@@ -63,7 +63,9 @@ def gaussian(kernel: Array, train: Integers) -> Array:
     return center(np.exp(-squared / (2 * width)), train)
 
 
-def kernel_ridge(kernel: Array, train: Integers, labels: NDArray[np.bool_], alphas: tuple[float, ...] = ALPHAS) -> Fitted:
+def kernel_ridge(
+    kernel: Array, train: Integers, labels: NDArray[np.bool_], alphas: tuple[float, ...] = ALPHAS
+) -> Fitted:
     r"""Ridge regression on a kernel that is centred on the training part, with the alpha of the least squared error.
 
     .. math:: c = (K + \alpha I)^{-1} (y - \bar y), \qquad

@@ -32,9 +32,9 @@ def _read(source: PopulationSource) -> Population:
         return planted_population(**(QUICK if source.small else PLANTED))
     assert source.features is not None
     assert source.phenotypes is not None
+    told = {name: getattr(source, name) for name in ("id", "missing", "positive", "leave_out", "only_shared")}
     try:
-        return load_population(source.features, source.phenotypes, source.label, id=source.id, missing=source.missing,
-                               positive=source.positive, leave_out=source.leave_out, only_shared=source.only_shared)  # fmt: skip
+        return load_population(source.features, source.phenotypes, source.label, **told)
     except ValueError as error:
         hints = [option for argument, option in OPTIONS.items() if argument in str(error)]
         raise ValueError(f"{error}. On the command line: {', '.join(hints)}" if hints else str(error)) from error

@@ -42,7 +42,7 @@ class Population:
         people, width = self.features.shape
         sizes = {"ids": (len(self.ids), people), "feature_names": (len(self.feature_names), width),
                  "labels": (len(self.labels), people),
-                 **{f"phenotypes[{key!r}]": (len(column), people) for key, column in self.phenotypes.items()}}  # fmt: skip
+                 **{f"phenotypes[{key!r}]": (len(each), people) for key, each in self.phenotypes.items()}}  # fmt: skip
         for name, (size, expected) in sizes.items():
             if size != expected:
                 raise ValueError(f"{name} has {size} entries for features {[people, width]}; expected {expected}")
