@@ -34,8 +34,8 @@ def _filters(result: dict[str, Any]) -> Figure:
     data = result["data"]
     note = (
         "Left: gain of a filter at each eigenvalue of the Laplacian, over its largest; learnt: first layers, "
-        "mean and range over folds of the first repeat.\nTicks: quantiles of the graph's own eigenvalues. Right: mean "
-        "influence on a made-up population's scores, networks as they begin; no marker: not reached."
+        "mean and range over folds of the first repeat.\nPurple: quantiles of the full graph's eigenvalues. Right: "
+        "mean influence on a made-up population's scores, networks as they begin; no marker: not reached."
     )
     figure, [[left, right]] = panels(
         1, 2, f"What graphs of people let through, and how far: {data['name']}", note, sharex=False, sharey=False,
@@ -49,19 +49,24 @@ def _filters(result: dict[str, Any]) -> Figure:
         inside = frequencies <= 1
         left.plot(frequencies[inside], gain[inside], color=COLORS["ink"], ls=dashes, lw=1.6, label=name)
     for model, hue in ((of.CHEBYSHEV, "vermillion"), (of.NEAREST, "green")):
-        gains = np.array([run["response"][model] for run in result["runs"] if model in run.get("response", {})])
+        gains = np.array([run["response"][model] for run in result["runs"] if "response" in run])
         if len(gains):
             left.plot(frequencies, gains.mean(0), color=COLORS[hue], lw=2.2, label=f"{model}, learnt")
             left.fill_between(frequencies, gains.min(0), gains.max(0), color=COLORS[hue], alpha=0.15, lw=0)
+    terms = np.polynomial.chebyshev.chebvander(frequencies - 1, result["settings"]["terms"] - 1)
+    begins = np.sqrt((terms**2).sum(1))
+    left.plot(
+        frequencies, begins / begins.max(), color=COLORS["ink"], ls=":", lw=1.6, label="Chebyshev before training"
+    )
     left.plot(data["spectrum"], np.full(len(data["spectrum"]), -0.04), "|", color=COLORS["purple"], ms=8)
-    left.set(xlabel="eigenvalue of the Laplacian: alike among neighbours ← → unlike", ylabel="gain", ylim=(-0.08, 1.08))
-    left.legend(loc="lower right", fontsize=9, frameon=True)
+    left.set(xlabel="eigenvalue of the Laplacian", ylabel="gain", ylim=(-0.08, 1.08))
     for name, influence in result["influence"].items():
         hue, marker = LOOKS[name]
         hops = np.arange(len(influence))
         right.plot(hops, influence, color=COLORS[hue], marker=marker, lw=1.4, label=name)
     right.set(yscale="log", xlabel="hops between people", ylabel="influence", xticks=range(5))
-    right.legend(loc="upper right", fontsize=9, frameon=True)
+    for panel in (left, right):
+        panel.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2, fontsize=10, borderpad=0, columnspacing=1.2)
     return figure
 
 
@@ -74,10 +79,10 @@ def _scores(result: dict[str, Any]) -> Figure:
         1, len(protocols), f"AUC: {result['data']['name']}", note, tall=0.27 * len(names), sharex=False
     )
     width = figure.get_size_inches()[0]
-    figure.subplots_adjust(left=3.1 / width)
+    figure.subplots_adjust(left=3.7 / width)
     for panel, protocol in zip(axes, protocols, strict=True):
         _dots(panel, result, protocol, names)
-    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set_yticks(range(len(names)), names, fontsize=11)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     return figure
 

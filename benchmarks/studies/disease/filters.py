@@ -18,7 +18,7 @@ from studies.disease.networks import Chebyshev
 __all__ = ["FREQUENCIES", "GRID", "response", "site_edges", "site_filter", "spectrum"]
 
 Array = NDArray[np.float64]
-GRID = (0.0, 0.5, 1.0)  # theta: sites' means left, halved, removed
+GRID = (0.0, 1.0)  # theta: sites' means left, removed
 FREQUENCIES = tuple(round(0.05 * step, 2) for step in range(41))  # eigenvalues of L, 0 to 2
 
 

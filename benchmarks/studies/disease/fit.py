@@ -36,8 +36,6 @@ class Prepared:
         sites: A number for everybody's site, zeros without sites. [N]
         views: What ridges read, by name. [N, .] each
         kernels: Their products between people, less the mean over all. [N, N] each
-        phenotypes: Numbers and, a column each, texts. [N, .]
-        ages: A Gaussian kernel of all phenotypes that are numbers of many values, or None. [N, N]
         full, nearest: The population graph, and its sparse form.
     """
 
@@ -45,8 +43,6 @@ class Prepared:
     sites: Integers
     views: dict[str, Array]
     kernels: dict[str, Array]
-    phenotypes: Array
-    ages: Array | None
     full: Graph
     nearest: Graph
 
@@ -66,29 +62,34 @@ def prepared(source: PopulationSource, neighbours: int) -> Prepared:
         kernels[name] = centred @ centred.T
     within = dict(source.within)
     full, nearest = (population_graph(population, k, within=within) for k in (None, neighbours))
-    return Prepared(population, sites, made, kernels, _columns(population), _ages(population), full, nearest)
+    return Prepared(population, sites, made, kernels, full, nearest)
 
 
-def _columns(population: Population) -> Array:
-    """Numbers less their mean over their standard deviation, 0 where missing; a column for each text, "" too."""
+def phenotype_columns(population: Population, train: Integers) -> Array:
+    """Numbers less their mean in training over their spread there, 0 where missing; a column for each text, "" too."""
     columns = [np.zeros(len(population))]
     for values in population.phenotypes.values():
         if values.dtype.kind == "f":
-            spread = float(np.nanstd(values)) or 1.0
-            columns.append(np.nan_to_num((values - np.nanmean(values)) / spread))
+            known = values[train][~np.isnan(values[train])]
+            if len(known):
+                columns.append(np.nan_to_num((values - known.mean()) / (known.std() or 1.0)))
         else:
-            columns += [np.asarray(values == value, dtype=np.float64) for value in np.unique(values)]
+            columns += [np.asarray(values == value, dtype=np.float64) for value in np.unique(values[train])]
     return np.column_stack(columns)
 
 
-def _ages(population: Population) -> Array | None:
-    """Products of Gaussian kernels .75 standard deviations wide, of logarithms where all numbers are positive."""
+def age_kernel(population: Population, train: Integers) -> Array | None:
+    """Products of Gaussian kernels .75 standard deviations wide, of logarithms where numbers are positive. [N, N]
+
+    Of phenotypes that are numbers of more than ten values, as ages are; None if there are none.
+    """
     made = None
     for values in population.phenotypes.values():
-        if values.dtype.kind != "f" or len(np.unique(values)) <= 10:
+        known = values[train]
+        if values.dtype.kind != "f" or len(np.unique(known[~np.isnan(known)])) <= 10:
             continue
         scaled = np.log(values) if np.nanmin(values) > 0 else values
-        difference = (scaled[:, None] - scaled) / (0.75 * np.nanstd(scaled))
+        difference = (scaled[:, None] - scaled) / (0.75 * np.nanstd(scaled[train]))
         kernel = np.where(np.isnan(difference), 0, np.exp(-0.5 * np.nan_to_num(difference) ** 2))
         made = kernel if made is None else made * kernel
     return made
@@ -151,11 +152,12 @@ def fit(
     def ridge(kernel: Array) -> Fitted:
         return kernel_ridge(kernel, train, labels)
 
-    found[of.PHENOTYPES] = ridge(center(data.phenotypes @ data.phenotypes.T, train)).scores
+    columns, ages = phenotype_columns(data.population, train), age_kernel(data.population, train)
+    found[of.PHENOTYPES] = ridge(center(columns @ columns.T, train)).scores
     plain = ridge(center(kernels["plain"], train))
     # Weights may vary with age: a product of kernels, of features and of ages. A member each: site means stay or go.
     logs = center(kernels["logarithm"], train)
-    members = [ridge(logs if data.ages is None else center(logs * (0.5 + 0.5 * data.ages), train))]
+    members = [ridge(logs if ages is None else center(logs * (0.5 + 0.5 * ages), train))]
     of_sites = [center(kernels[view], train, sites) for view in ("logarithm", "profile")]
     inductive = [*members, ridge(of_sites[0]), ridge(gaussian(of_sites[1], train))]
     found[of.RIDGE], found[of.ENSEMBLE] = plain.scores, together(inductive)
@@ -190,7 +192,7 @@ def fit(
         if first and kind == "chebyshev" and offset is None:
             about.setdefault("response", {})[name] = response(learnt.network.layers[0], x[train])
     for name, network in ((of.MEAN_MLP, of.MLP), (of.MEAN_CHEBYSHEV, of.CHEBYSHEV)):
-        found[name] = base + found[network] / (found[network].std() or 1.0)
+        found[name] = base + found[network] / (found[network][train].std() or 1.0)
     return found, {**about, "epochs": epochs, "alpha": plain.alpha}
 
 

@@ -19,15 +19,15 @@ def _runs(result: dict[str, Any], protocol: str) -> list[dict[str, Any]]:
 
 def models(result: dict[str, Any], protocol: str) -> list[str]:
     """Those that have scores, in the study's order."""
-    there = {name for run in _runs(result, protocol) for name in run["scores"]}
-    return [name for name in of.MODELS if name in there]
+    runs = _runs(result, protocol)
+    return [name for place, name in enumerate(result["models"]) if any(run["auc"][place] is not None for run in runs)]
 
 
 def scores(result: dict[str, Any], protocol: str, model: str) -> NDArray[np.float64]:
     """AUC, accuracy and number of tested people of every split that the model was in. [splits, 3]"""
-    return np.array(
-        [[*run["scores"][model], run["tested"]] for run in _runs(result, protocol) if model in run["scores"]]
-    )
+    place = result["models"].index(model)
+    return np.array([[run["auc"][place], run["accuracy"][place], run["tested"]] for run in _runs(result, protocol)
+                     if run["auc"][place] is not None])  # fmt: skip
 
 
 def means(result: dict[str, Any], protocol: str, model: str) -> tuple[float, float, float]:
@@ -45,10 +45,10 @@ def difference(
     result: dict[str, Any], protocol: str, model: str, other: str, column: int = 0
 ) -> tuple[float, float, float]:
     """Mean difference of two models on the same splits, its standard error, and p: in AUC, or in accuracy (1)."""
-    both = [run for run in _runs(result, protocol) if model in run["scores"] and other in run["scores"]]
-    d = np.array([run["scores"][model][column] - run["scores"][other][column] for run in both])
+    own, others = scores(result, protocol, model), scores(result, protocol, other)
+    d = own[: len(others), column] - others[: len(own), column]  # leaks have the first repeat alone
     if protocol == "sites":
-        return weighted_t(d, np.array([run["tested"] for run in both], dtype=np.float64))
+        return weighted_t(d, own[: len(d), 2])
     return corrected_t(d, 1 / result["data"]["folds"])
 
 

@@ -24,16 +24,13 @@ class Fitted:
         scores: Of whoever is in training by leave-one-out, so that they are no better than those of the others. [N]
         alpha: The penalty that was chosen, as a share of the kernel's mean diagonal.
         error: Mean squared leave-one-out error.
+        scale: Standard deviation of the scores in training, 1 if they do not vary.
     """
 
     scores: Array
     alpha: float
     error: float
-
-    @property
-    def scale(self) -> float:
-        """Standard deviation of the scores, 1 if they do not vary."""
-        return float(self.scores.std()) or 1.0
+    scale: float
 
 
 def center(kernel: Array, train: Integers, groups: NDArray[np.int64] | None = None, own: bool = False) -> Array:
@@ -103,4 +100,4 @@ def kernel_ridge(
     scores = kernel[:, train] @ dual
     # The threshold: half way between the classes' labels, seen from the mean.
     scores[train] = left_out
-    return Fitted(scores + mean - 0.5, alpha, error)
+    return Fitted(scores + mean - 0.5, alpha, error, float(left_out.std()) or 1.0)

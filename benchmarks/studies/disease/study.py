@@ -14,6 +14,7 @@ from studies.disease.filters import FREQUENCIES, spectrum
 from studies.disease.fit import measure, prepared
 from studies.disease.folds import site_folds, stratified_folds
 from studies.disease.picture import influences
+from studies.disease.runs import MODELS
 from studies.disease.sources import read
 from studies.disease.views import matrices
 
@@ -49,8 +50,11 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         "frequencies": list(FREQUENCIES),
         "spectrum": [round(float(value), 4) for value in np.quantile(values, np.linspace(0, 1, 41))],
     }  # fmt: skip
+    first = next(record["result"] for record in records if record["settings"]["protocol"] == "folds")
+    models = [model for model in MODELS if model in first["scores"]]
     return {"experiment": "disease", "provenance": provenance(), "data": about, "influence": influences(),
-            "settings": records[0]["settings"]["training"], "runs": [_short(record) for record in records]}  # fmt: skip
+            "settings": records[0]["settings"]["training"], "models": models, "networks": list(first["epochs"]),
+            "runs": [_short(record, models) for record in records]}  # fmt: skip
 
 
 def _sites(population: Population, column: str, asked: bool) -> tuple[tuple[str, ...], list[str]]:
@@ -68,7 +72,18 @@ def _sites(population: Population, column: str, asked: bool) -> tuple[tuple[str,
     return parts, [f"{others} sites have people of one class alone, and are only trained on"] if others else []
 
 
-def _short(record: dict[str, Any]) -> dict[str, Any]:
-    """A run without what all runs have in common."""
-    settings = {key: record["settings"][key] for key in ("protocol", "repeat", "part")}
-    return {**settings, **record["result"], "seconds": round(record["seconds"], 1)}
+def _short(record: dict[str, Any], models: list[str]) -> dict[str, Any]:
+    """A run without what all runs have in common: a column a model, None where it was not measured."""
+    result, settings = record["result"], record["settings"]
+    scored = [result["scores"].get(model, [None, None]) for model in models]
+    columns = {name: [None if pair[place] is None else round(pair[place], 4) for pair in scored]
+               for place, name in enumerate(("auc", "accuracy"))}  # fmt: skip
+    about = {key: settings[key] for key in ("protocol", "repeat", "part")}
+    chosen = {key: result[key] for key in ("tested", "alpha", "theta", "response") if key in result}
+    return {
+        **about,
+        **columns,
+        **chosen,
+        "epochs": list(result["epochs"].values()),
+        "seconds": round(record["seconds"]),
+    }

@@ -192,7 +192,10 @@ def _phenotype(table: PersonTable, name: str, rows: list[int], absent: set[str])
 
 
 def _check_is_no_label(path: Path, name: str, column: NDArray[Any], label: str, labels: NDArray[np.bool_]) -> None:
-    """Refuse a column of few values, missing or not, each of which only people of one class have."""
+    """Refuse a column of few values, missing or not, each of which only people of one class have.
+
+    Among fewer than a dozen people that is often chance.
+    """
     values, inverse = np.unique(column, return_inverse=True)
     is_missing = np.isnan(column) if column.dtype.kind == "f" else column == ""
     told = []
@@ -200,7 +203,7 @@ def _check_is_no_label(path: Path, name: str, column: NDArray[Any], label: str, 
         ill, count = np.bincount(inverse, labels), np.bincount(inverse)
         told.append(bool(((ill == 0) | (ill == count)).all()))
     told.append(bool((is_missing == labels).all() or (is_missing == ~labels).all()))
-    if any(told):
+    if any(told) and len(column) >= 12:
         raise ValueError(
             f"{path}: phenotype {name!r} tells everybody's {label!r}, in what stands there or in whether anything "
             f"does: the diagnosis under another name; leave it out by leave_out=[{name!r}]"
@@ -243,7 +246,7 @@ def _features(
         if which.any():
             first = [name for name, has in zip(names, which, strict=True) if has][:SHOWN]
             notes.append(
-                f"{int(which.sum())} features left out, {why}: {_some(first)}{', ...' * (which.sum() > SHOWN)}"
+                f"{int(which.sum())} features left out, {why}: {_some(first)}{', ...' * int(which.sum() > SHOWN)}"
             )
     keep = ~(is_lacking | constant)
     if not keep.any():
