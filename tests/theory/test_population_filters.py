@@ -76,7 +76,7 @@ def test_a_convolution_with_self_loops_weakens_what_differs_between_neighbours(p
 
 
 def test_low_pass_is_not_the_same_as_monotone():
-    """Refuted: that gains always fall with frequency. Two camps that know only each other keep much of their quarrel."""
+    """Refuted: that gains always fall with frequency. Two camps that know only each other keep their quarrel."""
     camp = 10
     pairs = torch.cartesian_prod(torch.arange(camp), torch.arange(camp, 2 * camp)).T
     edges = torch.cat([pairs, pairs.flip(0)], 1)
@@ -109,7 +109,7 @@ def test_chebyshev_filters_can_do_both(sites, theta):
 
 
 def test_without_self_loops_the_exact_filter_depends_on_the_sites_size():
-    """Of a site of n the other eigenvalue is n / (n - 1): two sizes have two, and one line cannot meet both at gain 1."""
+    """Of a site of n the other eigenvalue is n / (n - 1): two sizes have two, and no line meets both at gain 1."""
     sites = np.array([0, 0, 1, 1, 1])
     edges = site_edges(sites)
     values = spectrum(edges, torch.ones(edges.size(1), dtype=torch.float64), 5, self_loops=False)
