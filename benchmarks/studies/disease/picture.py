@@ -1,5 +1,7 @@
 """Receptive fields on a graph of people: how far, and how strongly, others act on a person's score."""
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -47,7 +49,8 @@ class HighPass(LowPass):
         return x - super().forward(x, edge_index)
 
 
-def influences(people: int = 60) -> dict[str, list[float]]:
+@lru_cache(maxsize=1)
+def influences(people: int = 40) -> dict[str, list[float]]:
     """Mean influence by hops of filters on a site graph, and of networks as they begin on a sparse population graph."""
     population = planted_population(people=people, features=8, sites=4)
     sites = np.unique(population.phenotypes["site"], return_inverse=True)[1]
