@@ -16,7 +16,7 @@ from gnnseq.data.populations import Population, population_graph
 from studies.disease import runs as of
 from studies.disease.filters import GRID, response, site_filter
 from studies.disease.folds import Integers, site_folds, stratified_folds
-from studies.disease.networks import Graph, learn
+from studies.disease.networks import Chebyshev, Graph, learn
 from studies.disease.ridge import Fitted, center, gaussian, kernel_ridge
 from studies.disease.runs import DiseaseRun, PopulationSource
 from studies.disease.sources import read
@@ -189,8 +189,9 @@ def fit(
         found[name], epochs[name] = learnt.scores, learnt.epoch
         if shown:
             about["by_epoch"] = learnt.by_epoch
-        if first and kind == "chebyshev" and offset is None:
-            about.setdefault("response", {})[name] = response(learnt.network.layers[0], x[train])
+        layer = learnt.network.layers[0]
+        if first and isinstance(layer, Chebyshev) and name in (of.CHEBYSHEV, of.NEAREST):
+            about.setdefault("response", {})[name] = response(layer, x[train])
     for name, network in ((of.MEAN_MLP, of.MLP), (of.MEAN_CHEBYSHEV, of.CHEBYSHEV)):
         found[name] = base + found[network] / (found[network][train].std() or 1.0)
     return found, {**about, "epochs": epochs, "alpha": plain.alpha}

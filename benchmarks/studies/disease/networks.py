@@ -63,11 +63,12 @@ class Chebyshev(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, terms: int) -> None:
         super().__init__()
+        self.is_narrow = terms > 1 and out_channels < in_channels
         self.maps = nn.ModuleList(nn.Linear(in_channels, out_channels, bias=not k) for k in range(terms))
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """The filtered features [N, C] of x [N, F] on an adjacency [N, N], normalised, without self-loops."""
-        if len(self.maps) == 1 or self.maps[0].out_features >= x.size(-1):
+        if not self.is_narrow:
             return self.combine(self.basis(x, adjacency))
         above = higher = x.new_zeros(())  # Clenshaw's recurrence, so that N x N meets the narrower side
         for linear in self.maps[:0:-1]:
@@ -116,10 +117,11 @@ class PopulationNetwork(nn.Module):
             hidden = first(x, *graph).relu()
             out = second(functional.dropout(hidden, self.dropout, self.training), *graph)
         else:
+            assert isinstance(first, Chebyshev)
             hidden = (first.combine(x) if isinstance(x, list) else first(x, adjacency)).relu()
             out = second(functional.dropout(hidden, self.dropout, self.training), adjacency)
-        out = out.squeeze(-1)
-        return out if self.weight is None else out + self.weight * score
+        logits: Tensor = out.squeeze(-1)
+        return logits if self.weight is None else logits + self.weight * score
 
 
 @dataclass(frozen=True)

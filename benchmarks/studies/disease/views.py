@@ -67,7 +67,7 @@ def profile(features: Array) -> Array:
     """Each person's features with mean 0 and standard deviation 1: who is alike in their pattern. [N, F]"""
     centred = features - features.mean(1, keepdims=True)
     spread = centred.std(1, keepdims=True)
-    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
+    return np.asarray(np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0))
 
 
 def views(features: Array, correlations: bool) -> dict[str, Array]:

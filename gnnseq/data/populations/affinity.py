@@ -63,7 +63,7 @@ def similarity(features: NDArray[np.float64]) -> NDArray[np.float64]:
     distance = 1 - np.clip(unit @ unit.T, -1, 1)
     np.fill_diagonal(distance, 0)
     width = distance[~np.eye(len(distance), dtype=bool)].mean() if len(distance) > 1 else 1.0
-    return np.exp(-(distance**2) / (2 * max(width, 1e-12) ** 2))
+    return np.asarray(np.exp(-(distance**2) / (2 * max(width, 1e-12) ** 2)))
 
 
 def population_graph(

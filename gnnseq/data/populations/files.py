@@ -240,8 +240,8 @@ def _features(
     lacking = np.isnan(values)
     for person in np.flatnonzero(lacking.all(1)):
         raise ValueError(f"{table.where(rows[person])}: no feature at all; leave this person out of both files")
-    is_lacking = lacking.any(0)
-    constant = ~is_lacking & (values == values[:1]).all(0)
+    is_lacking: NDArray[np.bool_] = np.asarray(lacking.any(0))
+    constant: NDArray[np.bool_] = ~is_lacking & np.asarray((values == values[:1]).all(0))
     for which, why in ((is_lacking, "which somebody lacks"), (constant, "which are the same for all")):
         if which.any():
             first = [name for name, has in zip(names, which, strict=True) if has][:SHOWN]
@@ -257,10 +257,10 @@ def _features(
 def _numbers(table: PersonTable, name: str, absent: set[str]) -> NDArray[np.float64]:
     cells = table.columns[name]
     numbers = np.array([as_number(cell, table.decimal_comma) for cell in cells])
-    for row in np.flatnonzero(np.isnan(numbers)):
+    for row in np.flatnonzero(np.isnan(numbers)).tolist():
         if cells[row].lower() not in absent:
             raise ValueError(
-                f"{table.where(int(row))}: feature {name!r} is {cells[row][:40]!r}; expected a number, or nothing"
+                f"{table.where(row)}: feature {name!r} is {cells[row][:40]!r}; expected a number, or nothing"
             )
     numbers[[cell.lower() in absent for cell in cells]] = np.nan
     return numbers
