@@ -19,7 +19,7 @@ def stratified_folds(labels: NDArray[np.bool_], folds: int, seed: int) -> list[I
 
     Example:
         >>> [sorted(fold.tolist()) for fold in stratified_folds(np.array([True, False] * 3), 3, seed=0)]
-        [[2, 3], [1, 4], [0, 5]]
+        [[4, 5], [1, 2], [0, 3]]
     """
     generator = np.random.default_rng(seed)
     fold, dealt = np.empty(len(labels), dtype=np.int64), 0

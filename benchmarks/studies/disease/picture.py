@@ -20,7 +20,7 @@ class LowPass(nn.Module):
 
     Example:
         >>> pair = torch.tensor([[0, 1], [1, 0]])
-        >>> LowPass(1)(torch.tensor([[1.0], [3.0]]), pair).tolist()
+        >>> LowPass(1)(torch.tensor([[1.0], [3.0]]), pair).round(decimals=4).tolist()
         [[2.0], [2.0]]
     """
 
@@ -40,7 +40,7 @@ class HighPass(LowPass):
 
     Example:
         >>> pair = torch.tensor([[0, 1], [1, 0]])
-        >>> HighPass(1)(torch.tensor([[1.0], [3.0]]), pair).tolist()
+        >>> HighPass(1)(torch.tensor([[1.0], [3.0]]), pair).round(decimals=4).tolist()
         [[-1.0], [1.0]]
     """
 
