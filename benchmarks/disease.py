@@ -1,6 +1,6 @@
 """Does a graph of people help to tell a diagnosis? Ridges and networks on a population, and what leaks would add.
 
-    python benchmarks/disease.py                   made-up people of eight sites, the best score known: minutes
+    python benchmarks/disease.py                   made-up people of 24 sites, the best score known: minutes
     python benchmarks/disease.py --data abide      871 people of ABIDE, 20 sites: about half an hour on two cores
     python benchmarks/disease.py --features F.csv --phenotypes P.csv --label diagnosis     your people
     python benchmarks/disease.py --quick           few made-up people, seconds

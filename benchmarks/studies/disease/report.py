@@ -11,7 +11,7 @@ from studies.disease.results import PROTOCOLS, difference, kind, means, models, 
 
 __all__ = ["TABLES", "checks", "figures", "print_report"]
 
-PUBLISHED = ["Parisot et al. 2018, published", "features chosen with all labels", "", "70.4", "", ""]
+PUBLISHED = ["Parisot et al. 2018, published", "tested labels", "", "70.4", "", ""]
 
 
 def rows(result: dict[str, Any]) -> list[list[str]]:
@@ -50,12 +50,13 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     )  # fmt: skip
     caption = (
         f"{data['folds']} folds, {repeats} times, ± over repeats; {data['sites']} sites left out one by one, mean over "
-        "people, ± over sites.\nRows that read tested people's features are transductive; leaks: of the first repeat."
+        "people, ± over sites.\nRows that read tested features are transductive; those that read tested labels are leaks."
     )
-    made = table(f"Diagnoses: {data['name']}", caption, ["", "reads"], HEADINGS)
+    headings = [heading.replace(", ", "\n") for heading in HEADINGS]
+    made = table(f"Diagnoses: {data['name']}", caption, ["", "reads"], headings)
     for row in rows(result):
         made.add_row(
-            *row, style="red" if row[1] == "leak" else "dim" if row[1] == "the law" or row == PUBLISHED else ""
+            *row, style="red" if row[1] == "tested labels" else "dim" if row[1] == "the law" or row == PUBLISHED else ""
         )
     console.print(made)
     for protocol, title in PROTOCOLS.items():

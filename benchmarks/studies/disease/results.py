@@ -66,4 +66,4 @@ def pairs(result: dict[str, Any], protocol: str) -> list[tuple[str, str]]:
 
 def kind(model: str) -> str:
     """What a row may read."""
-    return "leak" if model in of.LEAKS else "tested people's features" if model in of.TRANSDUCTIVE else "training part"
+    return "tested labels" if model in of.LEAKS else "tested features" if model in of.TRANSDUCTIVE else "training"

@@ -10,7 +10,7 @@ from studies.disease.runs import PopulationSource
 
 __all__ = ["PLANTED", "QUICK", "read"]
 
-PLANTED: dict[str, Any] = {"people": 480, "features": 60, "sites": 8}
+PLANTED: dict[str, Any] = {"people": 480, "features": 30, "sites": 24}
 QUICK: dict[str, Any] = {"people": 96, "features": 20, "sites": 4}
 OPTIONS = {"id=": "--id COLUMN", "only_shared=True": "--only-shared", "leave_out=": "--leave-out COLUMN"}
 
