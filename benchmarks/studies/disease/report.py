@@ -50,7 +50,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     )  # fmt: skip
     caption = (
         f"{data['folds']} folds, {repeats} times, ± over repeats; {data['sites']} sites left out one by one, mean over "
-        "people, ± over sites.\nRows that read tested features are transductive; those that read tested labels are leaks."
+        "people, ± over sites.\nRows that read tested features are transductive; those of tested labels are leaks."
     )
     headings = [heading.replace(", ", "\n") for heading in HEADINGS]
     made = table(f"Diagnoses: {data['name']}", caption, ["", "reads"], headings)
