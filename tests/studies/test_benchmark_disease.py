@@ -66,11 +66,17 @@ def test_your_own_people(tmp_path, form):
     features, phenotypes = write(tmp_path, form)
     settings = script.Settings(**SMALL, features=features, phenotypes=phenotypes, label="dx", positive="case",
                                site="centre", within=("age=2",), results=tmp_path / "made")  # fmt: skip
-    data = study.run(settings, console())["data"]
     assert settings.path.name.startswith(f"{features.stem}-")
-    assert (data["people"], data["classes"], data["sites"]) == (40, ["healthy", "case"], 2)
-    assert data["phenotypes"] == ["centre", "age"]
-    assert data["best_auc"] is None
+    people, original = read(settings.people), planted_population(people=40, features=5, sites=2)
+    assert people.ids == original.ids
+    assert np.allclose(people.features, original.features, rtol=1e-12)
+    assert (people.labels == original.labels).all()
+    assert people.classes == ("healthy", "case")
+    assert set(people.phenotypes["centre"]) == {"1", "2"}  # sites as numbers are names
+    if form == "csv":  # in all forms the same from here on
+        data = study.run(settings, console())["data"]
+        assert (data["people"], data["sites"], data["phenotypes"]) == (40, 2, ["centre", "age"])
+        assert data["best_auc"] is None
 
 
 def test_without_sites_nothing_is_left_out_and_said(tmp_path, capsys):
