@@ -112,8 +112,8 @@ STUDIES = (
     Study(
         "disease",
         "does a graph of people help to tell a diagnosis?",
-        "FINDING",
-        "TIME",
+        "not on ABIDE: ridges together reach an AUC of .77, and no graph is ahead of the same without edges",
+        "2 min, estimated",
         {"abide": "--data abide"},
     ),
     Study(
