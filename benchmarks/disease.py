@@ -111,7 +111,7 @@ class Settings(SweepSettings):
 
     def runs(self, parts: tuple[str, ...], digest: str) -> list[DiseaseRun]:
         """Every split: sites, then folds of each repeat, so that an interrupted sweep has whole repeats."""
-        training = DiseaseTraining(epochs=8, selected=10) if self.quick else DiseaseTraining()
+        training = DiseaseTraining(epochs=4, selected=10) if self.quick else DiseaseTraining()
         folds = [(repeat, str(fold)) for repeat in range(self.repeats or (1 if self.quick else 10))
                  for fold in range(self.folds)]  # fmt: skip
         return [DiseaseRun(protocol, repeat, part, self.folds, digest, training)
