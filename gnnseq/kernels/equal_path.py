@@ -3,7 +3,7 @@
 Letters: T nodes a path, B paths, F input channels, H hidden channels, S states, G gates.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,7 +51,8 @@ def equal_path_sweep(
     cell: Cell, x: Tensor, paths: EqualPaths, initial: Tensor | None, weights: CellWeights
 ) -> tuple[Tensor, Tensor]:
     """One layer in one direction: h [T * B, H] and the final state [B, S * H]."""
-    steps, count, backwards = paths
+    steps: Any = paths.steps  # a symbol where an export leaves it open
+    _, count, backwards = paths
     hidden = weights.weight_hh.size(1)
     if initial is None:
         initial = weights.weight_hh.new_zeros(count, cell.states * hidden)

@@ -212,7 +212,7 @@ class Recurrent(ScheduledMessagePassing):
             if graph is None:
                 weight, see_messages = self.weights("l0").weight_ih, needs_messages(self)
                 nodes, schedule, state = as_nodes(x, state, self.batch_first, weight, see_messages)
-                h, final = self.forward(nodes, schedule, state)
+                h, final = self.forward(nodes, schedule, state)  # type: ignore[arg-type] # what is recorded sweeps otherwise
                 return from_nodes(h, final, x, self.batch_first)
         schedule = self._check(x, graph)
         assert isinstance(x, Tensor)

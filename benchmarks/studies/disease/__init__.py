@@ -1,0 +1,1 @@
+"""Diagnoses in a population: ridges and networks on a graph of people, and what leaks would add."""
