@@ -108,8 +108,7 @@ class _Tape:
             return [_zeros(tensor) for tensor in wanted]
         outputs, given = zip(*came, strict=True)
         self._given[:] = inputs
-        found: tuple[Tensor | None, ...]
-        found = torch.autograd.grad(outputs, wanted, given, retain_graph=True, allow_unused=True)
+        found: Any = torch.autograd.grad(outputs, wanted, given, retain_graph=True, allow_unused=True)
         self._given.clear()
         return [_zeros(t) if grad is None else _copy(grad) for t, grad in zip(wanted, found, strict=True)]
 
