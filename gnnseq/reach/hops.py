@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-__all__ = ["adjacency", "distances", "farthest", "mean_by_distance", "shells"]
+__all__ = ["adjacency", "distances", "farthest", "mean_by_distance", "mean_distance", "shells"]
 
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -140,4 +140,36 @@ def mean_by_distance(values: Reals, nodes: Integers, reach: csr_array, edges: cs
             total[distance] += values.ravel()[found].sum()
             count[distance] += len(found)
     mean: Reals = np.divide(total, count, out=np.full(limit + 1, np.nan), where=count > 0)
+    return mean
+
+
+def mean_distance(weights: Reals, nodes: Integers, edges: csr_array) -> Reals:
+    """Mean distance of the nodes u from each chosen node v, weighted; pairs without any path are left out.
+
+    Args:
+        weights: One row for each chosen node, zero or more. [n, N]
+        nodes: The chosen nodes. [n]
+        edges: A. [N, N]
+
+    Returns:
+        The means, NaN where all weights are zero. [n]
+
+    Example:
+        >>> path = adjacency(np.array([[0, 1], [1, 2]]), 3)  # 0 -> 1 -> 2
+        >>> mean_distance(np.array([[1.0, 0.0, 3.0]]), np.array([2]), path).tolist()
+        [0.5]
+    """
+    count, num_nodes = weights.shape
+    total, whole = np.zeros(count), np.zeros(count)
+    left = (weights > 0).ravel()
+    for along in (edges, csr_array(edges + edges.T)):
+        if not left.any():
+            break
+        for distance, shell in enumerate(shells(along, nodes)):
+            found = shell[left[shell]]
+            left[found] = False
+            weight = np.bincount(found // num_nodes, weights.ravel()[found], count)
+            total += distance * weight
+            whole += weight
+    mean: Reals = np.divide(total, whole, out=np.full(count, np.nan), where=whole > 0)
     return mean

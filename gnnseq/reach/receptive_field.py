@@ -7,6 +7,7 @@ import copy
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from gnnseq.graphs import as_edge_index
 from gnnseq.reach.estimate import ReachEstimate, confirms, estimate_reach
 from gnnseq.reach.evaluation import Call, frozen
-from gnnseq.reach.hops import adjacency, farthest, mean_by_distance
+from gnnseq.reach.hops import adjacency, farthest, mean_by_distance, mean_distance
 from gnnseq.reach.jacobian import Jacobian
 from gnnseq.reach.sparsity import structural_reach
 from gnnseq.schedule import Schedule
@@ -70,6 +71,29 @@ class ReceptiveField:
     unconnected: int
     pair_influence: NDArray[np.float64]
     edges: csr_array
+
+    @cached_property
+    def range(self) -> NDArray[np.float64]:
+        r"""How far away what a node depends on is, on the average: distances weighted by influence. [N]
+
+        .. math:: \mathrm{range}_v = \sum_u \| \partial out_v / \partial x_u \|_F \, dist(u, v) \Big/
+                  \sum_u \| \partial out_v / \partial x_u \|_F
+
+        Where ``hops`` says how far a node can look, this says how far it does: k graph convolutions have a range well
+        below k. Derivatives are those of the whole graph, distances those of ``hops``; pairs without any path are left
+        out. NaN for nodes that are not among ``influence_nodes``, or that depend on nothing. Bamberger et al. 2025,
+        https://arxiv.org/abs/2506.05971, with Frobenius norms of blocks in place of sums of absolute values.
+
+        Example:
+            >>> from gnnseq.graphs import path_graph
+            >>> from gnnseq.layers import GCN
+            >>> field = receptive_field(GCN(1, 1), torch.ones(3, 1), path_graph(3).edge_index)
+            >>> field.range.round(3).tolist()  # node 1 weighs itself 1 / 2 and node 0 as much
+            [0.0, 0.5, 0.414]
+        """
+        found = np.full(self.reach.shape[0], np.nan)
+        found[self.influence_nodes] = mean_distance(self.pair_influence, self.influence_nodes, self.edges)
+        return found
 
     def plot(self, ax: "Axes | None" = None, **line: Any) -> "Axes":
         """Draws influence against hops on a logarithmic axis; distances without influence are left out.
