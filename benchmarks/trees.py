@@ -13,7 +13,6 @@ Ctrl-C is safe: finished runs are kept and the same command continues. Exit code
 a file is wrong; 130: interrupted.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from harness.files import name_of
 from studies.trees.runs import MODELS, Model, Task, TreeRun
 
 QUICK = {"hidden": 16, "embedding": 8, "batch": 10, "epochs": 3}
+FIELDS = ("hidden", "embedding", "batch", "epochs")  # of a run, that may be given
 SECONDS = {"tree LSTM": 9.0, "path LSTM": 9.0, "no edges": 5.0, "bag of words": 4.0}  # of an epoch of SST's
 
 
@@ -63,15 +63,13 @@ class Settings(SweepSettings):
     @property
     def name(self) -> str:
         """What the results are called: neither other trees nor other settings overwrite the published trees'."""
-        changed = any(getattr(self, field.name) is not None for field in dataclasses.fields(TreeRun)
-                      if hasattr(self, field.name))  # fmt: skip
+        changed = any(getattr(self, name) is not None for name in FIELDS)
         stem = "quick" if self.quick else "custom" if changed or self.models != MODELS or self.seeds else self.study
         return f"{name_of([Path(file) for file in self.files])}-{stem}" if self.files else stem
 
     def runs(self, tasks: Sequence[Task], files: tuple[str, ...], digest: str) -> list[TreeRun]:
         """Every network that is trained."""
-        fields = ("hidden", "embedding", "batch", "epochs")
-        given = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
+        given = {name: getattr(self, name) for name in FIELDS if getattr(self, name) is not None}
         options = {**(QUICK if self.quick else {}), **given}
         seeds = range(self.seeds or (1 if self.quick else 3))
         return [TreeRun(task, model, seed, files, digest, **options)

@@ -102,4 +102,5 @@ def test_files_are_three_of_one_form(tmp_path, monkeypatch, capsys):
     with pytest.raises(FileNotFoundError, match=r"no such file here.*trainDevTestTrees_PTB.zip .* GNNSEQ_DATA"):
         publish(script.Settings(results=tmp_path / "made"))
     assert load_trees(labelled["train"])[0].labels == ("1", "0", "1")
+    assert tyro.cli(script.Settings, args=[]).name == "trees"
     assert tyro.cli(script.Settings, args=["--seeds", "2"]).name == "custom"
