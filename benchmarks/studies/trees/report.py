@@ -90,7 +90,8 @@ TABLES = {
     "accuracies": lambda result: "\n".join(
         markdown_table([f"{task}, accuracy in %", "test", "validation", "epoch", "trees a second"], rows(result, task))
         for task in groups(result)
-    )
+    ),
+    "peer": lambda result: peer(result) + "\n",
 }
 
 
@@ -102,7 +103,9 @@ def figures(result: dict[str, Any], stem: Path) -> tuple[Path, ...]:
 
 def _draw(result: dict[str, Any]) -> Figure:
     found = groups(result)
-    figure, axes = panels(1, len(found), "Does structure help to read a sentence?", "A line is a seed.")
+    figure, axes = panels(
+        1, len(found), "Does structure help to read a sentence?", "A line is a seed.", sharey=False, gap=(0.7, 0)
+    )
     for panel, (task, models) in zip(axes.flat, found.items(), strict=True):
         panel.set(title=task, xlabel="epoch")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
