@@ -67,7 +67,6 @@ class Schedule:
             row b. [B']
         rounds: How often the steps are repeated; None for a topological schedule, which goes through them once.
         shared: The pointers of the schedule of which this one is a copy with other weights; see :attr:`pointers`.
-        number: By which torch.compile names this schedule; a copy has another. []
     """
 
     num_nodes: int
@@ -83,14 +82,19 @@ class Schedule:
     rounds: int | None = None
     passed: Tensor | None = None
     shared: SweepPointers | None = field(default=None, repr=False)
-    number: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         with nullcontext() if is_plain() else for_real():
-            object.__setattr__(self, "number", number(Ticket(self)))
+            self.__dict__["_number"] = number(Ticket(self))
+
+    @property
+    def number(self) -> Tensor:
+        """By which torch.compile names this schedule; a copy has another. []"""
+        made: Tensor = self.__dict__["_number"]  # no field, as torch.fx makes dataclasses anew from their fields
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "number"}
+        return {name: value for name, value in self.__dict__.items() if name != "_number"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -31,7 +31,7 @@ class Ticket:
 
     def __init__(self, schedule: Any, node_id: Tensor | None = None, weight_id: Tensor | None = None) -> None:
         self._kind, self._fields, self._schedule = type(schedule), dict(schedule.__dict__), None
-        self._fields.pop("number", None)
+        self._fields.pop("_number", None)
         self.node_id, self.weight_id = node_id, weight_id
         self.own = next(_NUMBERS)
         _TICKETS[self.own] = self

@@ -5,8 +5,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from gnnseq.plots import COLORS
-
 __all__ = ["curve_looks", "drawings"]
 
 # One of each for a network: told apart by dash and marker where colours are not.
@@ -18,6 +16,8 @@ REMEDY = "a page needs Bokeh, which does not import: pip install 'gnnseq[pages]'
 
 def curve_looks(count: int) -> list[dict[str, Any]]:
     """Colour, dash and marker of so many networks' curves."""
+    from gnnseq.plots import COLORS  # with matplotlib, which importing gnnseq should not load
+
     colors = list(COLORS.values())
     return [
         {
