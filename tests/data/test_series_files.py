@@ -132,7 +132,7 @@ def test_steps_that_are_left_out_are_missing(tmp_path):
         ("\n", r"empty"),
         ("stamp 1,a\n1,2012-01-01\n", r"or time='a' \(--time\) if it says when"),
         ("a,,b\n1,2,3\n", r"column 2 has no name; expected one for each node"),
-        ("# speeds\ntime,a\n2012-01-01,1\n", r"a.csv: .*; expected a heading and rows of as many cells"),
+        ("speeds\ntime,a\n2012-01-01 00:00,1\n", r"a.csv: .*; expected a heading and rows of as many cells"),
         ("time\n2012-01-01\n", r"no column of numbers"),
     ],
 )  # fmt: skip

@@ -14,8 +14,8 @@ __all__ = ["COUNTERS", "TIME_NAMES", "as_times", "regular", "steps_of_a_day"]
 
 Times = NDArray[np.datetime64]
 TIME_NAMES = {"", "time", "times", "timestamp", "date", "datetime", "day", "week", "month", "index", "unnamed: 0",
-              "date_time", "date time", "step", "timestep", "time_step", "t", "year", "quarter", "period", "hour", "utc",
-              "ds"}  # fmt: skip
+              "date_time", "date time", "step", "timestep", "time_step", "t", "year", "quarter", "period", "hour",
+              "utc", "ds"}  # fmt: skip
 COUNTERS = {"id", "row", "rows", "no", "nr", "#"}  # names of a column that counts the rows, if it does
 EPOCHS = ((1e8, 1e10, "s"), (1e11, 1e13, "ms"), (1e14, 1e16, "us"), (1e17, 1e19, "ns"))  # a number of what since 1970
 MOST_GAPS = 20  # steps a row that a table may leave out

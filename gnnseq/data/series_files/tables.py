@@ -189,7 +189,9 @@ def _text(path: Path, packed: bool, heading: bool | None) -> tuple[list[str], li
             on_bad_lines="error",
         )  # fmt: skip
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; expected a heading and rows of as many cells, no lines before") from error
+        raise ValueError(
+            f"{path}: {str(error).strip()}; expected a heading and rows of as many cells, no lines before"
+        ) from error
     width = frame.shape[1]
     if headed and len(first) == width - 1:  # as R writes row names
         first = ["", *first]
@@ -261,7 +263,9 @@ def _times(path: Path, names: list[str], columns: list[Any], time: str | None) -
 
 def _counts(column: Any) -> bool:
     """Whether a column only counts the rows."""
-    return column.dtype.kind in "iuf" and np.array_equal(np.diff(column), np.ones(len(column) - 1))
+    if column.dtype.kind not in "iuf" or (column % 1).any():
+        return False
+    return np.array_equal(np.diff(column), np.ones(len(column) - 1))
 
 
 def _numbers(path: Path, name: str, column: Any) -> NDArray[np.float64]:
