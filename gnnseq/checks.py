@@ -77,6 +77,8 @@ def as_edges_by(name: str, value: object) -> str:
     if "numpy" in libraries:
         pairs = getattr(value, "ndim", 0) == 2 and getattr(value, "shape", (2,))[0] != 2
         return f": use torch.as_tensor({name}){'.t()' if pairs else ''}"
+    if "pandas" in libraries and getattr(value, "ndim", 0) == 2:
+        return f": use torch.tensor({name}.to_numpy()).t() if its columns are source and target"
     if isinstance(value, list | tuple) and value and all(isinstance(row, Tensor) for row in value):
         return f": use torch.stack({name})"
     if isinstance(value, list | tuple):

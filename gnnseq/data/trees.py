@@ -57,8 +57,9 @@ def load_trees(source: str | Path) -> list[Tree]:
     r"""The trees of a file, of which the first line tells the form.
 
     Brackets: a node is ``(label child child ...)`` or ``(label word)``, with any number of children, one too. A tree
-    begins at the start of a line; lines that carry it on are indented. All between a label and its bracket is one word,
-    spaces within it become one. ``-LRB-`` and the like stay as they are.
+    begins at the start of a line; lines that carry it on are indented. The top has a label, too: write
+    ``(ROOT (S ...))`` for the ``( (S ...))`` of the Penn Treebank's files. All between a label and its bracket is one
+    word, spaces within it become one. ``-LRB-`` and the like stay as they are.
 
     CoNLL-U: a node is a syntactic word. Multiword tokens (``1-2``) and empty nodes (``8.1``) have no head and are left
     out; several roots are as many trees side by side.

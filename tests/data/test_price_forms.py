@@ -155,6 +155,20 @@ def test_of_a_day_that_is_there_twice_each_ticker_keeps_its_last_price(tmp_path)
     assert panel.counts() == {"duplicated date": 2}
 
 
+def test_of_two_rows_of_a_day_the_one_without_volume_takes_no_price_away(tmp_path):
+    text = "Date,Close,Volume\n2024-01-30,10,5\n2024-01-31,11,4\n2024-01-31,11,0\n2024-02-01,12,0\n"
+    np.testing.assert_array_equal(read(tmp_path, text, "A.csv").closes[:, 0], [10, 11, np.nan])
+
+
+@pytest.mark.parametrize("name", ["Adj Factor", "adjustment_factor", "cfacpr"])
+def test_a_factor_that_nobody_applied_is_refused_by_name(name, tmp_path):
+    text = f"Date,Open,Close,{name}\n2024-01-30,9,150,0.6667\n2024-01-31,9,100,1\n"
+    with pytest.raises(ValueError, match=f"'{name}' is not applied, and 'Close' is not adjusted"):
+        read(tmp_path, text, "A.csv")
+    np.testing.assert_array_equal(read(tmp_path, text, "A.csv", columns={"close": "Close"}).closes[:, 0], [150, 100])
+    assert read(tmp_path, text.replace("0.6667", "1"), "A.csv").closes[0, 0] == 150
+
+
 def test_the_last_price_of_a_day_is_the_last_in_time(tmp_path):
     text = "Datetime,A\n2024-01-31 16:00:00,12\n2024-01-31 09:30:00,11\n2024-01-30 16:00:00,10\n2024-01-30 20:00:00,\n"
     np.testing.assert_array_equal(read(tmp_path, text).closes[:, 0], [10, 12])

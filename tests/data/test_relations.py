@@ -131,6 +131,12 @@ def test_relations_that_are_open_are_named(name, text, message, tmp_path):
         load_relations(tmp_path / name, ("A", "B"))
 
 
+@pytest.mark.parametrize("name", ["Value", "probability", "w"])
+def test_weights_count_under_other_names_too(name, tmp_path):
+    (tmp_path / "e.csv").write_text(f"source,target,{name}\nA,B,0.5\n")
+    assert load_relations(tmp_path / "e.csv", TICKERS).types.tolist() == [[0.5]]
+
+
 def test_relations_have_columns_that_are_named_and_weights_that_count(tmp_path):
     path = tmp_path / "S.TSV"
     path.write_text("Ticker\tSector\tIndustry\na\tx\ty\nB\tx\tz\n")

@@ -39,6 +39,10 @@ def text(between=",", time="time", names=NAMES, decimal="."):
         ("zoned.csv", text().replace("00,", "00Z,")),
         ("shuffled.csv", "".join(text().splitlines(keepends=True)[place] for place in (0, 3, 1, 4, 2))),
         ("nan.csv", text().replace(",,", ",NaN,")),
+        ("bars.csv", text("|")),
+        ("ended.csv", text().replace("\n", ",\n")),
+        ("last.csv", "".join(",".join([*row.split(",")[1:], row.split(",")[0]]) + "\n" for row in text().splitlines())),
+        ("clocks.csv", text().replace(":00,", ":00+00:00,").replace("00:10:00+00:00", "01:10:00+01:00")),
     ],
 )
 def test_texts_of_every_form_are_one_table(tmp_path, name, content):
@@ -82,6 +86,28 @@ def test_a_table_without_heading_and_one_whose_names_are_numbers(tmp_path):
     assert (found.names, found.times) == (("x", "y"), None)
 
 
+def test_a_column_that_counts_rows_is_no_node_under_other_names_too(tmp_path):
+    for name in ("id", "year", "no", "row"):
+        (tmp_path / "a.csv").write_text(f"{name},x,y\n2000,1,2\n2001,3,4\n2002,5,7\n")
+        assert read_table(tmp_path / "a.csv").names == ("x", "y")
+    (tmp_path / "a.csv").write_text("no,se\n2.5,1\n3.5,3\n")  # Norway
+    assert read_table(tmp_path / "a.csv").names == ("no", "se")
+
+
+def test_nodes_without_names_are_numbered_without_the_column_of_times(tmp_path):
+    (tmp_path / "a.csv").write_text("2012-03-01 00:00,1,2\n2012-03-01 00:05,3,4\n")
+    (tmp_path / "g.csv").write_text("0,1\n")
+    assert read_table(tmp_path / "a.csv").names == ("0", "1")
+    series = read_graph_series(tmp_path / "a.csv", tmp_path / "g.csv")
+    assert series.graphs[0][0].tolist() == [[0, 1], [1, 0]]
+
+
+def test_of_two_arrays_that_may_be_the_series_none_is_guessed(tmp_path):
+    np.savez(tmp_path / "a.npz", data=VALUES, x=VALUES + 1)
+    with pytest.raises(ValueError, match="arrays data and x may both be the series"):
+        read_table(tmp_path / "a.npz")
+
+
 def test_steps_that_are_left_out_are_missing(tmp_path):
     lines = text().splitlines(keepends=True)
     (tmp_path / "a.csv").write_text("".join(lines[:3] + lines[4:]))
@@ -104,6 +130,9 @@ def test_steps_that_are_left_out_are_missing(tmp_path):
         ("time,a\n2012-01-01 00:00,1\n2012-01-01 00:05,2\n2012-01-01 00:10,2\n2012-01-01 00:12,3\n",
          r"120 s from 2012-01-01T00:10:00 to the next row, and 300 s between most"),
         ("\n", r"empty"),
+        ("stamp 1,a\n1,2012-01-01\n", r"or time='a' \(--time\) if it says when"),
+        ("a,,b\n1,2,3\n", r"column 2 has no name; expected one for each node"),
+        ("speeds\ntime,a\n2012-01-01 00:00,1\n", r"a.csv: .*; expected a heading and rows of as many cells"),
         ("time\n2012-01-01\n", r"no column of numbers"),
     ],
 )  # fmt: skip

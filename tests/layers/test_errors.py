@@ -3,6 +3,7 @@
 import re
 
 import networkx as nx
+import pandas
 import pytest
 import torch
 import torch_geometric
@@ -77,6 +78,7 @@ OTHER_GRAPHS = {  # what somebody gives as edges, and how the message says to ma
     "networkx": (NETWORK, "torch_geometric.utils.from_networkx({}).edge_index"),
     "edges of networkx": (NETWORK.edges, "torch.tensor(list({})).t()"),
     "scipy": (nx.to_scipy_sparse_array(NETWORK), "torch_geometric.utils.from_scipy_sparse_matrix({})[0]"),
+    "pandas": (pandas.DataFrame({"source": [0, 1], "target": [1, 2]}), "torch.tensor({}.to_numpy()).t()"),
     "tuples": ([(0, 1), (1, 2)], "torch.tensor({}).t()"),
     "lists": ([[0, 1], [1, 2]], "torch.tensor({})"),
     "tensors": (tuple(EDGES), "torch.stack({})"),

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TIME_NAMES", "as_times", "regular", "steps_of_a_day"]
+__all__ = ["COUNTERS", "TIME_NAMES", "as_times", "regular", "steps_of_a_day"]
 
 Times = NDArray[np.datetime64]
 TIME_NAMES = {"", "time", "times", "timestamp", "date", "datetime", "day", "week", "month", "index", "unnamed: 0",
-              "date_time", "step", "t"}  # fmt: skip
+              "date_time", "date time", "step", "timestep", "time_step", "t", "year", "quarter", "period", "hour",
+              "utc", "ds"}  # fmt: skip
+COUNTERS = {"id", "row", "rows", "no", "nr", "#"}  # names of a column that counts the rows, if it does
 EPOCHS = ((1e8, 1e10, "s"), (1e11, 1e13, "ms"), (1e14, 1e16, "us"), (1e17, 1e19, "ns"))  # a number of what since 1970
 MOST_GAPS = 20  # steps a row that a table may leave out
 
@@ -36,7 +38,10 @@ def as_times(path: Path, name: str, column: Any) -> Times:
             "1970, or numbers that count the rows"
         )
     cells: Any = column if isinstance(column, pandas.Index) else pandas.Index(column)
-    found = pandas.DatetimeIndex(pandas.to_datetime(cells, errors="coerce", format="ISO8601"))
+    try:
+        found = pandas.DatetimeIndex(pandas.to_datetime(cells, errors="coerce", format="ISO8601"))
+    except ValueError:  # of several offsets, as where clocks are changed: equal steps are those in UTC
+        found = pandas.DatetimeIndex(pandas.to_datetime(cells, errors="coerce", format="ISO8601", utc=True))
     if found.isna().all():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of the other order of day and month, which is looked at here

@@ -5,6 +5,7 @@ Letters: T rows, N nodes, F numbers a node.
 
 import csv
 import gzip
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnseq.data.series_files.clock import TIME_NAMES, as_times, regular
+from gnnseq.data.series_files.clock import COUNTERS, TIME_NAMES, as_times, regular
 
 __all__ = ["SeriesTable", "read_table"]
 
@@ -49,7 +50,8 @@ def read_table(
     Args:
         path: .csv, .tsv or .txt, with commas, semicolons, tabs or blanks between; .npz or .npy of an array [T, N], or
             [T, N, F] with ``feature``; .parquet and .h5 where pandas has an engine for them.
-        time: The column of times; None takes the first column if it is called so or has dates in it.
+        time: The column of times; None takes the first column if it is called so or has dates in it, else one of dates
+            that is called so.
         heading: Whether a text's first line is a heading; None decides by the file.
         feature: Which of F numbers a node has.
 
@@ -125,6 +127,9 @@ def _arrays(path: Path, feature: int | None) -> tuple[list[str], list[Any], Any]
         raise ValueError(f"{path}: {error}; expected arrays of numbers, none of Python objects") from error
     parts = {part: next((found[name] for name in names if name in found), None) for part, names in ARRAYS.items()}
     values, names, times = parts["values"], parts["names"], parts["times"]
+    several = [name for name in ARRAYS["values"] if name in found]
+    if len(several) > 1:
+        raise ValueError(f"{path}: arrays {' and '.join(several)} may both be the series; expected one of them")
     if values is None and len(found) == 1:
         (values,) = found.values()
     if values is None or values.ndim not in (2, 3) or values.dtype.kind not in "biuf":
@@ -173,22 +178,34 @@ def _text(path: Path, packed: bool, heading: bool | None) -> tuple[list[str], li
         lines = [line for line in (file.readline().rstrip("\r\n") for _ in range(50)) if line.strip()]
     if not lines:
         raise ValueError(f"{path}: empty; expected a row a step and a column a node")
-    between = next((sign for sign in "\t;," if sign in lines[0]), None)
+    between = next((sign for sign in "\t;|," if sign in lines[0]), None)
     first, *others = [_split(line, between) for line in lines[:20]]
     headed = _is_heading(first, others) if heading is None else heading
-    frame = pandas_for(path).read_csv(
-        path, sep=r"\s+" if between is None else between, header=None, skiprows=int(headed), encoding="utf-8-sig",
-        keep_default_na=False, na_values=list(ABSENT), skipinitialspace=True, low_memory=False,
-        decimal="," if between == ";" and any("," in cell for row in others for cell in row) else ".",
-        on_bad_lines="error",
-    )  # fmt: skip
+    try:
+        frame = pandas_for(path).read_csv(
+            path, sep=r"\s+" if between is None else between, header=None, skiprows=int(headed), encoding="utf-8-sig",
+            keep_default_na=False, na_values=list(ABSENT), skipinitialspace=True, low_memory=False,
+            decimal="," if between == ";" and any("," in cell for row in others for cell in row) else ".",
+            on_bad_lines="error",
+        )  # fmt: skip
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: {str(error).strip()}; expected a heading and rows of as many cells, no lines before"
+        ) from error
     width = frame.shape[1]
     if headed and len(first) == width - 1:  # as R writes row names
         first = ["", *first]
     names = [cell.strip() for cell in first] if headed else [str(place) for place in range(width)]
     if len(names) != width:
         raise ValueError(f"{path}: {len(names)} names in the heading and {width} columns below; expected as many")
-    return names, [frame[place].to_numpy() for place in range(width)], None
+    columns = [frame[place].to_numpy() for place in range(width)]
+    if width > 1 and frame[width - 1].isna().all() and (not headed or not names[-1]):  # a separator ends each line
+        names, columns = names[:-1], columns[:-1]
+    if not headed and columns[0].dtype.kind not in "biuf":  # of times: nodes are numbered without it
+        names = ["", *names[:-1]]
+    if "" in names[1:]:
+        raise ValueError(f"{path}: column {names.index('', 1) + 1} has no name; expected one for each node")
+    return names, columns, None
 
 
 def _split(line: str, between: str | None) -> list[str]:
@@ -225,15 +242,30 @@ def _times(path: Path, names: list[str], columns: list[Any], time: str | None) -
         if time not in names:
             raise ValueError(f"time={time!r}: {path} has no such column; expected one of {', '.join(names[:6])}, ...")
         place = names.index(time)
-    elif names[0].lower() in TIME_NAMES or columns[0].dtype.kind not in "biuf":
+    elif (
+        names[0].lower() in TIME_NAMES
+        or columns[0].dtype.kind not in "biuf"
+        or (names[0].lower() in COUNTERS and len(names) > 1 and _counts(columns[0]))
+    ):
         place = 0
     else:
-        return names, columns, None
+        called = [place for place, name in enumerate(names) if name.lower() in TIME_NAMES
+                  and columns[place].dtype.kind not in "biuf"]  # fmt: skip
+        if len(called) != 1:
+            return names, columns, None
+        (place,) = called
     column, rest = columns[place], slice(place + 1, None)
     nodes, others = names[:place] + names[rest], columns[:place] + columns[rest]
-    if column.dtype.kind in "iuf" and np.array_equal(np.diff(column), np.ones(len(column) - 1)):
-        return nodes, others, None  # counts the rows
+    if _counts(column):
+        return nodes, others, None
     return nodes, others, as_times(path, names[place], column)
+
+
+def _counts(column: Any) -> bool:
+    """Whether a column only counts the rows."""
+    if column.dtype.kind not in "iuf" or (column % 1).any():
+        return False
+    return np.array_equal(np.diff(column), np.ones(len(column) - 1))
 
 
 def _numbers(path: Path, name: str, column: Any) -> NDArray[np.float64]:
@@ -245,9 +277,10 @@ def _numbers(path: Path, name: str, column: Any) -> NDArray[np.float64]:
         for row, cell in enumerate(column):
             number = _number(str(cell))
             if number is None and str(cell).strip().lower() not in (*ABSENT, "<na>"):
+                timed = re.search(r"\d[-/:.T ]\d", str(cell)) and f", or time={name!r} (--time) if it says when"
                 raise ValueError(
                     f"{path}, row {row + 1} below the heading, column {name!r}: {str(cell)[:40]!r}; expected a number, "
-                    "or nothing where it is missing"
+                    f"or nothing where it is missing{timed or ''}"
                 )
             found[row] = np.nan if number is None else number
     if np.isinf(found).any():

@@ -6,7 +6,7 @@ Names are compared without case, spaces and signs, so that "Adj Close", "adj_clo
 import re
 from collections.abc import Sequence
 
-__all__ = ["FIELDS", "LABELS", "SECOND", "is_date", "role", "split_names", "squeezed"]
+__all__ = ["FIELDS", "LABELS", "SECOND", "is_date", "is_factor", "role", "split_names", "squeezed"]
 
 DATES = {
     "date", "dates", "day", "datetime", "timestamp", "time", "tradedate", "tradingdate", "tradingday", "datadate",
@@ -35,6 +35,7 @@ VOLUMES = {
 }
 SPLITS = {"stocksplits", "stocksplit", "split", "splits", "splitratio", "splitfactor", "splitcoefficient"}
 OTHERS = {"dividend", "dividends", "capitalgains", "divcash", "exdividend", "dividendamount", "openint", "repaired"}
+FACTORS = {"cfacpr", "cumfacpr", "dlycumfacpr", "ajexdi", "cumulativefactor", "pricefactor"}
 RANGES = {
     "open", "high", "low", "openprice", "highprice", "lowprice", "openingprice", "pxopen", "pxhigh", "pxlow",
     "eröffnung", "erster", "hoch", "tief",
@@ -61,6 +62,17 @@ def squeezed(name: str) -> str:
 def is_date(name: str) -> bool:
     """Whether a column of this name holds days."""
     return squeezed(name) in DATES
+
+
+def is_factor(name: str) -> bool:
+    """Whether a column of this name holds what prices are multiplied with, or divided by, to adjust them.
+
+    Example:
+        >>> [is_factor(name) for name in ("Adj Factor", "cfacpr", "splitFactor", "Adj Close")]
+        [True, True, False, False]
+    """
+    small = squeezed(name)
+    return small in FACTORS or ("adj" in small and "vol" not in small and re.search("factor|ratio", small) is not None)
 
 
 def role(name: str) -> str | None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from gnnseq.data.stocks.column_names import FIELDS, SECOND, role, split_names, squeezed
+from gnnseq.data.stocks.column_names import FIELDS, SECOND, is_factor, role, split_names, squeezed
 from gnnseq.data.stocks.numbers import read_numbers
 from gnnseq.data.stocks.quotes import Quotes
 from gnnseq.data.stocks.table_cells import Array, Named, TableCells
@@ -97,6 +97,11 @@ class _Form:
         if perhaps and not is_adjusted and "close" not in self.given:
             raise self.wrong(f"{perhaps[0]!r} may be the adjusted close; expected one name: columns={{'close': "
                              f"{perhaps[0]!r}}}, or {self.names[price]!r}")  # fmt: skip
+        factors = [index for index in self.others if is_factor(self.names[index]) and not self._is_constant(index)]
+        if factors and not is_adjusted and "close" not in self.given:
+            raise self.wrong(f"{self.names[factors[0]]!r} is not applied, and {self.names[price]!r} is not adjusted; "
+                             "expected a column of adjusted closes, the product of both, or to take them as they are: "
+                             f"columns={{'close': {self.names[price]!r}}}")  # fmt: skip
         if ticker is not None:
             return self._long(price, ticker, is_adjusted)
         known = [index for index in self.others if self.roles[index] is not None and index != price]
@@ -148,6 +153,9 @@ class _Form:
 
     def _is_empty(self, index: int) -> bool:
         return bool(np.isnan(read_numbers(self.table.columns[index], lambda _, __: None)).all())
+
+    def _is_constant(self, index: int) -> bool:
+        return len({str(cell) for cell in self.table.columns[index]}) < 2
 
     def _one(self, what: str) -> int | None:
         """The column of a role; an error if there are several."""

@@ -141,6 +141,9 @@ def _by_day(quotes: Quotes, found: list[Finding]) -> tuple[list[str], Array, Arr
         chosen[day] = rows[-1]
         if len(rows) > 1:
             priced = ~np.isnan(quotes.closes[rows])
+            if quotes.volumes is not None:  # a row without volume has no price beside one that was traded
+                bought = priced & (quotes.volumes[rows] > 0)
+                priced = np.where(bought.any(0), priced & (quotes.volumes[rows] != 0), priced)
             last = len(rows) - 1 - priced[::-1].argmax(0)
             chosen[day] = np.array(rows)[np.where(priced.any(0), last, len(rows) - 1)]
             detail = f"{len(rows)} rows; the last one with a price counts"

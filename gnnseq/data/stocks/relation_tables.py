@@ -19,7 +19,22 @@ NAMES = {
     "source": {"source", "src", "from"},
     "target": {"target", "dst", "to"},
     "type": {"type", "relation", "relationtype", "edgetype", "kind"},
-    "weight": {"weight", "weights", "edgeweight", "strength", "correlation", "corr", "score"},
+    "weight": {
+        "weight",
+        "weights",
+        "edgeweight",
+        "strength",
+        "correlation",
+        "corr",
+        "score",
+        "value",
+        "values",
+        "w",
+        "similarity",
+        "probability",
+        "prob",
+        "confidence",
+    },
 }
 GROUPS = ("sector", "industry", "group")  # words in the name of a column of groups
 
