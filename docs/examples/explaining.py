@@ -58,7 +58,8 @@ error, trivial = (network.windows(x, edges) - truth(x)).square().mean(), truth(x
 print(f"mean squared error {error:.3f}; the trivial answer, zero, has {trivial:.3f}")
 
 # %%
-# The explanation of one node's forecast, averaged over a few inputs.
+# The explanation of one node's forecast, averaged over a few inputs. What is left on 5 -> 4 is two hops away and within
+# reach: the state that 4 sends has heard 5, a step earlier.
 
 explainer = Explainer(
     network,
@@ -76,17 +77,17 @@ weight = {(int(source), int(target)): float(value) for source, target, value in 
 places = nx.circular_layout(graph)
 figure, axes = plt.subplots(figsize=(5.4, 4.4), layout="constrained")
 drawn = nx.draw_networkx_edges(
-    graph, places, ax=axes, edge_color=[weight[edge] for edge in graph.edges], edge_cmap=plt.cm.cividis_r,
-    edge_vmin=0, edge_vmax=float(mask.max()), width=2, connectionstyle="arc3,rad=0.15", node_size=500,
+    graph, places, ax=axes, edge_color=[weight[edge] for edge in graph.edges], edge_cmap=plt.cm.Blues,
+    edge_vmin=-0.2, edge_vmax=float(mask.max()), width=2, connectionstyle="arc3,rad=0.15", node_size=500,
 )  # fmt: skip
 colors = [COLORS["vermillion"] if node == asked else "#dddddd" for node in graph]
 nx.draw_networkx_nodes(graph, places, ax=axes, node_color=colors, node_size=500)
 nx.draw_networkx_labels(graph, places, ax=axes)
-figure.colorbar(plt.cm.ScalarMappable(plt.Normalize(0, float(mask.max())), plt.cm.cividis_r), ax=axes, label="mask")
+figure.colorbar(plt.cm.ScalarMappable(plt.Normalize(-0.2, float(mask.max())), plt.cm.Blues), ax=axes, label="mask")
 axes.set_title(f"what node {asked} leaned on")
 axes.axis("off")
 plt.show()
 
 print(f"4 -> 3, from the loud neighbour: {weight[4, 3]:.2f}; 2 -> 3, from the quiet one: {weight[2, 3]:.2f}")
 beyond = [weight[edge] for edge in weight if min((edge[1] - asked) % nodes, (asked - edge[1]) % nodes) > steps - 2]
-print(f"the {len(beyond)} edges that end more than {steps - 2} hop away, where three steps cannot reach: {max(beyond):.2f}")
+print(f"beyond what {steps} steps can reach, {len(beyond)} edges: at most {max(beyond):.2f}")

@@ -30,7 +30,7 @@ def draw_all(app: Any) -> None:
     folder.mkdir(exist_ok=True)
     for ground, (ink, faint) in GROUNDS.items():
         colours = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink)
-        look = {"font.size": 12, "svg.fonttype": "none", "svg.hashsalt": "gnnseq", "axes.titlesize": 13, **colours}
+        look = {"font.size": 12, "svg.fonttype": "none", "svg.hashsalt": "gnnseq", "axes.titlesize": 12, **colours}
         with matplotlib.rc_context({"axes.titlelocation": "left", "font.family": "sans-serif", **look}):
             for picture in (schedule, reach, influence):
                 torch.manual_seed(0)
@@ -58,7 +58,7 @@ def schedule(ink: str, faint: str) -> Figure:
     """A tree under both schedules; a node bears the steps in which it fires."""
     edges = tree_graph(PARENTS).edge_index
     figure, axes = panels(2, 6.0, 2.6)
-    made = {"synchronous, 2 rounds": synchronous(edges, 7, rounds=2), "topological": topological(edges, 7)}
+    made = {"synchronous, twice": synchronous(edges, 7, rounds=2), "topological": topological(edges, 7)}
     for panel, (name, found) in zip(axes, made.items(), strict=True):
         fires: list[list[int]] = [[] for _ in PARENTS]
         for number, step in enumerate(found, 1):
