@@ -22,7 +22,7 @@ extensions = [
     "site_parts.sources",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["examples", "_templates", "_build"]
+exclude_patterns = ["examples", "_templates", "_build", "sg_execution_times.rst", "gallery/sg_execution_times.rst"]
 html_math_renderer = "mathml"
 
 autosummary_generate = True
