@@ -21,7 +21,8 @@ extensions = [
     "site_parts.pictures",
     "site_parts.sources",
 ]
-exclude_patterns = ["examples", "_templates", "_build"]
+templates_path = ["_templates"]
+exclude_patterns = ["examples", "_templates", "_build", "sg_execution_times.rst", "gallery/sg_execution_times.rst"]
 html_math_renderer = "mathml"
 
 autosummary_generate = True
@@ -43,6 +44,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
+    "write_computation_times": False,  # a page of them would fetch scripts from the network
     "min_reported_time": 1,
     "download_all_examples": False,
     "copyfile_regex": r".*\.rst",
@@ -67,6 +69,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "start": [], "changelog": []}
+ALONE = ("index", "start", "concepts", "guide", "speed", "from_torch", "from_torch_geometric", "changelog")
+html_sidebars = {page: [] for page in ALONE}  # pages with none below them, whose sidebar would be empty
 html_context = {"default_mode": "auto"}
 suppress_warnings = ["config.cache"]  # the gallery's order is a function, which cannot be pickled

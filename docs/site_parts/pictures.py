@@ -30,7 +30,7 @@ def draw_all(app: Any) -> None:
     folder.mkdir(exist_ok=True)
     for ground, (ink, faint) in GROUNDS.items():
         colours = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink)
-        look = {"font.size": 12, "svg.fonttype": "none", "svg.hashsalt": "gnnseq", "axes.titlesize": 13, **colours}
+        look = {"font.size": 12, "svg.fonttype": "none", "svg.hashsalt": "gnnseq", "axes.titlesize": 12, **colours}
         with matplotlib.rc_context({"axes.titlelocation": "left", "font.family": "sans-serif", **look}):
             for picture in (schedule, reach, influence):
                 torch.manual_seed(0)
@@ -57,8 +57,8 @@ def tree_fields() -> dict[str, list[ReceptiveField]]:
 def schedule(ink: str, faint: str) -> Figure:
     """A tree under both schedules; a node bears the steps in which it fires."""
     edges = tree_graph(PARENTS).edge_index
-    figure, axes = panels(2, 7.2, 3.0)
-    made = {"synchronous, 2 rounds": synchronous(edges, 7, rounds=2), "topological": topological(edges, 7)}
+    figure, axes = panels(2, 6.0, 2.6)
+    made = {"synchronous, twice": synchronous(edges, 7, rounds=2), "topological": topological(edges, 7)}
     for panel, (name, found) in zip(axes, made.items(), strict=True):
         fires: list[list[int]] = [[] for _ in PARENTS]
         for number, step in enumerate(found, 1):
@@ -82,7 +82,7 @@ def reach(ink: str, faint: str) -> Figure:
     """Which inputs an output depends on, along a path."""
     nodes, edges = 16, path_graph(16).edge_index
     modules = {"GCN, 1 layer": (GCN(4, 4),), "GCN, 3 layers": (GCN(4, 4), GCN(4, 4), GCN(4, 4)), "LSTM": (LSTM(4, 4),)}
-    figure, axes = panels(3, 8.6, 3.3)
+    figure, axes = panels(3, 7.0, 2.9)
     for panel, (name, layers) in zip(axes, modules.items(), strict=True):
         found = receptive_field(torch.nn.ModuleList(layers), torch.randn(nodes, 4), edges, call=one_by_one)
         for output, source in zip(*found.reach.nonzero(), strict=True):
@@ -102,7 +102,7 @@ def influence(ink: str, faint: str) -> Figure:
         "LSTM": ([LSTM(4, 16)], BLUE, "--"),
         "LSTM, chrono": ([LSTM(4, 16, init="chrono", time_scale=nodes)], GREEN, "-"),
     }
-    figure, axes = panels(1, 7.2, 3.4)
+    figure, axes = panels(1, 6.0, 3.2)
     for name, (layers, colour, line) in modules.items():
         found = receptive_field(torch.nn.ModuleList(layers), torch.randn(nodes, 4), edges, call=one_by_one)
         shown = [(hop, value) for hop, value in enumerate(found.influence) if value > 0]
