@@ -42,7 +42,8 @@ def classifier_scores(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int)
         x.append(np.hstack([node[some.source.numpy()], node[some.target.numpy()], some.pair.numpy()]))
         y.append(some.positive.numpy())
         stands.append(np.maximum(some.weight.numpy(), some.positive.numpy()))
-    learnt, right, weight = make_classifier(run.model, run.seed), np.concatenate(y)[:MOST], np.concatenate(stands)[:MOST]
+    learnt = make_classifier(run.model, run.seed)
+    right, weight = np.concatenate(y)[:MOST], np.concatenate(stands)[:MOST]
     if run.model == "logistic regression":
         name = f"{learnt.steps[-1][0]}__sample_weight"
     else:
@@ -70,7 +71,7 @@ def classifier_scores(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int)
 def balanced(weight: NDArray[np.float32], right: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Weights of which positives have half, so that their order stays what it is.
 
-    A leaf's value is a Newton step, the sum of gradients over that of p (1 - p). Where positives are one of hundreds, p is
-    near 0 and a leaf with a few of them steps hundreds of logits too far; from p = 1/2 it steps 2 at most. [K]
+    A leaf's value is a Newton step, the sum of gradients over that of p (1 - p). Where positives are one of hundreds, p
+    is near 0 and a leaf with a few of them steps hundreds of logits too far; from p = 1/2 it steps 2 at most. [K]
     """
     return np.where(right, weight * (weight[~right].sum() / max(weight[right].sum(), 1.0)), weight)
