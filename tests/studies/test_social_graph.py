@@ -8,6 +8,7 @@ import torch
 
 from studies.social_graph import heuristics, live
 from studies.social_graph.candidates import draw
+from studies.social_graph.classifiers import balanced, classifier_scores
 from studies.social_graph.features import NODE, PAIR, node_features, pair_features
 from studies.social_graph.history import DAY, DECAYS, WEEK, Events
 from studies.social_graph.live import LiveNetwork, rank_loss
@@ -253,6 +254,31 @@ def test_the_loss_is_one_minus_the_reciprocal_rank_where_scores_are_far_apart():
     part = some.of(rows)
     assert torch.equal(part.target, some.target[torch.isin(some.row, rows)])
     assert part.row.unique().tolist() == [0, 1]
+
+
+# Classifiers
+
+
+def test_positives_of_boosted_trees_weigh_as_much_as_all_negatives_do():
+    right = np.array([True, False, False, True, False])
+    found = balanced(np.array([1, 30, 1, 1, 5], dtype=np.float32), right)
+    assert found.tolist() == [18, 30, 1, 18, 5]
+    none = np.zeros(2, dtype=bool)
+    assert balanced(np.ones(2, dtype=np.float32), none).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("model", ["logistic regression", "boosted trees"])
+def test_a_classifier_scores_nodes_that_nobody_saw_alike_and_better_than_at_random(model):
+    made = planted(60, 5, 200, seed=2).events
+    events = dataclasses.replace(made, nodes=64)  # four more who never write
+    weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 5))
+    scores = classifier_scores(run(model), weeks, 3)
+    assert scores.shape == (len(weeks[3].query.source), 64)
+    assert (scores[:, 60:] == scores[:, 60:61]).all()
+    assert (
+        evaluate(scores, weeks[3].query)["edge MRR"]
+        > 2 * evaluate(RNG.random(scores.shape), weeks[3].query)["edge MRR"]
+    )
 
 
 # Data and heuristics

@@ -16,7 +16,7 @@ from studies.social_graph.candidates import draw
 from studies.social_graph.runs import SocialRun
 from studies.social_graph.weeks import WeekInputs
 
-__all__ = ["classifier_scores", "make_classifier"]
+__all__ = ["balanced", "classifier_scores", "make_classifier"]
 
 MOST = 20_000  # candidates that a week's classifier learns from
 BLOCK = 64  # sources scored at once
@@ -43,18 +43,35 @@ def classifier_scores(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int)
         y.append(some.positive.numpy())
         stands.append(np.maximum(some.weight.numpy(), some.positive.numpy()))
     learnt = make_classifier(run.model, run.seed)
-    weights = {f"{learnt.steps[-1][0]}__sample_weight" if run.model == "logistic regression" else "sample_weight":
-               np.concatenate(stands)[:MOST]}  # fmt: skip
-    learnt.fit(np.concatenate(x)[:MOST], np.concatenate(y)[:MOST], **weights)
+    right, weight = np.concatenate(y)[:MOST], np.concatenate(stands)[:MOST]
+    if run.model == "logistic regression":
+        name = f"{learnt.steps[-1][0]}__sample_weight"
+    else:
+        name, weight = "sample_weight", balanced(weight, right)
+        learnt.set_params(early_stopping=False)
+    learnt.fit(np.concatenate(x)[:MOST], right, **{name: weight})
     week, nodes = weeks[place], len(weeks[place].node)
+    seen = week.node.any(axis=1)  # all others are alike for a source: one of them is scored
+    kinds = np.append(np.flatnonzero(seen), np.flatnonzero(~seen)[:1])
+    kind = np.where(seen, np.cumsum(seen) - 1, seen.sum())
     scores = np.empty((len(week.query.source), nodes))
     for low in range(0, len(scores), BLOCK):
         source = week.query.source[low : low + BLOCK]
         pair = np.zeros((len(source), nodes, week.pair.shape[1]), dtype=np.float32)
         mine = slice(*np.searchsorted(week.row, [low, low + len(source)]))
         pair[week.row[mine] - low, week.column[mine]] = week.pair[mine]
-        shape = (len(source), nodes, week.node.shape[1])
-        ends = np.broadcast_to(week.node[source][:, None], shape), np.broadcast_to(week.node, shape)
-        rows = np.concatenate([*ends, pair, week.near[low : low + BLOCK]], axis=2).reshape(len(source) * nodes, -1)
-        scores[low : low + BLOCK] = learnt.predict_proba(rows)[:, 1].reshape(len(source), nodes)
+        shape = (len(source), len(kinds), week.node.shape[1])
+        ends = np.broadcast_to(week.node[source][:, None], shape), np.broadcast_to(week.node[kinds], shape)
+        both = [pair[:, kinds], week.near[low : low + BLOCK][:, kinds]]
+        rows = np.concatenate([*ends, *both], axis=2).reshape(len(source) * len(kinds), -1)
+        scores[low : low + BLOCK] = learnt.predict_proba(rows)[:, 1].reshape(len(source), len(kinds))[:, kind]
     return scores
+
+
+def balanced(weight: NDArray[np.float32], right: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Weights of which positives have half, so that their order stays what it is.
+
+    A leaf's value is a Newton step, the sum of gradients over that of p (1 - p). Where positives are one of hundreds, p
+    is near 0 and a leaf with a few of them steps hundreds of logits too far; from p = 1/2 it steps 2 at most. [K]
+    """
+    return np.where(right, weight * (weight[~right].sum() / max(weight[right].sum(), 1.0)), weight)
