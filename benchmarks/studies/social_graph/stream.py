@@ -82,7 +82,7 @@ def _parts(data: str, width: float) -> tuple[tuple[StreamQuery, Pairs], ...]:
     events, _, _ = read(data, width)
     validation, test = parts_of(events)
     bounds = ((-np.inf, validation), (validation, test), (test, np.inf))
-    made = []
+    made: list[tuple[StreamQuery, Pairs]] = []
     for (start, stop), asked in zip(bounds, ASKED, strict=True):
         query = questions(events, start, stop, negatives=asked)
         if not len(query.source):
@@ -106,8 +106,11 @@ def stream(run: SocialRun) -> dict[str, Any]:
     elif run.model in LEARNT:
         query, pairs = parts[0]
         kept = _kept(query)
-        learnt = make_classifier(run.model, run.seed, TREES).fit(pairs.rows[kept], _labels(query)[kept])
-        scores = learnt.decision_function(parts[2][1].rows)
+        if _labels(query)[kept].all():  # who knows no other node has nothing to tell its positives from
+            scores = np.zeros(len(parts[2][1].source))
+        else:
+            learnt = make_classifier(run.model, run.seed, TREES).fit(pairs.rows[kept], _labels(query)[kept])
+            scores = learnt.decision_function(parts[2][1].rows)
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
