@@ -15,6 +15,7 @@ a file is wrong; 130: interrupted.
 """
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -89,10 +90,14 @@ class Settings(SweepSettings):
     def name(self) -> str:
         """What the results are called: neither other people nor other settings overwrite a result."""
         usual = self.folds == 10 and self.repeats in (None, 10)
+        usual = usual and not (self.quick and self.repeats)
         own = "" if usual else f"-{self.folds}x{self.repeats or 10}"
         if self.features is None:
             return ("quick" if self.quick else self.data) + own
         assert self.phenotypes is not None
+        usually = {field.name: field.default for field in dataclasses.fields(self)}
+        told = [(name, getattr(self, name)) for name in FILES[2:] if getattr(self, name) != usually[name]]
+        own += f"-{hashlib.sha256(repr(told).encode()).hexdigest()[:8]}" if told else ""
         return f"{name_of([self.features, self.phenotypes])}-{self.label}{'-quick' if self.quick else ''}{own}"
 
     @property

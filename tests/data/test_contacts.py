@@ -104,6 +104,40 @@ def test_columns_are_found_by_their_names(tmp_path):
     assert "not read: id, kind" in str(contacts.report)
 
 
+@pytest.mark.parametrize(
+    ("text", "ignored"),
+    [
+        ("id,sender_id,receiver_id,timestamp\n1,a,b,{s}\n", ("id",)),
+        ("FromNodeId\tToNodeId\tDay\tTime\na\tb\t3\t{s}\n", ("Day",)),
+        ("date,time,source,target\n2004-04-15,14:56:01,a,b\n", ()),
+        ("time;source;target;date\n14:56:01;a;b;2004-04-15\n", ()),
+    ],
+)
+def test_of_several_ids_and_times_the_right_ones_are_read(tmp_path, text, ignored):
+    path = tmp_path / "c.csv"
+    path.write_text(text.format(s=START))
+    contacts = load_contacts(path)
+    assert (contacts.names, contacts.source.tolist(), contacts.target.tolist()) == (("a", "b"), [0], [1])
+    assert (contacts.time.tolist(), contacts.report.ignored) == ([START], ignored)
+
+
+def test_delimiters_in_quotes_times_before_1970_and_comments(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text(f'"a;b","c\td",-{START}000\n#x,y,-{START}000\n"c\td","a;b",-{START}500\n')
+    contacts = load_contacts(path)
+    assert contacts.names == ("a;b", "c\td")
+    assert contacts.time.tolist() == [-START - 0.5, -START]
+    assert (contacts.report.comments, "1 lines that begin with # or %" in str(contacts.report)) == (1, True)
+
+
+def test_a_width_that_makes_too_many_snapshots_is_refused(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text(f"a,b,{START}\nb,a,{START + 10**9}\n")
+    for every in (1e-12, 1e-310, 1, "15min"):
+        with pytest.raises(ValueError, match=r"every=.* snapshots of 2 nodes .*expected a wider one"):
+            load_contacts(path, every=every)
+
+
 def test_a_date_and_its_time_in_fields_of_their_own(tmp_path):
     for heading in ("", "u v time\n", "u v time w\n"):
         weight = " 2" if heading.endswith("w\n") else ""
@@ -142,6 +176,11 @@ def test_a_weight_before_the_time_is_told_by_the_numbers(tmp_path):
         ("a b soon\n", r"c\.txt, line 1: time 'soon'; expected source, target, time"),
         ("# nothing\n", r"c\.txt: holds no contact"),
         ("source,target,time\n", r"c\.txt: holds no contact"),
+        ('a,b,1082040961\n"a,b,1082040962\n', r"c\.txt, line 2: quotes of .*expected them around a whole field"),
+        ("a,b,1082040961,\na,b,1082040961,3\n", r"c\.txt, line 2: weight '3', and none in the first line"),
+        ("a,b,20040415\nb,a,20040516\n", r"c\.txt, line 1: time 20040415 may be a date without dashes.*unit='s'"),
+        ("a b 20040415105601\n", r"line 1: time 20040415105601 may be a date"),
+        ("id,ego,alter,time\n1,a,b,1082040961\n", r"c\.txt, line 1: a heading .*; expected columns called source"),
         ("source,target,kind\na,b,c\n", r"c\.txt, line 1: a heading .*; expected columns called source, target and t"),
     ],
 )

@@ -253,3 +253,41 @@ def test_arrays_that_do_not_fit_are_refused():
         Population(("a", "b"), np.eye(2), ("x", "y"), np.array([True]), ("0", "1"), {})
     with pytest.raises(ValueError, match="features hold NaN or infinity"):
         Population(("a",), np.array([[np.nan]]), ("x",), np.array([True]), ("0", "1"), {})
+
+
+def test_damaged_files_are_said_to_be_so(files, tmp_path):
+    paths = files(names=("f.csv.gz", "p.csv"))
+    whole = bytearray(paths[0].read_bytes())
+    packed = tmp_path / "packed.csv"
+    packed.write_bytes(whole)  # gzip by its content, whatever the name says
+    expect(load_population(packed, paths[1], "group"))
+    for content in (whole[:-12], whole[:12] + b"\xff\xff" + whole[14:]):
+        paths[0].write_bytes(content)
+        with pytest.raises(ValueError, match=r"f\.csv\.gz: gzip that is cut off or damaged"):
+            load_population(*paths, "group")
+    path = tmp_path / "a.npz"
+    np.savez(path, id=[1, 2], x=np.eye(2))
+    whole = path.read_bytes()
+    for content in (b"", b"id,a", whole[:-30]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.npz: no npz, or one that is cut off"):
+            load_population(path, paths[1], "group")
+    with path.open("wb") as file:
+        np.save(file, np.eye(2))
+    with pytest.raises(ValueError, match=r"a\.npz: no npz"):
+        load_population(path, paths[1], "group")
+
+
+def test_codes_with_underscores_are_no_numbers(files):
+    found = load_population(*files(phenotypes="id,group,site\np1,x,1_1\np2,y,11\np3,y,1_2\n"), "group")
+    assert found.phenotypes["site"].tolist() == ["1_1", "11", "1_2"]
+    with pytest.raises(ValueError, match=r"f\.csv:2: feature 'a' is '1_0'; expected a number"):
+        load_population(*files(features=FEATURES.replace("p1,1,", "p1,1_0,")), "group")
+
+
+def test_the_label_among_the_features_is_refused(files):
+    features = "id,a,dx\n" + "".join(f"p{n},{n * n},{7 - 3 * (n % 2)}\n" for n in range(12))
+    known = "id,group\n" + "".join(f"p{n},{n % 2}\n" for n in range(12))
+    with pytest.raises(ValueError, match=r"f\.csv: feature 'dx' tells everybody's 'group'"):
+        load_population(*files(features, known), "group")
+    assert len(load_population(*files(features, known.replace("p3,1", "p3,0")), "group")) == 12

@@ -111,6 +111,11 @@ def test_ambiguous_boxes_are_refused_and_declaring_them_is_enough(tmp_path):
     few["annotations"][0]["bbox"] = [500, 10, 60, 50]  # one slip of corners, or a file of widths? no size can tell
     with pytest.raises(ValueError, match="can be read both ways"):
         load(tmp_path, few)
+    slip = copy.deepcopy(content) | {"images": coco()["images"]}
+    slip["annotations"] += [{"id": 100 + n, "image_id": 1, "category_id": TIE, "bbox": [0, 0, 9, 9]} for n in range(40)]
+    slip["annotations"][0]["bbox"] = [10, 10, 640, 50]  # as a width, 10 pixels over the edge
+    with pytest.raises(ValueError, match=r"annotation 7.* ends outside .*may be a slip.*boxes='xywh'"):
+        load(tmp_path, slip)
     mixed = coco()
     mixed["annotations"][1]["bbox"] = [520, 80, 630, 390]
     with pytest.raises(ValueError, match=r"neither all .*annotation 7.*annotation 8.*one form in a file"):
@@ -148,6 +153,7 @@ WRONG = {
     r"relations\[0\], relation: missing": lambda c: c["relations"][0].pop("relation"),
     r"relations: .*all names or all whole numbers": lambda c: c["relations"][0].update(relation=3),
     r"relations\[1\]: .*friends first and family here": lambda c: c["relations"][1].update(pair=[8, 7]),
+    r"image 2, file_name: 'a.jpg', as of image 1": lambda c: c["images"][1].update(file_name="a.jpg"),
     r"image 2, album: missing": lambda c: c["images"][0].update(album="x"),
 }
 

@@ -116,6 +116,13 @@ def test_other_settings_have_other_names_and_errors_name_options(tmp_path):
     given = {"features": features, "phenotypes": phenotypes, "label": "dx", "results": tmp_path / "made", **SMALL}
     changes = ({}, {"site": "centre"}, {"positive": "case"}, {"within": ("age=2",)}, {"missing": ("9",)})
     assert len({script.Settings(**given, **more).people.digest() for more in changes}) == 5
+    assert len({script.Settings(**given, **more).path for more in changes}) == 5
+    assert script.Settings(quick=True, repeats=10).path.name == "quick-10x10.json"
+    coded = phenotypes.read_text().replace(",1,", ",10000001,").replace(",2,", ",10000002,")
+    other = tmp_path / "coded.csv"
+    other.write_text(coded)
+    sites = read(script.Settings(**{**given, "phenotypes": other}, site="centre").people).phenotypes["centre"]
+    assert set(sites) == {"10000001", "10000002"}
     phenotypes.write_text(phenotypes.read_text() + "stranger,case,1,9\n")
     with pytest.raises(ValueError, match=r"only_shared=True. On the command line: --only-shared"):
         publish(script.Settings(**given))

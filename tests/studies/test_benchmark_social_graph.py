@@ -46,6 +46,24 @@ def test_a_file_of_contacts(tmp_path, form, capsys):
         publish(dataclasses.replace(settings, every="900D"))
 
 
+def test_files_with_nobody_to_tell_apart(tmp_path):
+    path, week = tmp_path / "c.csv", 604800
+    two, gap = tmp_path / "two.csv", tmp_path / "gap.csv"
+    made = {"quick": True, "results": tmp_path / "made", "jobs": 1}
+    path.write_text("".join(f"a,a,{n * week}\nb,b,{n * week}\n" for n in range(6)))
+    with pytest.raises(ValueError, match=r"c\.csv: no contact between two nodes"):
+        publish(script.Settings(**made, contacts=path))
+    two.write_text("".join(f"a,b,{n * week}\nb,a,{n * week}\n" for n in range(6)))  # each writes to the only other
+    settings = script.Settings(**made, contacts=two, models=("boosted trees",))
+    assert publish(settings) == 0
+    live, streamed = (record["result"]["scores"] for record in json.loads(settings.path.read_text())["runs"])
+    assert live["edge MRR"] == [1.0] * 4
+    assert set(streamed.values()) == {None}  # no negative, no score
+    gap.write_text(f"a,b,0\nb,c,40\na,c,{20 * week}\nc,a,{21 * week}\n")
+    with pytest.raises(ValueError, match=r"in the validation part of streaming.*or --protocols live"):
+        publish(script.Settings(**made, contacts=gap, models=("repeat",)))
+
+
 def test_arguments_that_contradict_each_other(tmp_path):
     path = tmp_path / "c.txt"
     path.write_text("1 2 3\n")

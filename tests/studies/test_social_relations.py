@@ -196,6 +196,18 @@ def test_the_study_on_a_users_file(tmp_path, capsys):
     assert publish(replace(settings, report_only=True)) == 0
 
 
+def test_a_file_with_one_pair_an_image_has_no_completion_and_says_so(tmp_path, capsys):
+    file, _ = users_file(tmp_path / "mine.json")
+    content = json.loads(file.read_text())
+    image = {entry["id"]: entry["image_id"] for entry in content["annotations"]}
+    first = {image[entry["pair"][0]]: entry for entry in content["relations"]}
+    file.write_text(json.dumps(content | {"relations": list(first.values())}))
+    settings = script.Settings(scenes=file, quick=True, models=("prior",), jobs=1, results=tmp_path / "out")
+    assert publish(settings) == 0
+    assert "completion is not asked" in " ".join(capsys.readouterr().out.split())
+    assert [part["task"] for part in json.loads(settings.path.read_text())["parts"]] == ["relations"]
+
+
 def test_a_run_is_repeatable_and_tests_each_row_once():
     problem = sources.problem_of("planted small", "relations")
     tests = [sources.split_of(problem, setting(fold=fold)).test for fold in range(2)]

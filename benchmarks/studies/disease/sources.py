@@ -21,7 +21,12 @@ def read(source: PopulationSource) -> Population:
     sites = population.phenotypes.get(source.site)
     if sites is None or sites.dtype.kind != "f":
         return population
-    texts = np.array(["" if np.isnan(number) else f"{number:g}" for number in sites])
+    texts = np.array(
+        [
+            "" if np.isnan(number) else str(int(number)) if number.is_integer() else repr(float(number))
+            for number in sites
+        ]
+    )
     return replace(population, phenotypes={**population.phenotypes, source.site: texts})
 
 

@@ -42,6 +42,8 @@ def classifier_scores(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int)
         x.append(np.hstack([node[some.source.numpy()], node[some.target.numpy()], some.pair.numpy()]))
         y.append(some.positive.numpy())
         stands.append(np.maximum(some.weight.numpy(), some.positive.numpy()))
+    if np.concatenate(y)[:MOST].all():  # who knows no other node has nothing to tell its positives from
+        return np.zeros((len(weeks[place].query.source), len(weeks[place].node)))
     learnt = make_classifier(run.model, run.seed)
     right, weight = np.concatenate(y)[:MOST], np.concatenate(stands)[:MOST]
     if run.model == "logistic regression":

@@ -42,6 +42,9 @@ def read(data: str, width: float) -> tuple[Events, str, str]:
         if weeks < LEAST_WEEKS:
             raise ValueError(f"{data}: {weeks} snapshots of {width:g} s; expected at least {LEAST_WEEKS}: two to learn "
                              "from and two to be tested; choose a narrower --every")  # fmt: skip
+        if (events.source == events.target).all():
+            raise ValueError(f"{data}: no contact between two nodes, only of nodes with themselves; expected some of "
+                             "one node with another")  # fmt: skip
         sources = len(np.unique(np.stack([contacts.source, (contacts.time - contacts.time[0]) // width]), axis=1).T)
         if sources * events.nodes > MOST:
             raise ValueError(f"{data}: {sources:,} sources of all weeks times {events.nodes:,} nodes; the study scores "

@@ -82,12 +82,14 @@ def _parts(data: str, width: float) -> tuple[tuple[StreamQuery, Pairs], ...]:
     events, _, _ = read(data, width)
     validation, test = parts_of(events)
     bounds = ((-np.inf, validation), (validation, test), (test, np.inf))
-    made = []
+    made: list[tuple[StreamQuery, Pairs]] = []
     for (start, stop), asked in zip(bounds, ASKED, strict=True):
         query = questions(events, start, stop, negatives=asked)
         if not len(query.source):
-            raise ValueError(f"{data}: no contacts between two nodes from {start:g} s to {stop:g} s; expected some in "
-                             "training, validation and test: streaming cuts at quantiles of time")  # fmt: skip
+            part = ("training", "validation", "test")[len(made)]
+            raise ValueError(f"{data}: no contacts between two nodes in the {part} part of streaming, which is cut at "
+                             f".70 and .85 of the events' times ({validation:.10g} and {test:.10g} s); expected some "
+                             "in each, or --protocols live")  # fmt: skip
         both = np.hstack([query.target[:, None], query.random, query.historical])
         source, time = np.repeat(query.source, both.shape[1]), np.repeat(query.time, both.shape[1])
         made.append((query, pairs_at(events, source, np.maximum(both.ravel(), 0), time, width)))
@@ -104,8 +106,11 @@ def stream(run: SocialRun) -> dict[str, Any]:
     elif run.model in LEARNT:
         query, pairs = parts[0]
         kept = _kept(query)
-        learnt = make_classifier(run.model, run.seed, TREES).fit(pairs.rows[kept], _labels(query)[kept])
-        scores = learnt.decision_function(parts[2][1].rows)
+        if _labels(query)[kept].all():  # who knows no other node has nothing to tell its positives from
+            scores = np.zeros(len(parts[2][1].source))
+        else:
+            learnt = make_classifier(run.model, run.seed, TREES).fit(pairs.rows[kept], _labels(query)[kept])
+            scores = learnt.decision_function(parts[2][1].rows)
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)

@@ -31,7 +31,12 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     source = settings.source_of_scenes
     digest = digest_of(source, settings.boxes, settings.person)
     runs: list[SceneRun] = []
+    several = any((scene.relations >= 0).sum() > 1
+                  for scene in scenes_of(source, settings.boxes, settings.person).scenes)  # fmt: skip
     for task in settings.tasks:
+        if task == "completion" and "relations" in settings.tasks and not several:
+            console.print("note: no image has several pairs whose relation is known: completion is not asked")
+            continue
         problem = problem_of(source, task, settings.boxes, settings.person)
         runs += settings.runs(task, digest, bool(problem.categories), problem.official is not None)
     records = run_sweep(fit, runs, settings.folder / "cache", settings.jobs, settings.seconds, console)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TimeError", "Unit", "as_text", "is_date", "is_number", "is_time", "looks_like_epoch", "seconds_of",
-           "time_of_day", "unit_of", "width_of"]  # fmt: skip
+__all__ = ["CLOCK", "TimeError", "Unit", "as_text", "is_date", "is_number", "is_time", "looks_like_epoch",
+           "may_be_dates", "seconds_of", "time_of_day", "unit_of", "width_of"]  # fmt: skip
 
 Unit = str | None  # of numbers, by name; None of dates
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}  # parts of a second
@@ -63,6 +63,18 @@ def time_of_day(fields: Sequence[str], place: int) -> bool:
 def unit_of(largest: float) -> str:
     """The unit of a file's numbers, by the largest: seconds since 1970 or since anything, or their parts since 1970."""
     return next((unit for unit in ("ns", "us", "ms") if largest >= LEAST[unit]), "s")
+
+
+def may_be_dates(numbers: NDArray[np.float64]) -> bool:
+    """Whether all numbers read as dates without dashes: 20040415, 200404151056 or 20040415105601."""
+    for clock in (1.0, 1e4, 1e6):
+        if (np.mod(numbers, 1) == 0).all() and numbers.min() >= 19000101 * clock and numbers.max() < 21010000 * clock:
+            month, day = (np.floor(numbers / clock / part) % 100 for part in (100, 1))
+            rest = numbers % clock
+            minutes = rest // (clock / 1e4) % 100 if clock > 1 else rest
+            legal = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (minutes < 60)
+            return bool(legal.all())
+    return False
 
 
 def seconds_of(cells: Sequence[str], dates: bool) -> NDArray[np.float64]:

@@ -5,15 +5,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gnnseq.data.contacts.clock import is_date, is_number, is_time, looks_like_epoch, time_of_day
+from gnnseq.data.contacts.clock import CLOCK, is_date, is_number, is_time, looks_like_epoch, time_of_day
 
 __all__ = ["Columns", "columns_of", "split", "split_all"]
 
-SOURCE = {"source", "src", "from", "sender", "u", "i", "user", "userid", "user1", "node1", "person1", "id1"}
-TARGET = {"target", "tgt", "to", "dst", "dest", "destination", "receiver", "recipient", "v", "j", "item", "itemid",
+SOURCE = {"source", "src", "from", "sender", "u", "i", "user", "user1", "node1", "person1", "id1"}
+TARGET = {"target", "tgt", "to", "dst", "dest", "destination", "receiver", "recipient", "v", "j", "item",
           "user2", "node2", "person2", "id2"}  # fmt: skip
-TIME = {"time", "timestamp", "t", "ts", "date", "datetime", "when", "unixtime", "unixts", "epoch", "seconds", "day",
-        "created", "createdat", "sentat"}  # fmt: skip
+TIME = ("timestamp", "datetime", "unixtime", "unixts", "epoch", "ts", "time", "t", "date", "when", "created",
+        "createdat", "sentat", "seconds", "day")  # fmt: skip # the first of several is read
+KIND = re.compile(r"(?<=.)(?:node|user|person)?(?:id|name)?$")  # from_id, FromNodeId and the like are from
 WEIGHT = {"weight", "weights", "w", "count", "value", "strength", "rating"}
 BETWEEN = {None: "blanks", "\t": "tabs", ";": "semicolons", ",": "commas"}
 EXPECTED = "source, target, time and perhaps a weight"
@@ -46,6 +47,12 @@ class Columns:
     swapped: bool = False
 
     @property
+    def unread(self) -> tuple[int, ...]:
+        """Places of columns that are not read."""
+        read = {self.source, self.target, self.time, self.weight, self.clock}
+        return tuple(place for place in range(self.width) if place not in read)
+
+    @property
     def ignored(self) -> tuple[str, ...]:
         """Names of columns that are not read."""
         read = {self.source, self.target, self.time, self.weight, self.clock}
@@ -57,10 +64,18 @@ class Columns:
 
 
 def split(line: str, delimiter: str | None) -> list[str]:
-    """A line's fields, without the quotes and blanks around them."""
+    """A line's fields, without the quotes and blanks around them.
+
+    Raises:
+        ValueError: A quote does not end, or ends within a field.
+    """
     if '"' in line:
         line = line.replace("\t", " ") if delimiter is None else line
-        fields = next(csv.reader([line], delimiter=delimiter or " ", skipinitialspace=True, strict=True))
+        try:
+            fields = next(csv.reader([line], delimiter=delimiter or " ", skipinitialspace=True, strict=True))
+        except csv.Error as error:
+            raise ValueError(f"quotes of {line.strip()[:60]!r} ({error}); expected them around a whole field, and "
+                             'doubled inside of it: "Ann ""Lee"" Day"') from None  # fmt: skip
         return [field.strip() for field in fields if field or delimiter is not None]
     return line.split() if delimiter is None else [field.strip() for field in line.split(delimiter)]
 
@@ -85,9 +100,12 @@ def columns_of(first: str, second: str | None, heading: bool | None) -> Columns:
     Raises:
         ValueError: It holds no contact, and is no heading either; the message names neither file nor line.
     """
-    delimiter = next((mark for mark in ("\t", ";", ",") if mark in first), None)
+    bare = re.sub(r'"[^"]*"', "", first)
+    delimiter = next((mark for mark in ("\t", ";", ",") if mark in bare), None)
     fields = split(first, delimiter)
     words = [re.sub(r"[^a-z0-9]", "", field.lower()) for field in fields]
+    ends = SOURCE | TARGET
+    words = [KIND.sub("", word) if KIND.sub("", word) in ends and word not in ends else word for word in words]
     known = [sum(word in names for word in words) for names in (SOURCE, TARGET, TIME)]
     told = heading
     if heading is None:
@@ -95,17 +113,28 @@ def columns_of(first: str, second: str | None, heading: bool | None) -> Columns:
     if not heading:
         return _by_place(fields, delimiter)
     found: dict[str, int] = {}
-    for name, among in (("time", TIME), ("source", SOURCE), ("target", TARGET), ("weight", WEIGHT)):
+    times = sorted((place for place, word in enumerate(words) if word in TIME), key=lambda at: TIME.index(words[at]))
+    if times:
+        found["time"] = times[0]
+    for name, among in (("source", SOURCE), ("target", TARGET), ("weight", WEIGHT)):
         places = [place for place, word in enumerate(words) if word in among and place not in found.values()]
         if places:
             found[name] = places[0]
-    left = [place for place in range(len(fields)) if place not in found.values()]
-    for name in ("source", "target", "time"):  # what has no known name, in the usual order
-        if name not in found and left and (name != "time" or told):
-            found[name] = left.pop(0)
+    left = [place for place in range(len(fields)) if place not in found.values() and place not in times]
+    lacking = [name for name in ("source", "target", "time") if name not in found and (name != "time" or told)]
+    if lacking and len(left) == len(lacking):  # what has no known name, in the usual order
+        found.update(zip(lacking, left, strict=True))
     if not {"source", "target", "time"} <= found.keys():
         raise ValueError(f"a heading {first.strip()[:60]!r}; expected columns called source, target and time")
-    body = None if second is None else split(second, delimiter)
+    try:
+        body = None if second is None else split(second, delimiter)
+    except ValueError:  # it is said where that line is read
+        body = None
+    clock = _clock(times, body) if body is not None and len(body) == len(fields) else None
+    if clock is not None:
+        found["time"] = clock[0]
+        return Columns(delimiter, len(fields), found["source"], found["target"], clock[0], found.get("weight"),
+                       clock[1], tuple(fields))  # fmt: skip
     if body is not None and len(body) == len(fields) + 1 and time_of_day(body, found["time"]):
         shift = {name: place + (place > found["time"]) for name, place in found.items()}
         return Columns(delimiter, len(body), shift["source"], shift["target"], shift["time"], shift.get("weight"),
@@ -113,6 +142,13 @@ def columns_of(first: str, second: str | None, heading: bool | None) -> Columns:
                        (*fields[: found["time"] + 1], "", *fields[found["time"] + 1 :]))  # fmt: skip
     return Columns(delimiter, len(fields), found["source"], found["target"], found["time"], found.get("weight"),
                    heading=tuple(fields))  # fmt: skip
+
+
+def _clock(times: list[int], body: list[str]) -> tuple[int, int] | None:
+    """Places of a date and of its time of the day, where a heading has a column for each."""
+    dates = [place for place in times if is_date(body[place])]
+    clocks = [place for place in times if CLOCK.fullmatch(body[place])]
+    return (dates[0], clocks[0]) if dates and clocks else None
 
 
 def _by_place(fields: list[str], delimiter: str | None) -> Columns:

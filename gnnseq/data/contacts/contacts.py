@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gnnseq.data.contacts.clock import UNITS, as_text, unit_of, width_of
+from gnnseq.data.contacts.clock import UNITS, as_text, may_be_dates, unit_of, width_of
 from gnnseq.data.contacts.reader import read_contacts
 from gnnseq.data.contacts.report import ContactReport
 
 __all__ = ["Contacts", "load_contacts"]
 
 MOST = 2**31  # places of a mask
+MOST_SNAPSHOTS = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,22 +113,29 @@ def load_contacts(
     table = read_contacts(Path(path), heading)
     if unit is not None and table.dates:
         raise ValueError(f"{path}: times are dates, and unit={unit!r}; expected unit=None")
-    given = unit or ("s" if table.dates else unit_of(float(table.time.max())))
+    given = unit or ("s" if table.dates else unit_of(float(np.abs(table.time).max())))
+    if unit is None and not table.dates and may_be_dates(table.time):
+        raise ValueError(f"{path}, line {table.line[0]}: time {table.time[0]:.15g} may be a date without dashes, as "
+                         "all times of the file; expected 2004-04-15 or 2004-04-15 10:56:01, or unit='s' or the like "
+                         "if they are numbers of seconds")  # fmt: skip
     if given != "s" and unit is None:
         table.check_unit(given)
     time = table.time / UNITS[given]
-    epoch = table.dates or given != "s" or float(time.max()) >= 1e8
+    epoch = table.dates or given != "s" or float(np.abs(time).max()) >= 1e8
     order = np.argsort(time, kind="stable")
     highest = np.maximum.accumulate(time)
     out_of_order = int((time < highest).sum())
     source, target, weight, time = table.source[order], table.target[order], table.weight[order], time[order]
 
     nodes = len(table.names)
-    place = np.floor((time - time[0]) / width).astype(np.int64)
-    steps = int(place[-1]) + 1
-    if steps * nodes > MOST:
+    with np.errstate(over="ignore"):
+        many = np.floor((time[-1] - time[0]) / width) + 1
+    if many * nodes > MOST or many > MOST_SNAPSHOTS:
+        steps = int(min(many, 1e18))
         raise ValueError(f"every={every!r} makes {steps:,} snapshots of {nodes:,} nodes from {path}; expected a wider "
                          f"one: the contacts are {time[-1] - time[0]:.6g} s from first to last")  # fmt: skip
+    place = np.floor((time - time[0]) / width).astype(np.int64)
+    steps = int(place[-1]) + 1
     snapshots, merged = _snapshots(source, target, weight, place, steps, nodes, float(time[0]), width)
     appeared = np.full(nodes, steps)
     np.minimum.at(appeared, source, place)
@@ -148,6 +156,7 @@ def load_contacts(
         snapshots=steps,
         gaps=_gaps(place),
         ignored=table.columns.ignored,
+        comments=table.comments,
     )
     return Contacts(snapshots, mask, table.names, source, target, time, weight, width, report)
 
@@ -165,7 +174,11 @@ def _snapshots(
     """The graphs, and how many contacts were merged with others of their pair."""
     cuts = np.searchsorted(place, np.arange(steps + 1))
     made, merged = [], 0
+    nothing = torch.empty(2, 0, dtype=torch.int64), torch.empty(0)
     for step, (low, high) in enumerate(pairwise(cuts.tolist())):
+        if low == high:
+            made.append(Data(edge_index=nothing[0], edge_weight=nothing[1], num_nodes=nodes, time=start + step * width))
+            continue
         pairs, which = np.unique(source[low:high] * nodes + target[low:high], return_inverse=True)
         edge_index = torch.from_numpy(np.stack([pairs // nodes, pairs % nodes]))
         sums = np.bincount(which, weight[low:high], len(pairs))

@@ -4,6 +4,7 @@ Letters: E contacts, N nodes.
 """
 
 import gzip
+import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Table:
         line: Of each contact, from 1. [E]
         dates: Whether times are dates.
         columns: Where what was found.
+        comments: Lines that were passed over as comments.
     """
 
     path: Path
@@ -49,11 +51,13 @@ class Table:
     line: NDArray[np.int64]
     dates: bool
     columns: Columns
+    comments: int
 
     def check_unit(self, unit: str) -> None:
         """A ValueError, if the largest time says that all are parts of seconds, and another is too small for that."""
-        if self.time.min() < LEAST[unit] / 10:  # some months after 1970 are left to smaller numbers
-            least, most = int(self.time.argmin()), int(self.time.argmax())
+        size = np.abs(self.time)
+        if size.min() < LEAST[unit] / 10:  # some months after 1970 are left to smaller numbers
+            least, most = int(size.argmin()), int(size.argmax())
             raise ValueError(
                 f"{self.path}, line {self.line[least]}: time {self.time[least]:.15g}, and {self.time[most]:.15g} in "
                 f"line {self.line[most]}; expected one unit of time: seconds, or {unit} since 1970; unit= says which"
@@ -77,17 +81,19 @@ def read_contacts(path: Path, heading: bool | None) -> Table:
             return _read(path, lines, heading)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not text in UTF-8 ({error.reason}); expected a list of contacts as text") from error
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path}: a gzipped file that is cut off or damaged ({error})") from error
 
 
-def _pieces(lines: IO[str]) -> Iterator[tuple[list[str], Sequence[int]]]:
-    """Lines that say something, with their numbers."""
+def _pieces(lines: IO[str], comments: list[int]) -> Iterator[tuple[list[str], Sequence[int]]]:
+    """Lines that say something, with their numbers; those of comments go to a list."""
     first = 1
     while piece := list(islice(lines, PIECE)):
         numbers: Sequence[int] = range(first, first + len(piece))
         first += len(piece)
         if any(line[0] in ODD for line in piece):
+            comments += [number for number, line in zip(numbers, piece, strict=True)
+                         if line.lstrip().startswith(COMMENT)]  # fmt: skip
             kept = [(line, number) for number, line in zip(numbers, piece, strict=True)
                     if (begin := line.lstrip()) and begin[0] not in COMMENT]  # fmt: skip
             piece, numbers = [line for line, _ in kept], [number for _, number in kept]
@@ -102,8 +108,8 @@ def _read(path: Path, lines: IO[str], heading: bool | None) -> Table:
     weights: list[NDArray[np.float64]] = []
     places: list[NDArray[np.int64]] = []
     columns: Columns | None = None
-    dates = False
-    for texts, numbers in _pieces(lines):
+    dates, comments = False, list[int]()
+    for texts, numbers in _pieces(lines, comments):
         if columns is None:
             try:
                 columns = columns_of(texts[0], texts[1] if len(texts) > 1 else None, heading)
@@ -114,8 +120,11 @@ def _read(path: Path, lines: IO[str], heading: bool | None) -> Table:
                 if not texts:
                     continue
             dates = is_date(_fields(path, texts[0], numbers[0], columns)[columns.time])
-        rows = split_all(texts, columns.delimiter)
-        if any(len(row) != columns.width for row in rows):
+        try:
+            rows = split_all(texts, columns.delimiter)
+        except ValueError:  # quotes; line by line tells where
+            rows = []
+        if len(rows) != len(texts) or any(len(row) != columns.width for row in rows):
             rows = [_fields(path, line, number, columns) for line, number in zip(texts, numbers, strict=True)]
         fields = list(zip(*rows, strict=True))
         ends = fields[columns.source], fields[columns.target]
@@ -133,6 +142,10 @@ def _read(path: Path, lines: IO[str], heading: bool | None) -> Table:
         weights.append(np.ones(len(rows)) if columns.weight is None else
                        _weights(path, fields[columns.weight], numbers))  # fmt: skip
         places.append(np.array(numbers))
+        if columns.heading is None and columns.unread and any(fields[-1]):
+            row = next(row for row, cell in enumerate(fields[-1]) if cell)
+            raise _wrong(path, numbers[row], f"weight {fields[-1][row][:40]!r}, and none in the first line",
+                         "one in every line, or in none")  # fmt: skip
         if columns.swapped:
             _check_swapped(path, columns, rows, numbers)
     if columns is None or not times:
@@ -142,7 +155,7 @@ def _read(path: Path, lines: IO[str], heading: bool | None) -> Table:
     order[[ids[name] for name in names]] = np.arange(len(ids))
     return Table(path, tuple(names), order[np.frombuffer(source, dtype=np.int64)],
                  order[np.frombuffer(target, dtype=np.int64)], np.concatenate(times), np.concatenate(weights),
-                 np.concatenate(places), dates, columns)  # fmt: skip
+                 np.concatenate(places), dates, columns, len(comments))  # fmt: skip
 
 
 def _rank(name: str) -> tuple[bool, float, str]:
@@ -152,7 +165,10 @@ def _rank(name: str) -> tuple[bool, float, str]:
 
 def _fields(path: Path, line: str, number: int, columns: Columns) -> list[str]:
     """The fields of one line, as many as there are columns."""
-    fields = split(line, columns.delimiter)
+    try:
+        fields = split(line, columns.delimiter)
+    except ValueError as error:
+        raise ValueError(f"{path}, line {number}: {error}") from None
     if len(fields) != columns.width:
         raise _wrong(path, number, f"{len(fields)} columns, {line.strip()[:60]!r}",
                      f"{columns.width}, {BETWEEN[columns.delimiter]} between, as in the lines before")  # fmt: skip

@@ -23,6 +23,7 @@ class ContactReport:
         snapshots: How many there are, empty ones included.
         gaps: Stretches of snapshots without a contact, the first and the last of each.
         ignored: Names of columns that were not read.
+        comments: Lines that begin with # or %, which were passed over.
     """
 
     form: str
@@ -37,6 +38,7 @@ class ContactReport:
     snapshots: int
     gaps: tuple[tuple[int, int], ...]
     ignored: tuple[str, ...] = ()
+    comments: int = 0
 
     def __str__(self) -> str:
         empty = sum(last - first + 1 for first, last in self.gaps)
@@ -48,4 +50,5 @@ class ContactReport:
             f"{self.repeated:,} repeated in source, target and time; {self.merged:,} merged with others of a snapshot; "
             f"{self.self_loops:,} self-loops; {self.out_of_order:,} out of order",
         ]  # fmt: skip
+        lines += [f"{self.comments:,} lines that begin with # or % passed over"] * bool(self.comments)
         return "\n".join(lines + [f"not read: {', '.join(self.ignored)}"] * bool(self.ignored))

@@ -82,6 +82,14 @@ def load_population(
     for name, column in phenotype.items():
         _check_is_no_label(known.path, name, column, label, labels)
     values, kept = _features(measured, names[0], label, [row for row, _ in people], absent, notes)
+    if len(labels) >= 12:
+        ends = values.min(0), values.max(0)
+        high = values == ends[1]
+        two = (high | (values == ends[0])).all(0)
+        same = two & ((high == labels[:, None]).all(0) | (high != labels[:, None]).all(0))
+        if same.any():
+            raise ValueError(f"{measured.path}: feature {kept[int(same.argmax())]!r} tells everybody's {label!r}: the "
+                             "diagnosis under another name; take it out of the features")  # fmt: skip
     ids = tuple(measured.columns[names[0]][row] for row, _ in people)
     copies = len(values) - len(np.unique(values, axis=0))
     if copies:

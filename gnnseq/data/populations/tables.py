@@ -3,6 +3,8 @@
 import csv
 import gzip
 import io
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +54,8 @@ def as_number(cell: str, decimal_comma: bool = False) -> float:
         >>> as_number("1.5"), as_number("1,5", decimal_comma=True), as_number("male")
         (1.5, 1.5, nan)
     """
+    if "_" in cell:  # float takes 1_2 for 12
+        return float("nan")
     try:
         return float(cell.replace(",", ".") if decimal_comma else cell)
     except ValueError:
@@ -73,7 +77,11 @@ def read_person_table(path: Path) -> PersonTable:
         return _arrays(path)
     if suffix not in (".csv", ".tsv", ".txt"):
         raise ValueError(f"{path}: expected {FORMS}")
-    content = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
+    content = path.read_bytes()
+    try:
+        content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: gzip that is cut off or damaged ({error}); expected a whole file") from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -117,9 +125,15 @@ def _text(path: Path, text: str) -> PersonTable:
 
 def _arrays(path: Path) -> PersonTable:
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError(f"{path}: no npz, or one that is cut off; expected what numpy.savez writes")
         with np.load(path, allow_pickle=False) as file:
             arrays: dict[str, NDArray[Any]] = {name: np.asarray(file[name]) for name in file.files}
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: an npz that is damaged ({error}); expected what numpy.savez writes") from error
     except ValueError as error:
+        if str(path) in str(error):
+            raise
         raise ValueError(f"{path}: {error}; expected arrays of numbers and texts, none of Python objects") from error
     wide = {name: array for name, array in arrays.items() if array.ndim in (2, 3) and array.dtype.kind in "biuf"}
     chosen = list(wide) if len(wide) == 1 else [name for name in wide if name.lower() in MATRICES]
@@ -151,7 +165,7 @@ def _flat(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.float64]:
 def _cell(value: Any) -> str:
     """As a text table would have it: whole numbers without a point."""
     if isinstance(value, bytes):
-        return value.decode()
+        return value.decode(errors="replace")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()

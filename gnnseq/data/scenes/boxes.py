@@ -23,8 +23,8 @@ def form_of(boxes: NDArray[np.float64], sizes: NDArray[np.float64], places: Sequ
 
     A box that ends before it begins is none of corners; one that stands over its image's edge, by more than rounding,
     is none of x, y, width and height. The file's form is the one that no box speaks against. Where none speaks against
-    either, or some against each, or where so few speak against corners that they may be slips and no image's size is
-    there to tell, the file is refused.
+    either, or some against each, or where so few speak against a form that they may be slips, and against corners no
+    image's size is there to tell, the file is refused.
 
     Args:
         boxes: [B, 4]
@@ -47,6 +47,13 @@ def form_of(boxes: NDArray[np.float64], sizes: NDArray[np.float64], places: Sequ
             f"one form in a file; where these are slips, {remedy}",
         )
     unsure = inverted.mean() < FEW and not np.isfinite(sizes).all()
+    if 0 < outside.mean() < FEW:  # of corners about every second box ends outside as the other
+        slip = int(outside.argmax())
+        where.wrong(
+            f"{told(boxes, places, slip)} ends outside of its image as {MEANS['xywh']}, and so few boxes do that it "
+            f"may be a slip; all can be read as {MEANS['corners']}, too",
+            remedy,
+        )
     if not outside.any() and (unsure or not inverted.any()):
         where.wrong(
             f"boxes that may be {MEANS['xywh']} or {MEANS['corners']}: {told(boxes, places, 0)} can be read both ways",

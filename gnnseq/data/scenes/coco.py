@@ -222,11 +222,17 @@ def _albums(images: Table, place: Place) -> dict[int | str, tuple[str, str]]:
         place(f"image {without}", "album").wrong(
             "missing, and others have one", "an album for every image, or for none"
         )
-    found = {}
+    found: dict[int | str, tuple[str, str]] = {}
+    named: dict[tuple[str, str], int | str] = {}
     for key, entry in images.items():
         name = entry.get("file_name", str(key))
         if not isinstance(name, str) or not name:
             place(f"image {key}", "file_name").wrong(shown(name), "a name")
         album = identity(entry["album"], place(f"image {key}", "album")) if given else key
+        first = named.setdefault((name, str(album) if given else ""), key)
+        if first != key and "file_name" in entry:
+            place(f"image {key}", "file_name").wrong(
+                f"{name!r}, as of image {first}", "one entry an image, or it may be trained on and tested on"
+            )
         found[key] = name, str(album)
     return found
