@@ -73,6 +73,25 @@ def test_packed_texts_and_arrays(tmp_path):
         read_table(tmp_path / "d.npz")
 
 
+@pytest.mark.parametrize("name", ["cut.csv.gz", "cut.csv", "cut.npz"])
+def test_a_table_that_is_cut_off_is_named(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith(".npz"):
+        np.savez_compressed(path, values=VALUES)
+    else:
+        path.write_bytes(gzip.compress(text().encode()))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=rf"{name}: .*; expected"):
+        read_table(path)
+
+
+def test_a_matrix_that_is_cut_off_is_named(tmp_path):
+    (tmp_path / "t.csv").write_text(text())
+    (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"0,1,0\n1,0,1\n0,1,0\n")[:-9])
+    with pytest.raises(ValueError, match=r"m\.csv\.gz: gzip that is cut off or damaged"):
+        read_graph_series(tmp_path / "t.csv", tmp_path / "m.csv.gz")
+
+
 def test_a_table_without_heading_and_one_whose_names_are_numbers(tmp_path):
     (tmp_path / "bare.txt").write_text("1.5 2 3\n4 5 6\n")
     assert read_table(tmp_path / "bare.txt").values.tolist() == [[1.5, 2, 3], [4, 5, 6]]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gnnseq.data.contacts.clock import LEAST, TimeError, is_date, is_number, looks_like_epoch, seconds_of
 from gnnseq.data.contacts.columns import BETWEEN, Columns, columns_of, split, split_all
+from gnnseq.data.packed import is_gzip
 
 __all__ = ["Table", "read_contacts"]
 
@@ -74,10 +75,8 @@ def read_contacts(path: Path, heading: bool | None) -> Table:
     if not path.is_file():
         problem = "a folder" if path.is_dir() else "no such file"
         raise FileNotFoundError(f"path={str(path)!r}: {problem}; expected a file of contacts: source, target, time")
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
     try:
-        with gzip.open(path, "rt", encoding="utf-8-sig") if zipped else path.open(encoding="utf-8-sig") as lines:
+        with gzip.open(path, "rt", encoding="utf-8-sig") if is_gzip(path) else path.open(encoding="utf-8-sig") as lines:
             return _read(path, lines, heading)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not text in UTF-8 ({error.reason}); expected a list of contacts as text") from error

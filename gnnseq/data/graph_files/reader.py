@@ -1,8 +1,6 @@
 """Which form a graph file has, by its name and its first bytes, and who reads it."""
 
-import gzip
 import re
-import zlib
 from pathlib import Path
 
 import networkx as nx
@@ -13,6 +11,7 @@ from gnnseq.data.graph_files.gml import read_gml
 from gnnseq.data.graph_files.matrices import MOST_BYTES, read_matrix_market, read_npz
 from gnnseq.data.graph_files.pajek import read_pajek
 from gnnseq.data.graph_files.xml_graphs import read_xml
+from gnnseq.data.packed import read_unpacked
 
 __all__ = ["read_graph"]
 
@@ -122,13 +121,7 @@ def read_graph(
 
 def _content(path: Path) -> bytes:
     """The file's bytes, unpacked."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise wrong(path, None, f"{error}", "a whole .gz file") from error
+    content = read_unpacked(path, MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise wrong(path, None, f"more than {MOST_BYTES:,} bytes", "a smaller graph")
     return content

@@ -1,7 +1,6 @@
 """Tables with a row a person, from text or npz: columns of cells, and where each row stands in its file."""
 
 import csv
-import gzip
 import io
 import zipfile
 import zlib
@@ -13,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gnnseq.data.packed import as_utf8, read_unpacked
 
 __all__ = ["ABSENT", "PersonTable", "as_number", "read_person_table"]
 
@@ -77,17 +78,7 @@ def read_person_table(path: Path) -> PersonTable:
         return _arrays(path)
     if suffix not in (".csv", ".tsv", ".txt"):
         raise ValueError(f"{path}: expected {FORMS}")
-    content = path.read_bytes()
-    try:
-        content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: gzip that is cut off or damaged ({error}); expected a whole file") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}:{line}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
-    return _text(path, text)
+    return _text(path, as_utf8(path, read_unpacked(path)))
 
 
 def _text(path: Path, text: str) -> PersonTable:

@@ -1,12 +1,11 @@
 """Files of scenes: PISC's and PIPA's, and COCO-like JSON of one's own. Reading executes nothing."""
 
-import gzip
 import json
-import zlib
 from pathlib import Path
 from typing import Any
 
 from gnnseq.data.cache import folder
+from gnnseq.data.packed import read_unpacked
 from gnnseq.data.scenes.boxes import FORMS, Form
 from gnnseq.data.scenes.checks import Place
 from gnnseq.data.scenes.coco import read_coco
@@ -119,12 +118,7 @@ def _cached(name: str) -> tuple[Any, Place]:
 
 def _json(path: Path) -> Any:
     """What a file of JSON holds, in gzip or not, whatever its name says."""
-    raw = path.read_bytes()
-    try:
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: gzip that is cut off or damaged ({error}); expected a whole file") from error
+    raw = read_unpacked(path)
     try:
         return json.loads(raw.decode("utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:

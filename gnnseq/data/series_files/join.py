@@ -3,7 +3,7 @@
 Letters: N nodes, E edges.
 """
 
-import gzip
+import io
 from pathlib import Path
 
 import networkx as nx
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gnnseq.data.graph_files import read_graph
 from gnnseq.data.graph_series import GraphSeries
+from gnnseq.data.packed import read_unpacked
 from gnnseq.data.series_files.tables import pandas_for, read_table
 
 __all__ = ["read_graph_series"]
@@ -134,7 +135,8 @@ def _matrix(path: Path, names: tuple[str, ...]) -> np.ndarray | None:
                 f"{path}: shape {list(found.shape)}; expected {[len(names)] * 2}, a row a column of the series"
             )
         return _checked(path, found.astype(np.float64))
-    count, width = len(names), _width(path)
+    content = read_unpacked(path)
+    count, width = len(names), _width(content)
     if width not in (count, count + 1):
         if width > MOST_OF_AN_EDGE:
             raise ValueError(
@@ -143,7 +145,9 @@ def _matrix(path: Path, names: tuple[str, ...]) -> np.ndarray | None:
         return None
     pandas = pandas_for(path)
     try:
-        frame = pandas.read_csv(path, header=None, sep=None, engine="python", dtype=str, keep_default_na=False)
+        frame = pandas.read_csv(
+            io.BytesIO(content), header=None, sep=None, engine="python", dtype=str, keep_default_na=False
+        )
     except (ValueError, pandas.errors.ParserError):
         return None
     cells = frame.to_numpy()
@@ -170,15 +174,10 @@ def _matrix(path: Path, names: tuple[str, ...]) -> np.ndarray | None:
     return _checked(path, matrix[np.ix_(order, order)])
 
 
-def _width(path: Path) -> int:
+def _width(content: bytes) -> int:
     """Cells of the first line."""
     try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8-sig") as file
-        ):
-            line = file.readline().strip()
+        line = io.StringIO(content.decode("utf-8-sig"), newline=None).readline().strip()
     except UnicodeDecodeError:
         return 0
     between = next((sign for sign in "\t;," if sign in line), None)

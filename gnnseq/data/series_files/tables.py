@@ -4,8 +4,10 @@ Letters: T rows, N nodes, F numbers a node.
 """
 
 import csv
-import gzip
+import io
 import re
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnseq.data.packed import as_utf8, read_unpacked
 from gnnseq.data.series_files.clock import COUNTERS, TIME_NAMES, as_times, regular
 
 __all__ = ["SeriesTable", "read_table"]
@@ -76,7 +79,7 @@ def read_table(
     if suffix in (".npz", ".npy"):
         names, columns, times = _arrays(path, feature)
     else:
-        names, columns, times = _engine(path, suffix) if suffix in ENGINES else _text(path, packed, heading)
+        names, columns, times = _engine(path, suffix) if suffix in ENGINES else _text(path, heading)
         if feature is not None:
             raise ValueError(f"feature={feature} and {path}: only arrays [T, N, F] have several numbers a node")
     if times is None:
@@ -121,9 +124,13 @@ def _engine(path: Path, suffix: str) -> tuple[list[str], list[Any], Any]:
 def _arrays(path: Path, feature: int | None) -> tuple[list[str], list[Any], Any]:
     """NumPy's files, of which nothing is unpickled."""
     try:
-        with np.load(path, allow_pickle=False) if path.suffix == ".npz" else _whole(path) as file:
+        # Opened here: NumPy leaves a damaged .npz open.
+        with (
+            path.open("rb") as opened,
+            np.load(opened, allow_pickle=False) if path.suffix == ".npz" else _whole(path) as file,
+        ):
             found = {name.lower(): np.asarray(file[name]) for name in file.files}
-    except ValueError as error:
+    except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: {error}; expected arrays of numbers, none of Python objects") from error
     parts = {part: next((found[name] for name in names if name in found), None) for part, names in ARRAYS.items()}
     values, names, times = parts["values"], parts["names"], parts["times"]
@@ -172,9 +179,10 @@ class _whole:  # noqa: N801
         return self.array
 
 
-def _text(path: Path, packed: bool, heading: bool | None) -> tuple[list[str], list[Any], None]:
+def _text(path: Path, heading: bool | None) -> tuple[list[str], list[Any], None]:
     """A table of text, through pandas, with the first line read here."""
-    with gzip.open(path, "rt", encoding="utf-8-sig") if packed else path.open(encoding="utf-8-sig") as file:
+    content = read_unpacked(path)
+    with io.StringIO(as_utf8(path, content), newline=None) as file:
         lines = [line for line in (file.readline().rstrip("\r\n") for _ in range(50)) if line.strip()]
     if not lines:
         raise ValueError(f"{path}: empty; expected a row a step and a column a node")
@@ -183,8 +191,9 @@ def _text(path: Path, packed: bool, heading: bool | None) -> tuple[list[str], li
     headed = _is_heading(first, others) if heading is None else heading
     try:
         frame = pandas_for(path).read_csv(
-            path, sep=r"\s+" if between is None else between, header=None, skiprows=int(headed), encoding="utf-8-sig",
-            keep_default_na=False, na_values=list(ABSENT), skipinitialspace=True, low_memory=False,
+            io.BytesIO(content), sep=r"\s+" if between is None else between, header=None, skiprows=int(headed),
+            encoding="utf-8-sig", keep_default_na=False, na_values=list(ABSENT), skipinitialspace=True,
+            low_memory=False,
             decimal="," if between == ";" and any("," in cell for row in others for cell in row) else ".",
             on_bad_lines="error",
         )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnseq.data.packed import as_utf8
 from gnnseq.data.stocks.column_names import FIELDS, LABELS, is_date, role, squeezed
 
 __all__ = ["Errors", "Table", "read_table", "read_utf8"]
@@ -93,12 +94,7 @@ def read_utf8(path: Path) -> str:
     Raises:
         ValueError: It is not UTF-8; with file and line.
     """
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}:{line}: not UTF-8 ({error.reason}); convert the file") from error
+    return as_utf8(path, path.read_bytes())
 
 
 def read_table(path: Path, errors: Errors) -> Table:
