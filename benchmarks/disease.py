@@ -15,13 +15,12 @@ a file is wrong; 130: interrupted.
 """
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from harness.cli import SweepSettings, run_study
-from harness.files import name_of
+from harness.files import name_of, short_hash
 from studies.disease.runs import DiseaseRun, DiseaseTraining, PopulationSource
 
 FILES = (
@@ -97,7 +96,7 @@ class Settings(SweepSettings):
         assert self.phenotypes is not None
         usually = {field.name: field.default for field in dataclasses.fields(self)}
         told = [(name, getattr(self, name)) for name in FILES[2:] if getattr(self, name) != usually[name]]
-        own += f"-{hashlib.sha256(repr(told).encode()).hexdigest()[:8]}" if told else ""
+        own += f"-{short_hash(repr(told))}" if told else ""
         return f"{name_of([self.features, self.phenotypes])}-{self.label}{'-quick' if self.quick else ''}{own}"
 
     @property

@@ -13,12 +13,12 @@ Ctrl-C is safe: finished runs are kept and the same command continues. Exit code
 cannot be had, or an argument or a file is wrong; 130: interrupted.
 """
 
-import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.cli import SweepSettings, run_study
+from harness.files import short_hash
 from studies.forecasting.runs import ForecastRun
 from studies.forecasting.series_runs import SeriesRun
 
@@ -106,7 +106,7 @@ class Settings(SweepSettings):
             if self.twin and own[1:5] == usual:
                 return "twin_quick" if self.quick else "twin"
             stem = "twin" if self.series is None else self.series.name.split(".")[0]
-            return f"{stem}-{hashlib.sha256(repr(own).encode()).hexdigest()[:8]}"
+            return f"{stem}-{short_hash(repr(own))}"
         return super().name if self.training == (10, ForecastRun.hidden, ForecastRun.max_epochs) else "custom"
 
 

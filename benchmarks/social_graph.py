@@ -15,12 +15,12 @@ Ctrl-C is safe: finished runs are kept and the same command continues. Exit code
 cannot be had, or an argument or a file is wrong; 130: interrupted.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from harness.cli import SweepSettings, run_study
+from harness.files import short_hash
 from studies.social_graph.runs import HEURISTICS, LEAKS, LEARNT, NETWORKS, Protocol, SocialRun
 
 PLANTED, SMALL = "planted 150 16 500 0", "planted 30 4 60 0"
@@ -73,7 +73,7 @@ class Settings(SweepSettings):
             own, stem = (str(self.contacts.resolve()), self.quick, *own), self.contacts.name.split(".")[0]
         elif own == ("7D", None, None, ("live", "streaming")):
             return stem
-        return f"{stem}-{hashlib.sha256(repr(own).encode()).hexdigest()[:8]}"
+        return f"{stem}-{short_hash(repr(own))}"
 
     @property
     def reading(self) -> str:

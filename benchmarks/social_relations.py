@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.cli import SweepSettings, run_study
-from harness.files import name_of
+from harness.files import name_of, short_hash
 from studies.social_relations.runs import MODE, NETWORKS, PRIOR, TREES, SceneRun, Task, models_of
 
 KNOWN = (PRIOR, MODE, *TREES, *NETWORKS)
@@ -91,6 +91,10 @@ class Settings(SweepSettings):
         if self.quick:
             return "quick" if stem == "planted" else f"{stem}-quick"
         stem += f"-{self.tasks[0]}" if len(set(self.tasks)) == 1 else ""
+        if self.scenes is not None:  # any of its settings may be another next time
+            told = [(name, getattr(self, name)) for name in (*fields, "boxes", "person", "models")]
+            usual = [(name, defaults[name]) for name, _ in told]
+            return stem if told == usual else f"{stem}-{short_hash(repr(told))}"
         stem += "-some" if self.models else ""
         return f"{stem}-custom" if changed else stem
 

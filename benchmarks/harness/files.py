@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["UnreadableResultError", "expect_result", "name_of", "read_json", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "UnreadableResultError",
+    "expect_result",
+    "name_of",
+    "read_json",
+    "short_hash",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 
 class UnreadableResultError(ValueError):
@@ -17,7 +26,12 @@ class UnreadableResultError(ValueError):
 def name_of(paths: Sequence[Path]) -> str:
     """What results of several files are called: by the first, and by where all are, as no other files' results are."""
     places = "\n".join(str(path.resolve()) for path in paths)
-    return f"{paths[0].stem}-{hashlib.sha256(places.encode()).hexdigest()[:8]}"
+    return f"{paths[0].stem}-{short_hash(places)}"
+
+
+def short_hash(text: str) -> str:
+    """Eight characters that another text does not have, but by rare chance."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def write_json(path: str | Path, value: Any) -> None:

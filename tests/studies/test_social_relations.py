@@ -231,3 +231,18 @@ def test_a_run_is_repeatable_and_tests_each_row_once():
 def test_wrong_settings_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         script.Settings(**arguments)
+
+
+def test_other_settings_of_ones_own_file_have_other_names(tmp_path):
+    (tmp_path / "mine.json").write_text("{}")
+    told = [
+        {},
+        {"boxes": "xywh"},
+        {"person": "people"},
+        {"models": ("prior",)},
+        {"models": ("trees, table",)},
+        {"hidden": 8},
+    ]
+    names = [script.Settings(scenes=tmp_path / "mine.json", **each).name for each in told]
+    assert len(set(names)) == len(told)
+    assert names[0].startswith("mine")

@@ -1,16 +1,15 @@
 """What the result of a graph file is called, so that no file's result overwrites another's."""
 
-import hashlib
 from pathlib import Path
 
-from harness.files import UnreadableResultError, read_json
+from harness.files import UnreadableResultError, read_json, short_hash
 
 __all__ = ["file_key", "result_name", "stem_of"]
 
 
 def file_key(graph: Path) -> str:
     """Stands for where a graph file is, whatever its contents are; kept in its result."""
-    return hashlib.sha256(str(graph.resolve()).encode()).hexdigest()[:8]
+    return short_hash(str(graph.resolve()))
 
 
 def stem_of(graph: Path) -> str:
