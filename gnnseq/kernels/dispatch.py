@@ -6,7 +6,7 @@
 | not unweighted paths, while torch records | None: the layer's loop |
 | not unweighted paths, an LSTM that compiled code takes | :mod:`gnnseq.kernels.fused_tree` |
 | not unweighted paths, anything else | :mod:`gnnseq.kernels.frontier` |
-| unweighted paths of an LSTM in training under torch.compile, on a CPU, inputs without gradients | None |
+| unweighted paths of an LSTM in training, a compiled transform of torch.func on a CPU, inputs without gradients | None |
 | unweighted paths while torch records, on CUDA, or none | :mod:`gnnseq.kernels.dense_path` |
 | unweighted paths that compiled code takes | :mod:`gnnseq.kernels.fused_path` |
 | unweighted paths for which torch's own recurrence is faster | :mod:`gnnseq.kernels.dense_path` |
@@ -57,17 +57,17 @@ def choose_kernel(
     if schedule.rounds is not None:
         return None
     given = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
-    compiling = is_recording()  # then nothing may be written into preallocated tensors
-    if not compiling and x.size(0) > 0 and under_transform(*given):
+    recording = is_recording()  # then nothing may be written into preallocated tensors
+    if not recording and x.size(0) > 0 and under_transform(*given):
         return None
     if schedule.lengths is None or schedule.edge_weight is not None:
-        if compiling:
+        if recording:
             return None
         fused = cell.name == "lstm" and x.size(0) > 0 and _is_compiled(cell, x, initial, weights)
         return fused_tree_sweep if fused and _takes_weights(schedule.edge_weight) else frontier_sweep
-    if compiling and cell.name == "lstm" and _compiles_without_gradients(x):
+    if recording and cell.name == "lstm" and _compiles_without_gradients(x):
         return None
-    if compiling or x.is_cuda or x.size(0) == 0:
+    if recording or x.is_cuda or x.size(0) == 0:
         return dense_path_sweep
     if _is_compiled(cell, x, initial, weights):
         return fused_path_sweep
@@ -78,6 +78,8 @@ def _compiles_without_gradients(x: Tensor) -> bool:
     """Whether torch.compile makes torch's LSTM an operation of oneDNN, though parameters are learnt.
 
     It does on a CPU if inputs need no gradient; in torch 2.13 the backward pass of a sweep then ends in a TypeError.
+    Without a transform of torch.func a compiled sweep is one operation (:mod:`gnnseq.kernels.whole_sweep`), which runs
+    as an eager call does and does not come here while torch records.
     """
     learning = torch.is_grad_enabled() and not x.requires_grad and not x.is_cuda
     return learning and torch.compiler.is_compiling() and not torch.compiler.is_exporting()

@@ -137,12 +137,12 @@ class GCN(MaskedMessagePassing):
         num_nodes = x.size(-2)
         dtype = self.lin.weight.dtype if type(self.lin) is nn.Linear else x.dtype
         normalize = partial(self._normalize, dtype=dtype)
-        compiling = is_recording()
-        if compiling or needs_messages(self):
+        recording = is_recording()
+        if recording or needs_messages(self):
             edges, weight = as_edge_index(edge_index, num_nodes, edge_weight)
             edge_id = self.mask_places(edges) if self.explain else None
             edges, weight = normalize(edges, weight, num_nodes)
-            narrow = compiling and self._has_plain_map()
+            narrow = recording and self._has_plain_map()
             return self._convolve(x, partial(self._sum_messages, edges, weight, edge_id), narrow)
         options = (self.normalize, self.add_self_loops, self.improved, dtype)
         graph, edge_weight = self._graph.normalized(

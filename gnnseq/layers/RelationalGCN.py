@@ -141,7 +141,10 @@ class RelationalGCN(MaskedMessagePassing):
             total = functional.leaky_relu(total, SLOPE)
             shares: Tensor = softmax(total, target, num_nodes=x.size(-2), dim=-1)
             return shares
-        degree = source.new_zeros(x.size(-2)).index_add(0, source, torch.ones_like(source))
+        if adjacency is None:  # a recording knows no size that is counted
+            degree = source.new_zeros(x.size(-2)).index_add(0, source, torch.ones_like(source))
+        else:
+            degree = torch.bincount(source, minlength=x.size(-2))
         strength: Tensor = degree.to(x.dtype).reciprocal()[source]
         if self.strength == "uniform":
             return strength
