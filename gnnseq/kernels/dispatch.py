@@ -6,7 +6,7 @@
 | not unweighted paths, while torch records | None: the layer's loop |
 | not unweighted paths, an LSTM that compiled code takes | :mod:`gnnseq.kernels.fused_tree` |
 | not unweighted paths, anything else | :mod:`gnnseq.kernels.frontier` |
-| paths of an LSTM in training, a compiled transform of torch.func on a CPU, inputs without gradients | None |
+| unweighted paths of an LSTM in training, a compiled transform of torch.func on a CPU, no gradient of x | None |
 | unweighted paths while torch records, on CUDA, or none | :mod:`gnnseq.kernels.dense_path` |
 | unweighted paths that compiled code takes | :mod:`gnnseq.kernels.fused_path` |
 | unweighted paths for which torch's own recurrence is faster | :mod:`gnnseq.kernels.dense_path` |

@@ -152,9 +152,10 @@ def test_a_packed_panel_holds_plain_arrays_only(tmp_path):
     np.savez(path, features=np.array([{}], dtype=object), **names)  # a pickle, which could run anything
     with pytest.raises(ValueError, match="not a packed panel of plain arrays"):
         load_prices(path)
-    path.write_bytes(b"text")
-    with pytest.raises(ValueError, match="not a packed panel"):
-        load_prices(path)
+    for content in (b"text", b""):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="not a packed panel"):
+            load_prices(path)
 
 
 @pytest.mark.parametrize(

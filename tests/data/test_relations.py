@@ -49,6 +49,9 @@ def test_a_packed_panels_edges_are_of_its_own_tickers(tmp_path):
     np.savez(path, tickers=np.array(["B", "D"]), **arrays)
     with pytest.raises(ValueError, match="an edge names stock 2; expected 0 to 1"):
         load_relations(path, TICKERS)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"p\.npz: not packed relations of plain arrays"):
+        load_relations(path, TICKERS)
 
 
 @pytest.mark.parametrize(

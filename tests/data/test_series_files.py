@@ -81,15 +81,19 @@ def test_a_table_that_is_cut_off_is_named(tmp_path, name):
     else:
         path.write_bytes(gzip.compress(text().encode()))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ValueError, match=rf"{name}: .*; expected"):
+    with pytest.raises(ValueError, match=rf"{name}: .*expected"):
         read_table(path)
 
 
 def test_a_matrix_that_is_cut_off_is_named(tmp_path):
+    np.save(tmp_path / "m.npy", np.eye(3))
+    (tmp_path / "m.npy").write_bytes((tmp_path / "m.npy").read_bytes()[:-9])
     (tmp_path / "t.csv").write_text(text())
     (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"0,1,0\n1,0,1\n0,1,0\n")[:-9])
     with pytest.raises(ValueError, match=r"m\.csv\.gz: gzip that is cut off or damaged"):
         read_graph_series(tmp_path / "t.csv", tmp_path / "m.csv.gz")
+    with pytest.raises(ValueError, match=r"m\.npy: expected a matrix of numbers"):
+        read_graph_series(tmp_path / "t.csv", tmp_path / "m.npy")
 
 
 def test_a_table_without_heading_and_one_whose_names_are_numbers(tmp_path):

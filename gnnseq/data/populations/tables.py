@@ -3,7 +3,6 @@
 import csv
 import io
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnseq.data.packed import as_utf8, read_unpacked
+from gnnseq.data.packed import as_utf8, read_arrays, read_unpacked
 
 __all__ = ["ABSENT", "PersonTable", "as_number", "read_person_table"]
 
@@ -115,17 +114,11 @@ def _text(path: Path, text: str) -> PersonTable:
 
 
 def _arrays(path: Path) -> PersonTable:
-    try:
-        if not zipfile.is_zipfile(path):
-            raise ValueError(f"{path}: no npz, or one that is cut off; expected what numpy.savez writes")
-        with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, NDArray[Any]] = {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: an npz that is damaged ({error}); expected what numpy.savez writes") from error
-    except ValueError as error:
-        if str(path) in str(error):
-            raise
-        raise ValueError(f"{path}: {error}; expected arrays of numbers and texts, none of Python objects") from error
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: no npz, or one that is cut off; expected what numpy.savez writes")
+    arrays = read_arrays(
+        path, "expected arrays of numbers and texts, none of Python objects, as numpy.savez writes them"
+    )
     wide = {name: array for name, array in arrays.items() if array.ndim in (2, 3) and array.dtype.kind in "biuf"}
     chosen = list(wide) if len(wide) == 1 else [name for name in wide if name.lower() in MATRICES]
     if wide and len(chosen) != 1:

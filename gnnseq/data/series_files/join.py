@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gnnseq.data.graph_files import read_graph
 from gnnseq.data.graph_series import GraphSeries
-from gnnseq.data.packed import read_unpacked
+from gnnseq.data.packed import read_arrays, read_unpacked
 from gnnseq.data.series_files.tables import pandas_for, read_table
 
 __all__ = ["read_graph_series"]
@@ -129,7 +129,7 @@ def _matrix(path: Path, names: tuple[str, ...]) -> np.ndarray | None:
     if suffix not in MATRICES or not path.is_file():
         return None
     if suffix == ".npy":
-        found = np.load(path, allow_pickle=False)
+        found = read_arrays(path, "expected a matrix of numbers").get("", np.empty(0))
         if found.shape != (len(names), len(names)):
             raise ValueError(
                 f"{path}: shape {list(found.shape)}; expected {[len(names)] * 2}, a row a column of the series"

@@ -6,8 +6,6 @@ Letters: T rows, N nodes, F numbers a node.
 import csv
 import io
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnseq.data.packed import as_utf8, read_unpacked
+from gnnseq.data.packed import as_utf8, read_arrays, read_unpacked
 from gnnseq.data.series_files.clock import COUNTERS, TIME_NAMES, as_times, regular
 
 __all__ = ["SeriesTable", "read_table"]
@@ -123,15 +121,8 @@ def _engine(path: Path, suffix: str) -> tuple[list[str], list[Any], Any]:
 
 def _arrays(path: Path, feature: int | None) -> tuple[list[str], list[Any], Any]:
     """NumPy's files, of which nothing is unpickled."""
-    try:
-        # Opened here: NumPy leaves a damaged .npz open.
-        with (
-            path.open("rb") as opened,
-            np.load(opened, allow_pickle=False) if path.suffix == ".npz" else _whole(path) as file,
-        ):
-            found = {name.lower(): np.asarray(file[name]) for name in file.files}
-    except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: {error}; expected arrays of numbers, none of Python objects") from error
+    arrays = read_arrays(path, "expected arrays of numbers, none of Python objects")
+    found = {name.lower() or "values": array for name, array in arrays.items()}
     parts = {part: next((found[name] for name in names if name in found), None) for part, names in ARRAYS.items()}
     values, names, times = parts["values"], parts["names"], parts["times"]
     several = [name for name in ARRAYS["values"] if name in found]
@@ -160,23 +151,6 @@ def _arrays(path: Path, feature: int | None) -> tuple[list[str], list[Any], Any]
     if times is not None and len(times) != len(values):
         raise ValueError(f"{path}: {len(times)} times for {len(values)} rows; expected a time a row")
     return labels, list(values.T), None if times is None else as_times(path, "times", times)
-
-
-class _whole:  # noqa: N801
-    """An .npy file with the face of an .npz."""
-
-    files = ("values",)
-
-    def __init__(self, path: Path) -> None:
-        self.array = np.load(path, allow_pickle=False)
-
-    def __enter__(self) -> "_whole":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def __getitem__(self, _: str) -> Any:
-        return self.array
 
 
 def _text(path: Path, heading: bool | None) -> tuple[list[str], list[Any], None]:

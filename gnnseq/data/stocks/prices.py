@@ -4,12 +4,12 @@ Reads nothing that runs code: no pickles. What files say wrong is one error, wit
 does (gaps, listings, splits) is a :class:`gnnseq.data.stocks.panel.Finding`.
 """
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from gnnseq.data.packed import read_arrays
 from gnnseq.data.stocks.days import time_zone
 from gnnseq.data.stocks.forms import GIVEN, quotes_of
 from gnnseq.data.stocks.panel import Panel, examine
@@ -121,11 +121,7 @@ def price_files(path: Path) -> list[Path]:
 
 
 def _packed(path: Path) -> Panel:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a packed panel of plain arrays ({error})") from error
+    arrays = read_arrays(path, "not a packed panel of plain arrays")
     missing = {"features", "tickers", "dates"} - arrays.keys()
     if missing:
         raise ValueError(f"{path}: has {', '.join(arrays)}; expected also {', '.join(sorted(missing))}")

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gnnseq.data.packed import read_arrays
 from gnnseq.data.stocks.relation_tables import GIVEN, read_relation_table
 from gnnseq.data.stocks.tables import read_utf8
 
@@ -256,12 +257,12 @@ def _table(path: Path, tickers: Sequence[str], columns: Mapping[str, str]) -> Re
 
 
 def _packed(path: Path, tickers: Sequence[str]) -> Relations:
-    with np.load(path, allow_pickle=False) as file:
-        missing = {"tickers", "wiki_edge_index", "wiki_edge_type"} - set(file.files)
-        if missing:
-            raise ValueError(f"{path}: has {', '.join(file.files)}; expected also {', '.join(sorted(missing))}")
-        own = [str(ticker) for ticker in file["tickers"]]
-        edges, kinds = file["wiki_edge_index"], file["wiki_edge_type"]
+    arrays = read_arrays(path, "not packed relations of plain arrays")
+    missing = {"tickers", "wiki_edge_index", "wiki_edge_type"} - arrays.keys()
+    if missing:
+        raise ValueError(f"{path}: has {', '.join(arrays)}; expected also {', '.join(sorted(missing))}")
+    own = [str(ticker) for ticker in arrays["tickers"]]
+    edges, kinds = arrays["wiki_edge_index"], arrays["wiki_edge_type"]
     if edges.ndim != 2 or edges.shape[0] != 2 or kinds.shape != edges.shape[1:]:
         raise ValueError(f"{path}: edges {edges.shape} and types {kinds.shape}; expected [2, E] and [E]")
     if edges.size and (edges.min() < 0 or edges.max() >= len(own)):
