@@ -2,7 +2,7 @@
 
     python benchmarks/palindrome.py            the story in about three minutes
     python benchmarks/palindrome.py --full     the report's Figure 1: ten seeds, lengths 5 to 23, about an hour
-    python benchmarks/palindrome.py --long     lengths 50, 100, 200 with the initialisations that make them easy
+    python benchmarks/palindrome.py --long     lengths 50, 100, 200, 1000 with the initialisations that make them easy
 
 An L-digit palindrome's first L-1 digits are given and the last is asked. It equals the first and is independent of the
 others, so 10 % is chance and everything above is memory over L-2 steps, or reach over L-1 hops.
@@ -27,10 +27,10 @@ class Settings(SweepSettings):
     """
 
     study = "palindrome"
-    least = {"lengths": 2} | dict.fromkeys(("seeds", "hidden", "batch", "steps"), 1)
+    least = {"lengths": 2} | {"grow_from": 2} | dict.fromkeys(("seeds", "layers", "hidden", "batch", "steps"), 1)
 
     full: bool = False  # The report's Figure 1
-    long: bool = False  # Lengths 50, 100 and 200
+    long: bool = False  # Lengths 50, 100, 200 and 1000
     backend: str = "loky"  # joblib's backend: loky for this machine, ray or dask for a running cluster
 
     models: tuple[Model, ...] | None = None
@@ -39,9 +39,12 @@ class Settings(SweepSettings):
     encodings: tuple[Encoding, ...] | None = None  # A digit as one number, or as ten zeros and ones
     seeds: int | None = None  # Runs of each kind: seeds 0, 1, ...
     hidden: int | None = None  # Hidden channels
-    init: Literal["torch", "he", "orthogonal", "chrono"] | None = None  # Initialisation of recurrent layers
+    init: Literal["torch", "he", "orthogonal", "identity", "chrono"] | None = None  # Initialisation of recurrent layers
+    layers: int | None = None  # Layers of a recurrent network
     time_scale: float | None = None  # Longest dependency that chrono assumes, as a multiple of L
     input_gain: float | None = None  # Factor on the initial input kernel of recurrent layers
+    recurrent_gain: float | None = None  # Factor on the initial recurrent kernel
+    grow_from: int | None = None  # Digits that training begins with; they double up to L whenever a block is at 99 %
     optimizer: Optimizer | None = None  # torch's, with its defaults; momentum is SGD with a momentum of 0.9
     learning_rate: float | None = None  # Of the optimizer
     clip: float | None = None  # Largest norm of the gradient; longer ones are scaled down

@@ -1,16 +1,18 @@
 """How far does each layer see? Measured on the whole graph, every pair of nodes, and held against networkx.
 
-    python benchmarks/receptive_field.py                  five parts in half a minute
+    python benchmarks/receptive_field.py                  six parts in half a minute
     python benchmarks/receptive_field.py --graph FILE     the same on your own graph: an edge list (blanks, tabs, commas
                                                           or semicolons), GraphML, GEXF, GML, Pajek, MatrixMarket, npz
     python benchmarks/receptive_field.py --page           a page in place of the report: click a node and see what it
                                                           depends on, in GCNs, RNNs, LSTMs and GRUs side by side
 
 1. k graph convolutions reach exactly the k-hop neighbourhoods.
-2. A sweep of RNN, LSTM or GRU reaches all ancestors and nothing else, k synchronous rounds k - 1 hops.
+2. A sweep of RNN, LSTM, GRU, MinGRU or MinLSTM reaches all ancestors and nothing else, k synchronous rounds k - 1
+   hops, and k rounds of doubling, of the last two, 2^k - 1.
 3. What torch_geometric's layers reach, against what its get_num_hops says.
 4. How strongly: influence against hops, untrained, at length 100.
 5. What a recurrence and a convolution reach together, in three orders: pairs of (node, step).
+6. Range, the mean distance weighted by influence: exact, and as torch_geometric's total_influence estimates it.
 
 Reach is measured by derivatives and NaN traces, never read off the structure. Exit code 0: every pair of parts 1 to 3
 and 5 is as networkx has it, and proven; 1: one is not, and stdout names it; 2: an argument or a file is wrong;

@@ -3,10 +3,20 @@
 from importlib.metadata import version
 
 from gnnseq.reach import receptive_field
-from gnnseq.schedule import Schedule, pack_paths, pack_trees, packed_paths, synchronous, topological, unpack_paths
+from gnnseq.schedule import (
+    Schedule,
+    doubling,
+    pack_paths,
+    pack_trees,
+    packed_paths,
+    synchronous,
+    topological,
+    unpack_paths,
+)
 
 __all__ = [
     "Schedule",
+    "doubling",
     "pack_paths",
     "pack_trees",
     "packed_paths",

@@ -30,7 +30,7 @@ def sweep_in_chunks(
     :math:`\sqrt T`, and the time by that of one more forward pass (Chen et al. 2016, https://arxiv.org/abs/1604.06174).
 
     Args:
-        layer: An RNN, LSTM or GRU of one direction: a backward direction needs the end before the beginning.
+        layer: A recurrent layer of one direction: a backward direction needs the end before the beginning.
         x: Inputs of the nodes, [N, F], or one-hot indices [N].
         schedule: A schedule of paths, from :func:`gnnseq.pack_paths` or :func:`gnnseq.topological`.
         state: Initial state, as the layer takes it.
@@ -53,6 +53,8 @@ def sweep_in_chunks(
     if layer.bidirectional:
         raise ValueError("layer has two directions, and the backward one cannot begin before the forward one has seen "
                          "all; use two layers of one direction, the second on schedule.reversed")  # fmt: skip
+    if schedule.doublings is not None:
+        raise ValueError("schedule doubles distances, which chunks of time would cut; use a topological one")
     if schedule.lengths is None or schedule.edge_weight is not None:
         raise ValueError("schedule is not one of unweighted paths; call the layer itself")
     steps = len(schedule)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gnnseq.checks import shape_of, whole
-from gnnseq.kernels.cell import CellWeights
+from gnnseq.kernels.cell import MINGRU_CELL, MINLSTM_CELL, Cell, CellWeights
+from gnnseq.kernels.linear_gates import keep_and_add
 from gnnseq.kernels.native import compiled, is_plain, library
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.layers.recurrent_checks import check_state
@@ -32,7 +33,7 @@ class Stream:
     the same state, which goes on by itself.
 
     Args:
-        layer: An RNN, LSTM or GRU of one direction. Dropout between its layers is not applied.
+        layer: A recurrent layer of one direction. Dropout between its layers is not applied.
         batch: Number of paths B.
         state: Initial state, as the layer takes it; zeros if None.
         embedding: The x that each index stands for; one-hot, V = F, if None. [V, F]
@@ -275,4 +276,43 @@ class _GRUStep(_Step):
         torch.lerp(n.addcmul_(r, inner).tanh_(), self.h, z, out=self.h)
 
 
-_STEPS: dict[str, type[_Step]] = {"rnn_tanh": _TanhStep, "rnn_relu": _ReLUStep, "lstm": _LSTMStep, "gru": _GRUStep}
+class _LinearStep(_Step):
+    """Whose gates read x alone: the kernel's rows of h are zeros that are never multiplied by."""
+
+    cell: Cell
+
+    @classmethod
+    def matrices(cls, weights: CellWeights) -> tuple[Tensor, Tensor]:
+        own, hidden = weights.weight_ih, weights.weight_hh.size(1)
+        bias = own.new_zeros(own.size(0)) if weights.bias_ih is None else weights.bias_ih.detach().clone()
+        return torch.cat([own.t(), own.new_zeros(hidden, own.size(0))]), bias
+
+    def run(self) -> None:
+        torch.addmm(self.bias, self.read[:, : self.kernel_x.size(0)], self.kernel_x, out=self.sums)
+        self.fire()
+
+    def run_from(self, projections: Tensor, index: Tensor) -> None:
+        torch.index_select(projections, 0, index, out=self.sums)
+        self.fire()
+
+    def fire(self) -> None:
+        keep, added = keep_and_add(self.cell, self.sums)
+        self.h.mul_(keep).add_(added)
+
+
+class _MinGRUStep(_LinearStep):
+    cell = MINGRU_CELL
+
+
+class _MinLSTMStep(_LinearStep):
+    cell = MINLSTM_CELL
+
+
+_STEPS: dict[str, type[_Step]] = {
+    "rnn_tanh": _TanhStep,
+    "rnn_relu": _ReLUStep,
+    "lstm": _LSTMStep,
+    "gru": _GRUStep,
+    "mingru": _MinGRUStep,
+    "minlstm": _MinLSTMStep,
+}

@@ -74,6 +74,31 @@ def gru_rule(x: Tensor, h: Tensor, p: Parameters, suffix: str) -> Tensor:
     return (1 - z) * n + z * h
 
 
+def mingru_rule(x: Tensor, h: Tensor, p: Parameters, suffix: str) -> Tensor:
+    """One node of a minGRU (Feng et al. 2024): h = (1 - z) h + z c."""
+    W_z, W_h = p[f"weight_ih_{suffix}"].chunk(2)
+    b_z, b_h = p.get(f"bias_ih_{suffix}", torch.zeros(2 * len(h), dtype=x.dtype)).chunk(2)
+    z = 1 / (1 + torch.exp(-(W_z @ x + b_z)))
+    return (1 - z) * h + z * (W_h @ x + b_h)
+
+
+def minlstm_rule(x: Tensor, h: Tensor, p: Parameters, suffix: str) -> Tensor:
+    """One node of a minLSTM (Feng et al. 2024), whose gates are divided by their sum."""
+    W_f, W_i, W_h = p[f"weight_ih_{suffix}"].chunk(3)
+    b_f, b_i, b_h = p.get(f"bias_ih_{suffix}", torch.zeros(3 * len(h), dtype=x.dtype)).chunk(3)
+    f, i = (1 / (1 + torch.exp(-(W @ x + b))) for W, b in ((W_f, b_f), (W_i, b_i)))
+    return f / (f + i) * h + i / (f + i) * (W_h @ x + b_h)
+
+
+SUMMED = {"tanh": rnn_rule, "gru": gru_rule, "mingru": mingru_rule, "minlstm": minlstm_rule}
+
+
+def width(p: Parameters, rule: str, suffix: str) -> int:
+    """H."""
+    gates = {"lstm": 4, "gru": 3, "mingru": 2, "minlstm": 3}.get(rule, 1)
+    return p[f"weight_ih_{suffix}"].size(0) // gates
+
+
 def lstm_rule(
     x: Tensor, predecessors: Sequence[tuple[Tensor, Tensor, Tensor | float]], p: Parameters, suffix: str
 ) -> tuple[Tensor, Tensor]:
@@ -110,7 +135,7 @@ def sweep(
     state holds h_0 [B, H] (and c_0), one row for each node without predecessor, in the order of the nodes: a virtual
     predecessor of weight 1.
     """
-    N, H = x.size(0), p[f"weight_hh_{suffix}"].size(1)
+    N, H = x.size(0), width(p, rule, suffix)
     graph = nx.MultiDiGraph()
     graph.add_nodes_from(range(N))
     for e, (j, i) in enumerate(edge_index.t().tolist()):
@@ -130,7 +155,7 @@ def sweep(
         summed = zero
         for h_j, _, w in before:
             summed = summed + w * h_j
-        h[i] = gru_rule(x[i], summed, p, suffix) if rule == "gru" else rnn_rule(x[i], summed, p, suffix, rule)
+        h[i] = rnn_rule(x[i], summed, p, suffix, rule) if rule == "relu" else SUMMED[rule](x[i], summed, p, suffix)
 
     def stacked(values: dict[int, Tensor]) -> Tensor:
         return torch.stack([values[i] for i in range(N)]) if N else x.new_zeros(0, H)
@@ -163,7 +188,7 @@ def rounds(
     suffix: str = "l0",
 ) -> Tensor:
     """num_rounds synchronous rounds on any graph, every node reading the round before; zero before the first."""
-    N, H = x.size(0), p[f"weight_hh_{suffix}"].size(1)
+    N, H = x.size(0), width(p, rule, suffix)
     zero = torch.zeros(H, dtype=x.dtype)
     state = [(zero, zero) for _ in range(N)]
     edges = edge_index.t().tolist()
@@ -181,7 +206,7 @@ def rounds(
             summed = zero
             for h_j, _, w in before:
                 summed = summed + w * h_j
-            h = gru_rule(x[i], summed, p, suffix) if rule == "gru" else rnn_rule(x[i], summed, p, suffix, rule)
+            h = rnn_rule(x[i], summed, p, suffix, rule) if rule == "relu" else SUMMED[rule](x[i], summed, p, suffix)
             new.append((h, zero))
         state = new
     return torch.stack([h for h, _ in state])

@@ -11,7 +11,17 @@ from torch import Tensor
 
 from gnnseq.schedule import Schedule
 
-__all__ = ["GRU_CELL", "LSTM_CELL", "RELU_CELL", "TANH_CELL", "Cell", "CellWeights", "Loop"]
+__all__ = [
+    "GRU_CELL",
+    "LSTM_CELL",
+    "MINGRU_CELL",
+    "MINLSTM_CELL",
+    "RELU_CELL",
+    "TANH_CELL",
+    "Cell",
+    "CellWeights",
+    "Loop",
+]
 
 
 @dataclass(frozen=True)
@@ -22,24 +32,28 @@ class Cell:
         name: By which kernels know it.
         gates: Kernels stacked in each weight, G.
         states: Tensors [H] in a node's state, side by side: S = states * H.
+        linear: Whether a state is linear in the states that it reads, by gates that read the node's own input alone.
     """
 
     name: str
     gates: int
     states: int = 1
+    linear: bool = False
 
 
 TANH_CELL = Cell("rnn_tanh", gates=1)
 RELU_CELL = Cell("rnn_relu", gates=1)
 GRU_CELL = Cell("gru", gates=3)
 LSTM_CELL = Cell("lstm", gates=4, states=2)
+MINGRU_CELL = Cell("mingru", gates=2, linear=True)
+MINLSTM_CELL = Cell("minlstm", gates=3, linear=True)
 
 
 class CellWeights(NamedTuple):
     """The parameters of one layer in one direction, in torch.nn's layout."""
 
     weight_ih: Tensor  # [G * H, F]
-    weight_hh: Tensor  # [G * H, H]
+    weight_hh: Tensor  # [G * H, H], without rows of a linear cell, which multiplies no state: [0, H]
     bias_ih: Tensor | None  # [G * H]
     bias_hh: Tensor | None  # [G * H]
 

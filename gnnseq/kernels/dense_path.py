@@ -1,8 +1,8 @@
 """Sweeps over unweighted paths, in dense blocks of time.
 
 A rule that reads only the past is not changed by padding after a path's end. So time is cut into blocks within which
-the number of living paths hardly falls, each block is run dense by torch's own recurrent kernels (oneDNN, cuDNN), and
-the state of the paths that live on is carried over. Derivatives of any order are torch's.
+the number of living paths hardly falls, each block is run dense by torch's own recurrent kernels (oneDNN, cuDNN), a
+linear cell by doubling, and the state of the paths that live on is carried over. Derivatives of any order are torch's.
 
 Letters: N nodes, F input channels, H hidden channels, S state width, B paths that are not empty, T steps;
 t steps and b paths of a block.
@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from gnnseq.kernels.cell import Cell, CellWeights, Loop
+from gnnseq.kernels.doubling import scan_steps
 from gnnseq.kernels.input_projection import as_features
+from gnnseq.kernels.linear_gates import keep_and_add
 from gnnseq.schedule import Schedule
 
 __all__ = ["dense_path_sweep", "dense_sweep"]
@@ -100,6 +102,9 @@ def dense_sweep(
     cell: Cell, x: Tensor, state: tuple[Tensor, ...], weights: CellWeights
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Runs [t, b, F] from state, h and for an LSTM c [b, H]; returns h [t, b, H] and the last state."""
+    if cell.linear:
+        h = scan_steps(*keep_and_add(cell, functional.linear(x, weights.weight_ih, weights.bias_ih)), state[0])
+        return h, (h[-1],)
     parameters = [weight for weight in weights if weight is not None]
     has_biases = weights.bias_ih is not None
     entering = [part.unsqueeze(0).contiguous() for part in state]

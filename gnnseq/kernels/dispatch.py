@@ -2,8 +2,10 @@
 
 | schedule, tensors | kernel |
 |---|---|
+| doubling | :mod:`gnnseq.kernels.doubling` |
 | synchronous, or under a transform of torch.func, make_fx or forward-mode differentiation | None: the layer's loop |
 | not unweighted paths, while torch records | None: the layer's loop |
+| any, a cell linear in the state that compiled code takes | :mod:`gnnseq.kernels.fused_linear` |
 | not unweighted paths, an LSTM that compiled code takes | :mod:`gnnseq.kernels.fused_tree` |
 | not unweighted paths, anything else | :mod:`gnnseq.kernels.frontier` |
 | unweighted paths of an LSTM in training, a compiled transform of torch.func on a CPU, no gradient of x | None |
@@ -26,7 +28,9 @@ from torch import Tensor
 from gnnseq.kernels.autograd_state import under_transform
 from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.dense_path import dense_path_sweep
+from gnnseq.kernels.doubling import doubling_sweep
 from gnnseq.kernels.frontier import frontier_sweep
+from gnnseq.kernels.fused_linear import fused_linear_sweep
 from gnnseq.kernels.fused_path import fused_path_sweep
 from gnnseq.kernels.fused_tree import fused_tree_sweep
 from gnnseq.kernels.input_projection import is_index
@@ -54,12 +58,16 @@ def choose_kernel(
         initial: Rows of initial state; zeros if None. [B, S]
         weights: Parameters of one layer in one direction.
     """
+    if schedule.doublings is not None:
+        return doubling_sweep
     if schedule.rounds is not None:
         return None
     given = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
     recording = is_recording()  # then nothing may be written into preallocated tensors
     if not recording and x.size(0) > 0 and under_transform(*given):
         return None
+    if cell.linear and not recording and _is_compiled(cell, x, initial, weights):
+        return fused_linear_sweep if _takes_weights(schedule.edge_weight) else frontier_sweep
     if schedule.lengths is None or schedule.edge_weight is not None:
         if recording:
             return None
@@ -69,7 +77,7 @@ def choose_kernel(
         return None
     if recording or x.is_cuda or x.size(0) == 0:
         return dense_path_sweep
-    if _is_compiled(cell, x, initial, weights):
+    if not cell.linear and _is_compiled(cell, x, initial, weights):
         return fused_path_sweep
     return dense_path_sweep if _is_fast_in_torch(cell, x, schedule, given, weights) else frontier_sweep
 
@@ -92,7 +100,7 @@ def _is_compiled(cell: Cell, x: Tensor, initial: Tensor | None, weights: CellWei
     if not runs_compiled(kernel, x.size(0) * cell.states * hidden) or gemm() is None:
         return False
     width = cell.gates * hidden
-    if kernel.size(0) != width or weights.weight_ih.size(0) != width:
+    if kernel.size(0) != (0 if cell.linear else width) or weights.weight_ih.size(0) != width:
         return False
     if initial is not None and (initial.size(1) != cell.states * hidden or not is_plain(initial)):
         return False
@@ -107,6 +115,8 @@ def _takes_weights(edge_weight: Tensor | None) -> bool:
 
 def _is_fast_in_torch(cell: Cell, x: Tensor, schedule: Schedule, given: list[Tensor], weights: CellWeights) -> bool:
     """Whether torch's own recurrence over unweighted paths, compiled itself, is faster than one step after another."""
+    if cell.linear:
+        return False
     # One-hot indices of more channels than H are better looked up than multiplied by, as torch's recurrence would.
     if is_index(x) and weights.weight_ih.size(1) > weights.weight_hh.size(1):
         return False

@@ -12,6 +12,7 @@ from torch.nn import functional
 from gnnseq.kernels.cell import Cell, CellWeights
 from gnnseq.kernels.dense_path import dense_sweep
 from gnnseq.kernels.input_projection import as_features, project_inputs
+from gnnseq.kernels.linear_gates import keep_and_add
 
 __all__ = ["EqualPaths", "equal_path_sweep"]
 
@@ -77,7 +78,11 @@ def _scan(cell: Cell, projection: Tensor, state: State, weights: CellWeights) ->
     from torch._higher_order_ops.scan import scan
 
     def step(state: list[Tensor], projection: Tensor) -> tuple[list[Tensor], Tensor]:
-        fired = _fire(cell, projection, functional.linear(state[0], weights.weight_hh, weights.bias_hh), state)
+        if cell.linear:
+            keep, added = keep_and_add(cell, projection)
+            fired = [keep * state[0] + added]
+        else:
+            fired = _fire(cell, projection, functional.linear(state[0], weights.weight_hh, weights.bias_hh), state)
         return fired, fired[0].clone()
 
     last, h = scan(step, [part.clone() for part in state], projection)

@@ -17,6 +17,7 @@ from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.double_backward import double_backward, refuse_batch
 from gnnseq.kernels.final_states import place_final, read_final
 from gnnseq.kernels.frontier_gru import gru_backward, gru_forward
+from gnnseq.kernels.frontier_linear import linear_backward, linear_forward
 from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
 from gnnseq.kernels.frontier_steps import CellGradients, Fronts, make_fronts
@@ -68,7 +69,7 @@ class _Sweep(torch.autograd.Function):
         if torch.is_grad_enabled():
             return None, None, None, *double_backward(ctx.loop, ctx.schedule, saved[:7], grad)
         refuse_batch(grad)
-        x, initial, edge_weight, weight_ih, weight_hh, bias_ih, _, *kept = saved
+        x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept = saved
         cell, fronts, needs = ctx.cell, ctx.fronts, ctx.needs_input_grad[3:]
         weight_ih, weight_hh = _in_order(cell, weight_ih), _in_order(cell, weight_hh)
         found = _backward(cell, grad, kept, weight_hh, fronts)
@@ -84,7 +85,7 @@ class _Sweep(torch.autograd.Function):
             None if d_weight_ih is None else _in_order(cell, d_weight_ih),
             _in_order(cell, found.weight_hh),
             None if bias_ih is None else _in_order(cell, d_projection.sum(0)),
-            None if bias_ih is None else _in_order(cell, found.bias_hh),
+            None if bias_hh is None else _in_order(cell, found.bias_hh),
         )
 
 
@@ -95,7 +96,9 @@ def _forward(
     if cell.name == "lstm":
         kept = lstm_forward(projection, weight_hh, first, fronts)
         return torch.cat(kept[:2], dim=1), kept
-    if cell.name == "gru":
+    if cell.linear:
+        kept = linear_forward(cell, projection, first, fronts)
+    elif cell.name == "gru":
         kept = gru_forward(projection, weight_hh, inner_bias, first, fronts)
     else:
         kept = rnn_forward(projection, weight_hh, first, fronts, cell.name.removeprefix("rnn_"))
@@ -107,6 +110,8 @@ def _backward(cell: Cell, grad: Tensor, kept: Any, weight_hh: Tensor, fronts: Fr
         return lstm_backward(grad, kept, weight_hh, fronts)
     if cell.name == "gru":
         return gru_backward(grad, kept, weight_hh, fronts)
+    if cell.linear:
+        return linear_backward(cell, grad, kept, fronts)
     return rnn_backward(grad, kept, weight_hh, fronts, cell.name.removeprefix("rnn_"))
 
 

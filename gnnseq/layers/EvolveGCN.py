@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gnnseq.checks import check_one_device, check_type, flag, named_beyond_places, shape_of, whole
+from gnnseq.checks import check_one_device, check_type, flag, named_as_peers, shape_of, whole
 from gnnseq.graphs import as_edge_index
-from gnnseq.layers.cells import CELLS
+from gnnseq.layers.cells import cell_named
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.recurrent_checks import check_state
 from gnnseq.layers.step_graphs import convolve_steps, graphs_of_steps
@@ -49,7 +49,8 @@ class EvolveGCN(nn.Module):
         in_channels: Width F of the inputs.
         out_channels: Width O of the outputs, and, in version ``"H"``, how many nodes are chosen in each step.
         version: ``"O"`` or ``"H"``.
-        recurrent: ``"GRU"``, ``"LSTM"`` or ``"RNN"``. An LSTM's kernel is its h.
+        recurrent: ``"GRU"``, ``"LSTM"``, ``"RNN"``, ``"MinGRU"`` or ``"MinLSTM"``; ``cell`` is
+            another name. An LSTM's kernel is its h.
         improved: Whether self-loops weigh 2 instead of 1.
 
     Raises:
@@ -71,7 +72,7 @@ class EvolveGCN(nn.Module):
 
     score: nn.Parameter | None
 
-    @named_beyond_places
+    @named_as_peers(cell="recurrent")
     def __init__(
         self,
         in_channels: int,
@@ -86,11 +87,9 @@ class EvolveGCN(nn.Module):
         self.out_channels = whole(1, out_channels=out_channels)
         if version not in ("O", "H"):
             raise ValueError(f"version={version!r}; expected 'O', a kernel that evolves by itself, or 'H', by inputs")
-        if recurrent not in tuple(CELLS):  # a list has no hash
-            raise ValueError(f"recurrent={recurrent!r}; expected one of {', '.join(map(repr, CELLS))}")
         self.version = version
         self.weight = nn.Parameter(torch.empty(self.out_channels, self.in_channels))
-        self.recurrence = CELLS[recurrent](self.in_channels, self.in_channels)
+        self.recurrence = cell_named(recurrent=recurrent)(self.in_channels, self.in_channels)
         self.recurrence._explain = False  # its edges are steps of time, which no explainer's mask is of
         self.register_parameter("score", nn.Parameter(torch.empty(self.in_channels)) if version == "H" else None)
         self.gcn = GCN(self.in_channels, self.in_channels, improved=flag(improved=improved), bias=False)

@@ -31,7 +31,7 @@ class RNN(Recurrent):
             and states are not touched by it.
         dropout: Probability with which outputs of every layer but the last are dropped in training.
         bidirectional: Whether a second network sweeps the reversed edges; outputs are put side by side.
-        init: ``"torch"``, ``"he"`` or ``"orthogonal"``, see :meth:`reset_parameters`.
+        init: ``"torch"``, ``"he"``, ``"orthogonal"`` or ``"identity"``, see :meth:`reset_parameters`.
         device: Of the parameters; torch's default if None.
         dtype: Of the parameters; torch's default if None.
 
@@ -47,7 +47,7 @@ class RNN(Recurrent):
         (torch.Size([5, 8]), torch.Size([1, 1, 8]))
     """
 
-    inits = ("torch", "he", "orthogonal")
+    inits = ("torch", "he", "orthogonal", "identity")
 
     @named_as_peers(**PEERS)
     def __init__(

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import flag, named_beyond_places, probability, whole
+from gnnseq.checks import flag, named_as_peers, probability, whole
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels.equal_path import EqualPaths
 from gnnseq.kernels.memo import Memo
 from gnnseq.kernels.whole_schedules import WholeSchedule, masked_paths
-from gnnseq.layers.cells import CELLS
+from gnnseq.layers.cells import cell_named
 from gnnseq.layers.GCN import GCN
 from gnnseq.layers.graph_cache import is_learnt
 from gnnseq.layers.step_graphs import Graph, convolve_steps, copies_of, graphs_of_steps, join_steps
@@ -74,7 +74,8 @@ class TemporalGCN(nn.Module):
             :math:`y_{t,i} = h_{t,i}` without W and b; ``time_then_space``, which reads relations after them, is then
             the recurrence alone.
         order: ``"time_then_space"``, ``"space_then_time"`` or ``"space_time"``.
-        recurrent: ``"LSTM"``, ``"RNN"`` or ``"GRU"``.
+        recurrent: ``"LSTM"``, ``"RNN"``, ``"GRU"``, ``"MinGRU"`` or ``"MinLSTM"``, in capitals or not;
+            ``cell`` is another name.
         num_layers: Layers L of the recurrence, stacked.
         exogenous_channels: Width X of features that are known at every step, of every node or shared by all (hours,
             holidays, weather); the layer reads them beside x, as if it had F + X input channels.
@@ -107,7 +108,7 @@ class TemporalGCN(nn.Module):
 
     exogenous_channels, bias, _dropout, _improved = 0, True, 0.0, False  # of layers pickled before there was a choice
 
-    @named_beyond_places
+    @named_as_peers(cell="recurrent")
     def __init__(
         self,
         in_channels: int,
@@ -132,8 +133,7 @@ class TemporalGCN(nn.Module):
         self._dropout, self._improved = probability(dropout=dropout), flag(improved=improved)
         if order not in ORDERS:
             raise ValueError(f"order={order!r}; expected one of {', '.join(map(repr, ORDERS))}")
-        if recurrent not in tuple(CELLS):  # a list has no hash
-            raise ValueError(f"recurrent={recurrent!r}; expected one of {', '.join(map(repr, CELLS))}")
+        layer = cell_named(recurrent=recurrent)
         self.order = order
         num_layers = whole(1, num_layers=num_layers)
         if dropout > 0.0 and out_channels is None and num_layers == 1 and order != "space_then_time":
@@ -141,7 +141,7 @@ class TemporalGCN(nn.Module):
                           "outputs with torch.nn.Dropout", stacklevel=3)  # fmt: skip
         between = {"dropout": dropout} if num_layers > 1 else {}
         first = hidden_channels if order == "space_then_time" else in_channels
-        self.recurrence = CELLS[recurrent](first, hidden_channels, num_layers=num_layers, bias=bias, **between)
+        self.recurrence = layer(first, hidden_channels, num_layers=num_layers, bias=bias, **between)
         if order != "space_time":  # its edges are steps of time, which no explainer's mask is of
             self.recurrence._explain = False  # unlike torch_geometric's setter, without a method that holds the layer
         if order == "space_then_time":

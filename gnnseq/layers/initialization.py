@@ -39,7 +39,9 @@ def init_kernels(kernel: Tensor, init: str, *, recurrent: bool, gates: int = 1) 
         init: ``"torch"``: U(-1/sqrt(H), 1/sqrt(H)), what torch.nn's recurrent layers do; ``"he"``: normal with
             variance 2 / in (He et al. 2015, https://arxiv.org/abs/1502.01852); ``"orthogonal"``: orthogonal recurrent
             kernels (Saxe et al. 2014, https://arxiv.org/abs/1312.6120) and Glorot's uniform input kernels (Glorot and
-            Bengio 2010); ``"chrono"``: orthogonal recurrent kernels and He's input kernels.
+            Bengio 2010); ``"identity"``: recurrent kernels that are the identity (Le et al. 2015,
+            https://arxiv.org/abs/1504.00941) and Glorot's input kernels; ``"chrono"``: orthogonal recurrent kernels and
+            He's input kernels.
         recurrent: Whether the kernel reads states.
         gates: How many kernels are stacked, G.
     """
@@ -48,7 +50,9 @@ def init_kernels(kernel: Tensor, init: str, *, recurrent: bool, gates: int = 1) 
         kernel.uniform_(-bound, bound)
         return
     for gate in kernel.chunk(gates):
-        if recurrent and init != "he":
+        if recurrent and init == "identity":
+            nn.init.eye_(gate)
+        elif recurrent and init != "he":
             nn.init.orthogonal_(gate)
         elif init in ("he", "chrono"):
             nn.init.kaiming_normal_(gate, nonlinearity="relu")

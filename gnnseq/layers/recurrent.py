@@ -101,7 +101,7 @@ class Recurrent(ScheduledMessagePassing):
         self.state_channels = self.cell.states * self.hidden_channels
         self.init = init
         self.time_scale = time_scale
-        width = self.cell.gates * self.hidden_channels
+        width, linear = self.cell.gates * self.hidden_channels, self.cell.linear
 
         def empty(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -110,9 +110,10 @@ class Recurrent(ScheduledMessagePassing):
             channels = self.in_channels if layer == 0 else self.hidden_channels * self.num_directions
             for suffix in self._suffixes(layer):
                 self.register_parameter(f"weight_ih_{suffix}", empty(width, channels))
-                self.register_parameter(f"weight_hh_{suffix}", empty(width, self.hidden_channels))
-                for name in (f"bias_ih_{suffix}", f"bias_hh_{suffix}"):
-                    self.register_parameter(name, empty(width) if self.bias else None)
+                kernel = None if linear else empty(width, self.hidden_channels)
+                self.register_parameter(f"weight_hh_{suffix}", kernel)
+                self.register_parameter(f"bias_ih_{suffix}", empty(width) if self.bias else None)
+                self.register_parameter(f"bias_hh_{suffix}", empty(width) if self.bias and not linear else None)
         self.reset_parameters()
 
     def reset_parameters(self, init: str | None = None, time_scale: float | None = None) -> None:
@@ -136,7 +137,8 @@ class Recurrent(ScheduledMessagePassing):
             for suffix in self._suffixes(layer):
                 weights = self.weights(suffix)
                 init_kernels(weights.weight_ih, init, recurrent=False, gates=self.cell.gates)
-                init_kernels(weights.weight_hh, init, recurrent=True, gates=self.cell.gates)
+                if not self.cell.linear:
+                    init_kernels(weights.weight_hh, init, recurrent=True, gates=self.cell.gates)
                 for bias in (weights.bias_ih, weights.bias_hh):
                     if bias is not None and init == "torch":
                         nn.init.uniform_(bias, -(self.hidden_channels**-0.5), self.hidden_channels**-0.5)
@@ -299,7 +301,8 @@ class Recurrent(ScheduledMessagePassing):
 
     def weights(self, suffix: str) -> CellWeights:
         """The parameters whose names end so: ``"l0"`` is the first layer, ``"l0_reverse"`` its other direction."""
-        return CellWeights(*(getattr(self, f"{name}_{suffix}") for name in CellWeights._fields))
+        own = CellWeights(*(getattr(self, f"{name}_{suffix}") for name in CellWeights._fields))
+        return own._replace(weight_hh=own.weight_ih.new_empty(0, self.hidden_channels)) if self.cell.linear else own
 
     def reach(self, graph: Schedule | Tensor, num_nodes: int) -> csr_array:
         """Which inputs each output depends on, by the structure of the schedule alone.
@@ -341,6 +344,8 @@ class Recurrent(ScheduledMessagePassing):
         if not isinstance(graph, Schedule):
             check_one_device(x=x, graph=graph)
             graph = topological(graph, x.size(0))
+        if graph.doublings is not None:
+            self._check_doubling()
         if is_compiled(self):  # numbers read here would be compiled into what serves every schedule
             check_one_device(x=x, graph=graph.ends, parameters=weight)
             return WholeSchedule.of(graph)
@@ -348,6 +353,17 @@ class Recurrent(ScheduledMessagePassing):
             raise ValueError(f"x has {x.size(0)} rows and the graph {graph.num_nodes} nodes; expected one row a node")
         check_one_device(x=x, graph=graph, parameters=weight)
         return graph
+
+    def _check_doubling(self) -> None:
+        name = type(self).__name__
+        if not self.cell.linear:
+            raise ValueError(f"graph is a doubling schedule; expected a topological one: jumps over edges need a "
+                             f"rule that is linear in the state, and {name}'s puts it through a nonlinearity; use "
+                             "MinGRU or MinLSTM")  # fmt: skip
+        if needs_messages(self):
+            raise ValueError(f"graph is a doubling schedule, and {name} has an explainer, a hook or a rule of its own, "
+                             "which need the message of every edge, and jumps have none; use "
+                             "topological()")  # fmt: skip
 
     def _split_state(self, state: State | None, entering: int, leaving: int) -> list[Tensor] | None:
         """The rows [B, S] of each layer and direction, of sweeps that B rows of state enter and B' leave."""
@@ -381,7 +397,8 @@ class Recurrent(ScheduledMessagePassing):
     def all_weights(self) -> list[list[Tensor]]:
         """The parameters of each layer and direction, as torch.nn lists them."""
         suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
-        return [[weight for weight in self.weights(suffix) if weight is not None] for suffix in suffixes]
+        names = [[f"{name}_{suffix}" for name in CellWeights._fields] for suffix in suffixes]
+        return [[getattr(self, name) for name in own if getattr(self, name) is not None] for own in names]
 
     def flatten_parameters(self) -> None:
         """Does nothing, for programs written for torch.nn: the parameters are read where they lie."""

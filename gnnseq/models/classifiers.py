@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gnnseq.checks import named_beyond_places, whole
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN
-from gnnseq.layers.cells import CELLS, CellName
+from gnnseq.layers.cells import CellName, cell_named
 from gnnseq.schedule import Schedule, packed_paths
 
 __all__ = ["GraphClassifier", "SequenceClassifier"]
@@ -22,16 +22,17 @@ class SequenceClassifier(nn.Module):
     h = cell(x),  logits_b = W h_{T-1,b} + b
 
     Args:
-        cell: ``"RNN"``, ``"LSTM"`` or ``"GRU"``.
+        cell: ``"RNN"``, ``"LSTM"``, ``"GRU"``, ``"MinGRU"`` or ``"MinLSTM"``.
         in_channels: F.
         hidden_channels: H.
         num_classes: C.
         init: The recurrent layer's initialisation, see its ``reset_parameters``. With ``"he"`` the readout gets He's
             normal weights and zero biases too, otherwise it keeps torch's default.
         time_scale: Longest dependency in steps, for ``init="chrono"``.
+        num_layers: Recurrent layers, stacked; the class is read from the last one's state.
 
     Raises:
-        ValueError: ``cell`` is none of the three.
+        ValueError: ``cell`` is none of these.
 
     Example:
         >>> import torch
@@ -50,12 +51,12 @@ class SequenceClassifier(nn.Module):
         *,
         init: str = "torch",
         time_scale: float | None = None,
+        num_layers: int = 1,
     ) -> None:
         super().__init__()
-        if cell not in tuple(CELLS):  # a list has no hash
-            raise ValueError(f"cell: got {cell!r}; expected one of {', '.join(map(repr, CELLS))}")
+        layer = cell_named(cell=cell)
         scale = {} if time_scale is None else {"time_scale": time_scale}  # an RNN has no gate to set by it
-        self.layer = CELLS[cell](in_channels, hidden_channels, init=init, **scale)
+        self.layer = layer(in_channels, hidden_channels, num_layers, init=init, **scale)
         self.readout = nn.Linear(self.layer.hidden_channels, whole(1, num_classes=num_classes))
         if init == "he":
             nn.init.kaiming_normal_(self.readout.weight)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gnnseq.checks import named_beyond_places, probability, whole
-from gnnseq.layers.cells import CELLS, CellName
+from gnnseq.layers.cells import CellName, cell_named
 from gnnseq.sampling import Beam, beam_search, sample
 from gnnseq.schedule import Schedule, packed_paths
 
@@ -30,7 +30,7 @@ class LanguageModel(nn.Module):
     Args:
         vocabulary: V.
         hidden: H.
-        kind: ``"LSTM"``, ``"GRU"`` or ``"RNN"``.
+        kind: ``"LSTM"``, ``"GRU"``, ``"RNN"``, ``"MinGRU"`` or ``"MinLSTM"``.
         layers: L.
         embedding: E of a learnt embedding; 0 for one-hot characters, which are looked up in the first layer's kernel
             and never made dense.
@@ -66,10 +66,8 @@ class LanguageModel(nn.Module):
         vocabulary, embedding = whole(1, vocabulary=vocabulary), whole(0, embedding=embedding)
         hidden, layers = whole(1, hidden=hidden), whole(1, layers=layers)
         dropout = probability(dropout=dropout)
-        if kind not in tuple(CELLS):  # a list has no hash
-            raise ValueError(f"kind={kind!r}; expected one of {', '.join(CELLS)}")
         self.embedding = nn.Embedding(vocabulary, embedding) if embedding > 0 else None
-        self.layer = CELLS[kind](
+        self.layer = cell_named(kind=kind)(
             embedding or vocabulary, hidden, num_layers=layers, dropout=dropout if layers > 1 else 0.0, init=init
         )
         self.dropout = nn.Dropout(dropout)

@@ -18,21 +18,31 @@ UNPACKED_BYTES = 1 << 22  # of bits that are bytes at a time
 def dependence(schedule: Schedule) -> csr_array:
     """The inputs that each node's state depends on, from zero initial states.
 
-    A topological sweep reads all ancestors, k synchronous rounds all nodes within k - 1 hops. An edge of weight
-    exactly 0 carries nothing.
+    A topological sweep reads all ancestors, k synchronous rounds all nodes within k - 1 hops, and k rounds of doubling
+    all ancestors within 2^k - 1. An edge of weight exactly 0 carries nothing.
 
     Returns:
         Row v holds v itself and the nodes it reads. Boolean [N, N].
     """
+    num_nodes = schedule.num_nodes
+    itself = csr_array(eye_array(num_nodes, dtype=bool))
+    if schedule.doublings is not None:
+        reached = itself
+        for step in schedule:
+            reached = csr_array(reached + _adjacency(step.edge_index, step.edge_weight, num_nodes) @ reached)
+        return reached
     if schedule.rounds is None:
         return _ancestors(schedule)
-    num_nodes = schedule.num_nodes
-    source, target = _carrying(schedule.edge_index, schedule.edge_weight)
-    adjacency = csr_array((np.ones(len(source), dtype=bool), (target, source)), shape=(num_nodes, num_nodes))
+    adjacency = _adjacency(schedule.edge_index, schedule.edge_weight, num_nodes)
     reached = csr_array((num_nodes, num_nodes), dtype=bool)
     for _ in range(schedule.rounds):
-        reached = csr_array(eye_array(num_nodes, dtype=bool) + adjacency @ reached)
+        reached = csr_array(itself + adjacency @ reached)
     return reached
+
+
+def _adjacency(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> csr_array:
+    source, target = _carrying(edge_index, edge_weight)
+    return csr_array((np.ones(len(source), dtype=bool), (target, source)), shape=(num_nodes, num_nodes))
 
 
 def _ancestors(schedule: Schedule) -> csr_array:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from gnnseq.schedule.csr import SweepPointers
 from gnnseq.schedule.firing import fire_synchronously, fire_topologically
+from gnnseq.schedule.jumps import Jumps, double
 from gnnseq.schedule.tickets import Ticket, number
 from gnnseq.tracing import for_real, is_plain
 
@@ -46,7 +47,7 @@ class Step:
 class Schedule:
     """The steps in which the nodes of a graph fire.
 
-    :func:`topological`, :func:`synchronous`, :func:`packed_paths` and :func:`pack_paths` make one.
+    :func:`topological`, :func:`synchronous`, :func:`doubling`, :func:`packed_paths` and :func:`pack_paths` make one.
     ``len(schedule)`` is the number of sequential steps and iterating yields each :class:`Step`.
 
     Attributes:
@@ -66,6 +67,8 @@ class Schedule:
         passed: The row of the initial state that row b of the final state is where ``ends[b]`` is -1; None if it is
             row b. [B']
         rounds: How often the steps are repeated; None for a topological schedule, which goes through them once.
+        doublings: How many rounds double the distance; None if none does. The fields above then are those of the sweep
+            that they shorten, and the steps are :attr:`jumps`.
         shared: The pointers of the schedule of which this one is a copy with other weights; see :attr:`pointers`.
     """
 
@@ -81,6 +84,7 @@ class Schedule:
     lengths: tuple[int, ...] | None = None
     rounds: int | None = None
     passed: Tensor | None = None
+    doublings: int | None = None
     shared: SweepPointers | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -101,11 +105,15 @@ class Schedule:
         self.__post_init__()
 
     def __len__(self) -> int:
+        if self.doublings is not None:
+            return self.doublings
         return len(self.step_sizes) * (1 if self.rounds is None else self.rounds)
 
     def __getitem__(self, index: int) -> Step:
         if not -len(self) <= index < len(self):
             raise IndexError(f"step {index} of a schedule of {len(self)} steps")
+        if self.doublings is not None:
+            return self._jump(index % len(self))
         index = index % len(self) % len(self.step_sizes)
         first, last = self.node_offsets[index : index + 2]
         nodes = torch.arange(first, last, device=self.device) if self.order is None else self.order[first:last]
@@ -117,8 +125,14 @@ class Schedule:
         return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
-        kind = "topological" if self.rounds is None else "synchronous"
-        return f"Schedule({kind}, nodes={self.num_nodes}, edges={self.edge_index.size(1)}, steps={len(self)})"
+        return f"Schedule({self.kind}, nodes={self.num_nodes}, edges={self.edge_index.size(1)}, steps={len(self)})"
+
+    @property
+    def kind(self) -> str:
+        """``"topological"``, ``"synchronous"`` or ``"doubling"``."""
+        if self.doublings is not None:
+            return "doubling"
+        return "topological" if self.rounds is None else "synchronous"
 
     @property
     def device(self) -> torch.device:
@@ -141,6 +155,24 @@ class Schedule:
         own = SweepPointers(self.edge_index, self.num_nodes, self.starts.numel(), self.step_sizes, self.edge_sizes)
         # A copy by dataclasses.replace may have other edges.
         return self.shared if self.shared is not None and self.shared.same(own) else own
+
+    @cached_property
+    @for_real()
+    def jumps(self) -> tuple[Jumps, ...]:
+        """The edges of each round of doubling, which span twice those of the round before."""
+        return tuple(double(self.edge_index, self.num_nodes, self.doublings or 0))
+
+    def _jump(self, index: int) -> Step:
+        """One round of doubling: edges sorted by target, weighing what the edges that they span do together."""
+        weight, edge_id = self.edge_weight, self.edge_id
+        for jumps in self.jumps[1 : index + 1]:
+            assert jumps.first is not None
+            assert jumps.second is not None
+            weight = None if weight is None else weight[jumps.first] * weight[jumps.second]
+            edge_id = torch.full_like(jumps.first, -1)
+        nodes, edges = torch.arange(self.num_nodes, device=self.device), self.jumps[index].edge_index
+        sorting = edges[1].argsort(stable=True)
+        return Step(nodes, edges[:, sorting], None if weight is None else weight[sorting], edge_id[sorting])
 
     @cached_property
     @for_real()
@@ -185,7 +217,7 @@ class Schedule:
         """Compute all that a recorded sweep reads, which a compiler could not look into; of reversed edges too."""
         directions = [self.in_order, self.in_order.reversed.in_order] if both_directions else [self.in_order]
         for along in directions:
-            _ = along.rows, along.readout_rows, along.node_offsets, along.edge_offsets
+            _ = along.rows, along.readout_rows, along.node_offsets, along.edge_offsets, along.jumps
             if along.rounds is None:
                 _ = along._with_state_edges.node_offsets, along._with_state_edges.edge_offsets
         return 0
@@ -231,6 +263,7 @@ class Schedule:
         else:
             swept = Schedule(**fire_topologically(backwards, self.num_nodes, self.edge_weight))
             swept = replace(swept, starts=self.ends, ends=self.starts, lengths=self.lengths, passed=self._passed_back)
+            swept = replace(swept, doublings=self.doublings)
         return replace(swept, edge_id=self.edge_id[swept.edge_id])
 
     @property

@@ -10,7 +10,7 @@ import reference
 from gnnseq import topological
 from gnnseq.graphs import tree_graph
 from gnnseq.kernels import Adjacency, aggregate
-from gnnseq.layers import GRU, LSTM, RNN
+from gnnseq.layers import GRU, LSTM, RNN, MinGRU, MinLSTM
 from gnnseq.schedule import packed_paths
 
 # Sums of hundreds of terms of order 1 to 100, in another order.
@@ -62,8 +62,8 @@ def everything(layer, x, schedule, state):
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(
     "layer_type",
-    [RNN, lambda *a, **k: RNN(*a, nonlinearity="relu", **k), LSTM, GRU],
-    ids=["tanh", "relu", "lstm", "gru"],
+    [RNN, lambda *a, **k: RNN(*a, nonlinearity="relu", **k), LSTM, GRU, MinGRU, MinLSTM],
+    ids=["tanh", "relu", "lstm", "gru", "mingru", "minlstm"],
 )
 def test_kernels_equal_the_loop(layer_type, bias, shape):
     schedule = SCHEDULES[shape]()

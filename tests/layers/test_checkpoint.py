@@ -5,10 +5,10 @@ import torch
 
 from gnnseq import pack_paths, synchronous, topological
 from gnnseq.checkpoint import sweep_in_chunks
-from gnnseq.layers import GRU, LSTM, RNN
+from gnnseq.layers import GRU, LSTM, RNN, MinGRU
 from gnnseq.schedule import packed_paths
 
-LAYERS = pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+LAYERS = pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU, MinGRU])
 SHUFFLED = torch.tensor([[3, 0, 2, 6], [0, 2, 1, 4]])  # 3 -> 0 -> 2 -> 1, 6 -> 4, and 5
 
 

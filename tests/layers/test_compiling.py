@@ -13,7 +13,7 @@ from torch.export import Dim
 from torch.utils.checkpoint import checkpoint
 
 from gnnseq import synchronous, topological
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN, TemporalGCN
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, MinGRU, MinLSTM, RelationalGCN, TemporalGCN
 from gnnseq.schedule import packed_paths, tickets
 
 
@@ -79,6 +79,7 @@ def step(run, layer, given, learnt):
         (GRU(3, 4, bidirectional=True), weighted_tree),
         (RNN(3, 4), rounds),
         (GRU(3, 4), dense),
+        (MinGRU(3, 4, bidirectional=True), weighted_tree),
         (GCN(3, 4), relations),
         (GatedGraph(4, 2), relations),
         (RelationalGCN(3, 2, "explicit"), typed_relations),
@@ -195,6 +196,7 @@ def test_what_was_compiled_can_be_copied_and_used_without():
     [
         (GRU(3, 4), (5, 3, 3), (8, 7, 3), {0: Dim("T", min=2), 1: Dim("B", min=2)}),
         (LSTM(3, 4), (5, 3, 3), (5, 7, 3), {1: Dim("B", min=2)}),
+        (MinLSTM(3, 4), (5, 3, 3), (8, 7, 3), {0: Dim("T", min=2), 1: Dim("B", min=2)}),
         (TemporalGCN(3, 4, 2), (3, 6, 3), (3, 9, 3), {1: Dim("N", min=2)}),
         (GCN(3, 4), (6, 3), (9, 3), {0: Dim("N", min=2)}),
     ],
@@ -203,7 +205,7 @@ def test_what_was_compiled_can_be_copied_and_used_without():
 @pytest.mark.filterwarnings("ignore")
 def test_exports_take_other_sizes_and_files(layer, given, more, dynamic):
     def inputs(shape):
-        graph = () if isinstance(layer, GRU | LSTM) else (torch.randint(shape[-2], (2, 3 * shape[-2])),)
+        graph = () if isinstance(layer, GRU | LSTM | MinLSTM) else (torch.randint(shape[-2], (2, 3 * shape[-2])),)
         return torch.randn(shape), *graph
 
     first = inputs(given)

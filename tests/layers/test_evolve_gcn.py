@@ -197,7 +197,7 @@ def test_what_cannot_be_is_refused(named, words):
 def test_settings_that_cannot_be_are_refused():
     for options, words in [
         ({"version": "-H"}, "version='-H'; expected 'O'"),
-        ({"recurrent": "gru"}, "recurrent='gru'; expected one of"),
+        ({"recurrent": "TRNN"}, "recurrent='TRNN'; expected one of"),
         ({"improved": 1}, "improved=1; expected True or False"),
     ]:
         with pytest.raises(ValueError, match=words):

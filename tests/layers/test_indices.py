@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from gnnseq import pack_paths, synchronous, topological
 from gnnseq.checkpoint import sweep_in_chunks
 from gnnseq.graphs import tree_graph
-from gnnseq.layers import GRU, LSTM, RNN
+from gnnseq.layers import GRU, LSTM, RNN, MinGRU
 from gnnseq.schedule import packed_paths
 from strategies import dags, forests
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 H = 4
 NARROW, WIDE = 3, 11  # V below and above H: other kernels
-LAYERS = pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+LAYERS = pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU, MinGRU])
 WIDTHS = pytest.mark.parametrize("channels", [NARROW, WIDE])
 RING = torch.tensor([[0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 0]])
 SCHEDULES = {

@@ -16,11 +16,11 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 import reference
 from gnnseq import synchronous, topological
 from gnnseq.graphs import path_graph
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, MinGRU, MinLSTM
 from strategies import dags, graphs
 
-LAYERS = pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
-RULE = {RNN: "tanh", LSTM: "lstm", GRU: "gru"}
+LAYERS = pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU, MinGRU, MinLSTM])
+RULE = {RNN: "tanh", LSTM: "lstm", GRU: "gru", MinGRU: "mingru", MinLSTM: "minlstm"}
 EXACT = {"rtol": 0, "atol": 1e-12}
 
 

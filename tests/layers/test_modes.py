@@ -9,7 +9,7 @@ from gnnseq import layers, synchronous, topological
 from gnnseq.graphs import tree_graph
 from gnnseq.kernels import Adjacency, aggregate
 from gnnseq.kernels.native import functions as native
-from gnnseq.layers import GCN, GRU, LSTM, RNN, EvolveGCN, GatedGraph, RelationalGCN, TemporalGCN
+from gnnseq.layers import GCN, GRU, LSTM, RNN, EvolveGCN, GatedGraph, MinGRU, MinLSTM, RelationalGCN, TemporalGCN
 from gnnseq.schedule import packed_paths
 
 GRAPHS = {
@@ -17,7 +17,8 @@ GRAPHS = {
     "shuffled tree": tree_graph([-1, 0, 0, 1]).edge_index,
     "shuffled path": torch.tensor([[3, 0, 2], [0, 2, 1]]),
 }
-LAYERS = pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+SWEPT = [RNN, LSTM, GRU, MinGRU, MinLSTM]
+LAYERS = pytest.mark.parametrize("layer_type", SWEPT)
 
 
 def gradients(layer, x, schedule, weight):
@@ -83,7 +84,7 @@ ON_A_GRAPH = {
         f"TemporalGCN, {order}, {cell}": (
             lambda order=order, cell=cell: TemporalGCN(8, 8, 8, order, cell), (3, 40, 8), torch.bfloat16
         )
-        for order in ("time_then_space", "space_then_time", "space_time") for cell in ("RNN", "LSTM", "GRU")
+        for order in ("time_then_space", "space_then_time", "space_time") for cell in ("RNN", "LSTM", "GRU", "MinGRU")
     },
 }  # fmt: skip
 
@@ -116,7 +117,7 @@ def test_mixed_precision_on_a_graph(name, half):
 
 
 def test_mixed_precision_is_asked_of_every_layer():
-    swept = {layer.__name__ for layer in (RNN, LSTM, GRU)}
+    swept = {layer.__name__ for layer in SWEPT}
     assert swept | {name.split(",")[0] for name in ON_A_GRAPH} == set(layers.__all__)
 
 

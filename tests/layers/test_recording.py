@@ -9,7 +9,7 @@ from torch_geometric.nn import GCNConv
 from gnnseq import synchronous, topological
 from gnnseq.graphs import path_graph
 from gnnseq.kernels.native import compiled, library
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN, TemporalGCN
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, MinGRU, RelationalGCN, TemporalGCN
 from gnnseq.schedule import packed_paths
 
 TREE, DAG = [[0, 1, 2], [2, 2, 3]], [[3, 1, 0, 3], [0, 0, 2, 2]]
@@ -83,8 +83,8 @@ def test_a_fresh_schedule_is_recorded_and_lives_on(record, layer_type, edges, we
 @pytest.mark.parametrize(
     "make",
     [
-        *(lambda kind=kind: Swept(kind(32, 32), topological(*tree(300))) for kind in (RNN, GRU, LSTM)),
-        *(lambda kind=kind: Swept(kind(32, 32), packed_paths([100, 200])) for kind in (RNN, GRU, LSTM)),
+        *(lambda kind=kind: Swept(kind(32, 32), topological(*tree(300))) for kind in (RNN, GRU, LSTM, MinGRU)),
+        *(lambda kind=kind: Swept(kind(32, 32), packed_paths([100, 200])) for kind in (RNN, GRU, LSTM, MinGRU)),
     ],
 )
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit:DeprecationWarning")

@@ -7,15 +7,15 @@ import pickle
 import pytest
 import torch
 
-from gnnseq.layers import GRU, LSTM, RNN
+from gnnseq.layers import GRU, LSTM, RNN, MinGRU, MinLSTM
 from gnnseq.schedule import packed_paths
 from gnnseq.stream import Stream
 
 T, F, H = 6, 3, 4
 LAYERS = pytest.mark.parametrize(
     "make",
-    [RNN, lambda *sizes, **kw: RNN(*sizes, nonlinearity="relu", **kw), LSTM, GRU],
-    ids=["tanh", "relu", "lstm", "gru"],
+    [RNN, lambda *sizes, **kw: RNN(*sizes, nonlinearity="relu", **kw), LSTM, GRU, MinGRU, MinLSTM],
+    ids=["tanh", "relu", "lstm", "gru", "mingru", "minlstm"],
 )
 
 

@@ -438,7 +438,7 @@ def test_what_cannot_be_is_refused(order, given, words):
     ("options", "words"),
     [
         ({"order": "time"}, "order='time'; expected one of 'time_then_space', "),
-        ({"recurrent": "lstm"}, "recurrent='lstm'; expected one of 'RNN', 'LSTM', 'GRU'"),
+        ({"recurrent": "TRNN"}, "recurrent='TRNN'; expected one of 'RNN', 'LSTM', 'GRU'"),
         ({"recurrent": ["LSTM"]}, r"recurrent=\['LSTM'\]; expected one of 'RNN', 'LSTM', 'GRU'"),
         ({"num_layers": 0}, "num_layers=0; expected an integer of 1 or more"),
     ],

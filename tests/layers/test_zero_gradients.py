@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gnnseq import packed_paths, synchronous, topological
 from gnnseq.checkpoint import sweep_in_chunks
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN, TemporalGCN
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, MinGRU, RelationalGCN, TemporalGCN
 
 NONE, F = torch.empty(2, 0, dtype=torch.int64), 3
 GRAPHS = {
@@ -28,7 +28,7 @@ def assert_zero_gradients(layer, y):
         assert not any(gradient.any() for gradient in gradients)
 
 
-@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU, MinGRU])
 @pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
 def test_recurrent_layers(layer_type, graph):
     for options in ({}, {"num_layers": 2, "bidirectional": True}):
@@ -37,7 +37,7 @@ def test_recurrent_layers(layer_type, graph):
         assert_zero_gradients(layer, layer(torch.empty(0, dtype=torch.int64), graph))
 
 
-@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU, MinGRU])
 def test_a_state_passes_through_empty_paths_with_its_gradient(layer_type):
     layer, state = layer_type(F, 4), torch.randn(1, 2, 4, requires_grad=True)
     given = (state, state) if layer_type is LSTM else state
@@ -48,7 +48,7 @@ def test_a_state_passes_through_empty_paths_with_its_gradient(layer_type):
         assert_zero_gradients(layer, h)
 
 
-@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU, MinGRU])
 def test_no_rounds(layer_type):
     layer = layer_type(F, 4)
     assert_zero_gradients(layer, layer(torch.randn(2, F), synchronous(NONE, 2, rounds=0)))

@@ -80,7 +80,7 @@ def test_he_initialisation_reaches_the_readout():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="cell: got 'TRNN'; expected one of 'RNN', 'LSTM', 'GRU'"):
+    with pytest.raises(ValueError, match="cell='TRNN'; expected one of 'RNN', 'LSTM', 'GRU'"):
         SequenceClassifier("TRNN", 3, 4, 5)
     with pytest.raises(ValueError, match="num_layers: got 0; expected at least 1"):
         GraphClassifier(3, 4, 5, num_layers=0)

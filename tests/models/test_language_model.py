@@ -99,7 +99,7 @@ def test_samples_and_beams_are_of_this_model():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "CNN"}, "kind='CNN'; expected one of RNN, LSTM, GRU"),
+        ({"kind": "CNN"}, "kind='CNN'; expected one of 'RNN', 'LSTM', 'GRU'"),
         ({"vocabulary": 0}, "vocabulary=0; expected an integer of 1"),
         ({"embedding": -1}, "embedding=-1; expected an integer of 0"),
         ({"dropout": 2.0}, "dropout=2.0; expected a probability"),

@@ -23,6 +23,7 @@ OPTIMIZERS: dict[Optimizer, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
 }
 
+GROWS_AT = 0.99  # of the palindromes of a block right, and the next are longer
 EVALUATION_BATCH = 500  # sequences in one forward pass: bounds memory, changes no number
 
 
@@ -34,9 +35,12 @@ def make_model(run: PalindromeRun) -> nn.Module:
         if run.model == "GCN":
             return GraphClassifier(features, run.hidden, DIGITS, num_layers=run.length - 1 - run.hops_short)
         time_scale = run.time_scale * run.length if run.init == "chrono" else None
-        model = SequenceClassifier(run.model, features, run.hidden, DIGITS, init=run.init, time_scale=time_scale)
+        sizes = (features, run.hidden, DIGITS)
+        model = SequenceClassifier(run.model, *sizes, init=run.init, time_scale=time_scale, num_layers=run.layers)
     with torch.no_grad():
         model.layer.weight_ih_l0.mul_(run.input_gain)
+        if run.recurrent_gain != 1.0:
+            model.layer.weight_hh_l0.mul_(run.recurrent_gain)
     return model
 
 
@@ -53,7 +57,9 @@ def accuracy(model: nn.Module, stream: Palindromes, size: int) -> float:
 def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
     """Train a model, in place, ``make_model(run)`` by default, and say in JSON values how it went."""
     model = make_model(run) if model is None else model
-    train, test = (Palindromes(run.length, run.encoding, run.seed, stream) for stream in ("train", "test"))
+    length = run.length if run.grow_from is None else min(run.grow_from, run.length)
+    train = Palindromes(length, run.encoding, run.seed, "train")
+    test = Palindromes(run.length, run.encoding, run.seed, "test")
     optimizer = OPTIMIZERS[run.optimizer](model.parameters(), lr=run.learning_rate)
     curves: dict[str, list[float]] = {"loss": [], "accuracy": []}  # means over each record_every training batches
     tests: list[tuple[int, float]] = []  # step, and accuracy on the test stream
@@ -79,7 +85,10 @@ def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
         if not diverged:
             curves["loss"].append(round(loss_sum / block, 5))
             curves["accuracy"].append(round(correct / block / run.batch, 5))
-        if step % run.evaluate_every == 0:
+        if length < run.length and correct >= GROWS_AT * block * run.batch:
+            length = min(2 * length, run.length)
+            train = Palindromes(length, run.encoding, run.seed, "train")
+        elif step % run.evaluate_every == 0:
             tests.append((step, accuracy(model, test, run.evaluate_on)))
             recent = [score for _, score in tests[-run.patience :]]
             converged = len(recent) == run.patience and min(recent) >= run.goal
@@ -96,7 +105,9 @@ def fit(run: PalindromeRun, model: nn.Module | None = None) -> dict[str, Any]:
 
 def seconds_at_most(run: PalindromeRun) -> float:
     """Time of the run if it takes all its steps, from ten steps of it done now; seeds and rates change nothing."""
-    ten = dataclasses.replace(run, seed=0, learning_rate=1e-3, steps=10, evaluate_every=10**9, test_on=1)
+    ten = dataclasses.replace(
+        run, seed=0, learning_rate=1e-3, steps=10, evaluate_every=10**9, test_on=1, grow_from=None
+    )
     return 1e-3 * _milliseconds(ten) * run.steps
 
 

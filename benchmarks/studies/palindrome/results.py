@@ -42,7 +42,13 @@ class Group:
         self.blind = all(abs(score - CHANCE) < self.margin for score in self.scores)
 
     def steps_to_solve(self) -> list[int]:
-        """First step after which a run's training batches, all of them fresh, are at 99 %, for those that get there."""
+        """First step after which a run's training batches, all of them fresh, are at 99 %, for those that get there.
+
+        Of runs whose palindromes grow, the first step at which palindromes of the full length are, in a test.
+        """
+        if self.settings.get("grow_from") is not None:
+            tests = (next((step for step, score in run["tests"] if score >= SOLVED), None) for run in self.runs)
+            return [step for step in tests if step is not None]
         every = self.settings["record_every"]
         firsts = (next((i for i, a in enumerate(run["accuracy"]) if a >= SOLVED), None) for run in self.runs)
         return [every * (first + 1) for first in firsts if first is not None]
@@ -60,12 +66,18 @@ def groups(result: dict[str, Any]) -> list[Group]:
     for run in result["runs"]:
         settings = {**result["common"], **run["settings"], "seed": None}
         found.setdefault(str(settings), (settings, []))[1].append(run)
-    inits = Counter(model for model, _ in {(of["model"], of["init"]) for of, _ in found.values()})
+    settings_of = [of for of, _ in found.values()]
+    inits = Counter(model for model, _ in {(of["model"], of["init"]) for of in settings_of})
+    depths = Counter(model for model, _ in {(of["model"], of.get("layers", 1)) for of in settings_of})
 
     def label(of: dict[str, Any]) -> str:
         if of["model"] == "GCN":
             return f"GCN, k = L-{1 + of['hops_short']}"
-        return f"{of['model']}, {of['init']}" if inits[of["model"]] > 1 else str(of["model"])
+        parts = [str(of["model"]), of["init"] if inits[of["model"]] > 1 else ""]
+        layers = of.get("layers", 1)
+        if layers > 1 or depths[of["model"]] > 1:
+            parts.append(f"{layers} layer{'s' * (layers > 1)}")
+        return ", ".join(filter(None, parts))
 
     made = [Group(settings, runs, label(settings)) for settings, runs in found.values()]
     arms = list(dict.fromkeys(group.label for group in made))

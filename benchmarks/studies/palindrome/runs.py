@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
-Model = Literal["RNN", "LSTM", "GRU", "GCN"]
+Model = Literal["RNN", "LSTM", "GRU", "MinGRU", "MinLSTM", "GCN"]
 Encoding = Literal["scalar", "one-hot"]
 Optimizer = Literal["sgd", "momentum", "rmsprop", "adam"]
 
@@ -19,10 +19,13 @@ class PalindromeRun:
     seed: int  # of the weights and of both streams of palindromes
     encoding: Encoding = "one-hot"
     hops_short: int = 0  # a GCN has k = L - 1 - hops_short layers: with 0 it reaches the first digit, with 1 it cannot
+    layers: int = 1  # of a recurrent network
     hidden: int = 128
     init: str = "he"  # of the recurrent layer
     time_scale: float = 1.0  # for chrono: the longest dependency, as a multiple of L
     input_gain: float = 1.0  # on the initial input kernel of a recurrent layer; small inputs keep tanh nearly linear
+    recurrent_gain: float = 1.0  # on its initial recurrent kernel; an identity of 2 or more holds what it once has
+    grow_from: int | None = None  # digits that training begins with, doubled up to L whenever a block is at 99 %
     optimizer: Optimizer = "rmsprop"
     learning_rate: float = 1e-3
     clip: float = 10.0  # largest norm of the gradient of all weights together; a longer one is scaled down
@@ -45,7 +48,7 @@ class PalindromePlan:
     lengths: tuple[int, ...]
     encodings: tuple[Encoding, ...]
     seeds: int
-    models: tuple[str, ...] = ("RNN", "LSTM", "GRU", "GCN")
+    models: tuple[str, ...] = ("RNN", "LSTM", "GRU", "MinGRU", "MinLSTM", "GCN")
 
     def runs(self) -> list[PalindromeRun]:
         """All of them; a ValueError if there are none."""
@@ -78,7 +81,9 @@ def _arms(*models: str, **shared: Any) -> tuple[dict[str, Any], ...]:
 
 _LIGHT = {"hidden": 64, "optimizer": "adam", "learning_rate": 5e-3, "steps": 1500}
 _GCN = {**_LIGHT, "hidden": 32, "lengths": (5, 9)}
+_SHORTER = (50, 100, 200)
 _LONG = {"optimizer": "adam", "clip": 1.0, "evaluate_every": 50, "goal": 0.995}
+_GROWN = {**_LONG, "hidden": 64, "init": "chrono", "time_scale": 3.0, "learning_rate": 1e-2, "steps": 5000}
 _TINY = {"hidden": 16, "batch": 32, "optimizer": "adam", "steps": 20, "evaluate_every": 10, "test_on": 2000}
 
 PLANS = {
@@ -99,9 +104,14 @@ PLANS = {
     ),
     "long": PalindromePlan(
         "past every report",
-        _arms("LSTM", "GRU", hidden=64, init="chrono", time_scale=3.0, learning_rate=1e-2, steps=10_000, **_LONG)
-        + _arms("RNN", init="orthogonal", input_gain=0.2, steps=2000, **_LONG)
-        + _arms("LSTM", hidden=64, init="torch", learning_rate=1e-2, steps=2000, lengths=(50,), **_LONG),
-        lengths=(50, 100, 200), encodings=("one-hot",), seeds=10,
+        _arms("LSTM", "GRU", lengths=_SHORTER, **{**_GROWN, "steps": 10_000})
+        + _arms("RNN", init="orthogonal", input_gain=0.2, steps=2000, lengths=_SHORTER, **_LONG)
+        + _arms("LSTM", hidden=64, init="torch", learning_rate=1e-2, steps=2000, lengths=(50,), **_LONG)
+        + _arms("RNN", init="identity", recurrent_gain=2.0, input_gain=2.4, steps=2000, lengths=(200,), **_LONG)
+        + _arms("MinGRU", lengths=(50,), **{**_GROWN, "steps": 2000})
+        + _arms("MinGRU", "MinLSTM", layers=2, lengths=(50,), **{**_GROWN, "steps": 2000})
+        + _arms("LSTM", "GRU", grow_from=25, lengths=(1000,), **_GROWN)
+        + _arms("MinGRU", "MinLSTM", layers=2, grow_from=25, lengths=(1000,), **_GROWN),
+        lengths=(50, 100, 200, 1000), encodings=("one-hot",), seeds=10,
     ),
 }  # fmt: skip

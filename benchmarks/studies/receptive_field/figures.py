@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from gnnseq.plots import COLORS, save_figure, style
 
-HUES = {"RNN": "vermillion", "LSTM": "sky", "LSTM, chrono": "blue"}
+HUES = {"RNN": "vermillion", "LSTM": "sky", "LSTM, chrono": "blue", "MinGRU": "green", "MinGRU, chrono": "orange"}
 READS = {
     "time_then_space": "a hop now, whatever the past",
     "space_then_time": "a hop then, in every past step",

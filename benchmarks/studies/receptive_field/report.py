@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -12,7 +13,7 @@ from studies.receptive_field.figures import READS, figures, geometric_mean
 __all__ = ["TABLES", "checks", "figures", "print_report"]
 
 PARTS = ("gcn", "schedules", "claims", "temporal")  # whose pairs networkx knows
-LAYERS = ("RNN", "LSTM", "GRU", "GatedGraph")
+LAYERS = ("RNN", "LSTM", "GRU", "MinGRU", "MinLSTM", "GatedGraph")
 
 Row = dict[str, Any]
 
@@ -41,7 +42,10 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     console.print(made)
     graphs = list(dict.fromkeys(row["graph"] for row in result["schedules"]))
     made = table(
-        "2. Sweeps reach all ancestors, k rounds k - 1 hops", "", ["layer", "schedule", "should reach"], graphs
+        "2. Sweeps reach all ancestors, k rounds k - 1 hops, k rounds of doubling 2^k - 1",
+        "",
+        ["layer", "schedule", "should reach"],
+        graphs,
     )
     by_layer = sorted(result["schedules"], key=lambda row: LAYERS.index(row["layer"]))
     _add_rows(made, by_layer, ("layer", "schedule", "expected"), "graph", graphs)
@@ -61,9 +65,12 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     farthest = max(map(len, means.values())) - 1
     hops = [hop for hop in (0, 1, 5, 10, 25, 50) if hop < farthest] + [farthest]
     many = f"Geometric mean of {len(result['influence'][0]['influence'])} networks; -: out of reach."
-    made = table("4. Influence by hops, untrained", many, ["network"], [str(hop) for hop in hops])
-    for network, mean in means.items():
-        made.add_row(network, *(f"{mean[hop]:.0e}" if hop < len(mean) else "-" for hop in hops))
+    many += " Range: the mean distance, weighted by influence."
+    made = table("4. Influence by hops, untrained", many, ["network"], [*(str(hop) for hop in hops), "range"])
+    for row in result["influence"]:
+        mean, name = means[row["network"]], row["network"]
+        cells = (f"{mean[hop]:.0e}" if hop < len(mean) else "-" for hop in hops)
+        made.add_row(name, *cells, f"{np.mean(row['range']):.2f}" if "range" in row else "")
     console.print(made)
     if result.get("temporal"):
         first = result["temporal"][0]
@@ -76,6 +83,18 @@ def print_report(result: dict[str, Any], console: Console) -> None:
         )
         for row in result["temporal"]:
             made.add_row(row["schedule"], READS[row["schedule"]], _verdict(row))
+        console.print(made)
+
+    if result.get("ranges"):
+        made = table(
+            "6. Range: how far away what a node depends on is, on the average",
+            "In hops, over all nodes of the random graph. total_influence cuts out each node's neighbourhood first, "
+            "which changes the degrees at its rim.",
+            ["layer"],
+            ["exact", "torch_geometric's total_influence"],
+        )
+        for row in result["ranges"]:
+            made.add_row(row["layer"], f"{row['exact']:.3f}", f"{row['estimate']:.3f}")
         console.print(made)
 
 
@@ -99,4 +118,20 @@ def claims(result: dict[str, Any]) -> str:
     return markdown_table(["layer", "measured hops", "`get_num_hops`"], rows)
 
 
-TABLES = {"claims": claims}
+def ranges(result: dict[str, Any]) -> str:
+    """The range of GCNConv's stacks, exact and as torch_geometric estimates it."""
+    rows = [[row["layer"], f"{row['exact']:.3f}", f"{row['estimate']:.3f}"] for row in result["ranges"]]
+    return markdown_table(["layer", "range, exact", "`total_influence`"], rows)
+
+
+def reached(result: dict[str, Any]) -> str:
+    """How far networks look on a path, and how far they do."""
+    rows = []
+    for row in result["influence"]:
+        mean = geometric_mean(row["influence"])
+        low, high = min(row["range"]), max(row["range"])
+        rows.append([row["network"], str(len(mean) - 1), f"{np.mean(row['range']):.2f} ({low:.2f} to {high:.2f})"])
+    return markdown_table(["network", "farthest input, hops", "range, hops"], rows)
+
+
+TABLES = {"claims": claims, "ranges": ranges, "reached": reached}

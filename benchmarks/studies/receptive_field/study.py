@@ -2,7 +2,9 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import redirect_stderr
 from functools import lru_cache, partial
+from io import StringIO
 from typing import Any
 
 import networkx as nx
@@ -12,11 +14,13 @@ import torch_geometric.nn as pyg
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
+from torch_geometric.data import Data
 from torch_geometric.utils import get_num_hops
+from torch_geometric.utils.influence import total_influence
 
-from gnnseq import receptive_field, synchronous, topological
+from gnnseq import doubling, receptive_field, synchronous, topological
 from gnnseq.graphs import path_graph
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, TemporalGCN
+from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, MinGRU, MinLSTM, TemporalGCN
 from harness.provenance import provenance
 from harness.report import PLAIN
 from harness.sweep import now_and_then, one_thread
@@ -25,6 +29,7 @@ from studies.receptive_field.names import file_key, stem_of
 
 WIDTH = 4  # channels of the networks whose reach is measured: reach does not depend on it
 ROUNDS: Sequence[int] = (1, 4)  # of cells that run synchronously
+DOUBLINGS: Sequence[int] = (1, 3)  # rounds of cells that are linear in the state
 DEEP = (10, 5)  # steps of APPNP, rounds of gated graph networks
 SAMPLED = 8  # nodes whose influence the quick form takes on a graph of one's own
 SIZES = {"hops": 6, "length": 100, "hidden": 64, "seeds": 5}  # where the command line names none
@@ -101,7 +106,7 @@ def convolutions(graphs: dict[str, nx.Graph], hops: int, width: int = WIDTH) -> 
 
 
 def schedules(graphs: dict[str, nx.Graph], width: int = WIDTH, numbers: Sequence[int] = ROUNDS) -> Iterator[Row]:
-    """Part 2: reach of sweeps against ancestors, and of synchronous rounds against hops."""
+    """Part 2: reach of sweeps against ancestors, and of synchronous and doubling rounds against hops."""
     for name, graph in graphs.items():
         edges, ancestors = edges_of(graph), within(graph, None)
         torch.manual_seed(0)
@@ -110,11 +115,17 @@ def schedules(graphs: dict[str, nx.Graph], width: int = WIDTH, numbers: Sequence
             sweep = topological(edges, len(graph))
             cases.append(("sweep", "all ancestors", sweep, ancestors))
             cases.append(("both directions", "ancestors, descendants", sweep, ancestors | ancestors.T))
+        jumps = [] if cases == [] or not single_file(graph) else [
+            (f"doubling, {k} round{'s' * (k > 1)}", f"{2**k - 1} hop{'s' * (k > 1)}", doubling(edges, len(graph), k),
+             within(graph, 2**k - 1))
+            for k in DOUBLINGS
+        ]  # fmt: skip
         for rounds in numbers:
             near, kind = within(graph, rounds - 1), f"{rounds} round{'s' * (rounds > 1)}"
             cases.append((kind, f"{rounds - 1} hops", synchronous(edges, len(graph), rounds), near))
-        for cell in (RNN, LSTM, GRU):
-            for kind, reads, schedule, expected in cases:
+        for cell in (RNN, LSTM, GRU, MinGRU, MinLSTM):
+            linear = jumps if cell in (MinGRU, MinLSTM) else []
+            for kind, reads, schedule, expected in [*cases, *linear]:
                 module = cell(width, width, bidirectional=kind == "both directions")
                 found = compare(module, graph, schedule, expected, width=width)
                 yield {"layer": cell.__name__, "schedule": kind, "expected": reads, "graph": name, **found}
@@ -122,6 +133,13 @@ def schedules(graphs: dict[str, nx.Graph], width: int = WIDTH, numbers: Sequence
         found = compare(GatedGraph(width, num_rounds=rounds), graph, edges, within(graph, rounds), width=width)
         about = {"layer": "GatedGraph", "schedule": f"{rounds} rounds", "expected": f"{rounds} hops"}
         yield {**about, "graph": name, **found}
+
+
+def single_file(graph: nx.DiGraph) -> bool:
+    """Whether every node has one successor at most, or every node one predecessor at most."""
+    return any(
+        max((degree for _, degree in degrees), default=0) <= 1 for degrees in (graph.out_degree, graph.in_degree)
+    )
 
 
 def claims(graph: nx.Graph, width: int = WIDTH, deep: tuple[int, int] = DEEP) -> Iterator[Row]:
@@ -156,17 +174,40 @@ def influences(graph: nx.Graph | None, settings: Any, tell: Callable[[str], None
     ]
     if graph is None or nx.is_directed_acyclic_graph(graph):
         sweep = topological(forward, length)
-        chrono = partial(LSTM, init="chrono", time_scale=max(2.0, len(sweep)))
-        recurrent: dict[str, Callable[..., nn.Module]] = {"RNN": RNN, "LSTM": LSTM, "LSTM, chrono": chrono}
+        chrono: dict[str, Any] = {"init": "chrono", "time_scale": max(2.0, len(sweep))}
+        recurrent: dict[str, Callable[..., nn.Module]] = {
+            "RNN": RNN, "LSTM": LSTM, "LSTM, chrono": partial(LSTM, **chrono),
+            "MinGRU": MinGRU, "MinGRU, chrono": partial(MinGRU, **chrono),
+        }  # fmt: skip
         cases += [(name, sweep, partial(make, hidden, hidden)) for name, make in recurrent.items()]
     for name, schedule, make in cases:
-        curves = []
+        curves, ranges = [], []
         for seed in range(settings.seeds):
             tell(f"influence by hops: {name}, network {seed + 1} of {settings.seeds}")
             torch.manual_seed(seed)
             field = receptive_field(make(), torch.randn(length, hidden), schedule, influence_nodes=last)
             curves.append([float(f"{value:.4g}") for value in np.nan_to_num(field.influence)])
-        yield {"network": name, "influence": curves}
+            ranges.append(float(f"{np.nanmean(field.range):.4g}"))
+        yield {"network": name, "influence": curves, "range": ranges}
+
+
+def estimates(graph: nx.Graph, depths: Sequence[int] = (1, 2, 3, 4)) -> Iterator[Row]:
+    """Part 6: the range of GCNConv's stacks, over the whole graph and by torch_geometric's total_influence.
+
+    Of one channel, where its sum of absolute derivatives and our norm of a block are the same number.
+    """
+    edges, x = edges_of(graph), torch.randn(len(graph), 1, generator=torch.Generator().manual_seed(0))
+    for depth in depths:
+        torch.manual_seed(depth)
+        module = Stack([pyg.GCNConv(1, 1) for _ in range(depth)])
+        exact = receptive_field(module, x, edges, influence_nodes=len(graph)).range.mean()
+        with redirect_stderr(StringIO()):  # its bar of progress
+            _, estimate = total_influence(module, Data(x=x, edge_index=edges), max_hops=depth)
+        yield {
+            "layer": f"GCNConv, {depth} layer{'s' * (depth > 1)}",
+            "exact": float(exact),
+            "estimate": float(estimate),
+        }
 
 
 def sampled(graph: nx.Graph, settings: Any) -> int | None:
@@ -245,4 +286,5 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
             "influence_on": subject,
             "influence": measured("influence by hops", influences(own, settings, tell)),
             "temporal": measured("time and space", orders(*sizes)) if own is None else [],
+            "ranges": measured("range", estimates(graphs["random"])) if own is None else [],
         }

@@ -1,0 +1,116 @@
+"""Sweeps of MinGRU and MinLSTM in compiled code: values, gradients and gates at their ends, next to float64."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnnseq import topological
+from gnnseq.kernels import fused_linear
+from gnnseq.kernels.dispatch import choose_kernel
+from gnnseq.kernels.frontier import frontier_sweep
+from gnnseq.kernels.fused_linear import fused_linear_sweep
+from gnnseq.layers import MinGRU, MinLSTM
+from gnnseq.schedule import packed_paths
+from strategies import dags
+
+LINEAR = pytest.mark.parametrize("layer_type", [MinGRU, MinLSTM])
+pytestmark = pytest.mark.usefixtures("compiled")
+
+
+@pytest.fixture(autouse=True)
+def _allowed(monkeypatch):
+    """Also if the other tests are run without."""
+    monkeypatch.delenv("GNNSEQ_NATIVE", raising=False)
+
+
+def results(layer, kernel, dtype, schedule, x, state, weight, once=False):
+    """Values, first derivatives, and the second ones unless once."""
+    layer = layer.to(dtype)
+    inputs = [None if part is None else part.to(dtype).requires_grad_() for part in (x, state, weight)]
+    along = schedule if weight is None else schedule.weighted(inputs[2])
+    h, final = kernel(layer.cell, inputs[0], along, inputs[1], layer.weights("l0"), layer.step_by_step)
+    wanted = [part for part in (*inputs, *layer.parameters()) if part is not None]
+    loss = h.sin().sum() + final.square().sum()
+    found = [h, final, *torch.autograd.grad(loss, wanted, retain_graph=True)]
+    if once:
+        return found
+    again = torch.autograd.grad(loss, wanted, create_graph=True)
+    return [*found, *torch.autograd.grad(sum(part.square().sum() for part in again), wanted)]
+
+
+def assert_rounded(found, expected):
+    for a, b in zip(found, expected, strict=True):
+        largest = float(b.detach().norm(torch.inf)) if b.numel() > 0 else 0.0
+        torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=2e-6 * (1 + largest))
+
+
+@LINEAR
+@settings(max_examples=10)
+@given(dags(max_nodes=8), st.booleans(), st.booleans(), st.booleans(), st.sampled_from([1, 17, 40]))
+def test_any_graph(layer_type, graph, bias, weighted, given_state, hidden):
+    torch.manual_seed(graph.seed)
+    schedule = topological(graph.edge_index, graph.num_nodes).in_order
+    state = torch.randn(schedule.starts.numel(), hidden) if given_state else None
+    weight = graph.edge_weight[schedule.edge_id] if weighted else None
+    given_ = schedule, graph.features(3), state, weight
+    layer = layer_type(3, hidden, bias=bias)
+    found = results(layer, fused_linear_sweep, torch.float32, *given_)
+    assert_rounded(found, results(layer, frontier_sweep, torch.float64, *given_))
+
+
+@LINEAR
+@pytest.mark.parametrize("threads", [1, 2])
+def test_runs_of_nodes_and_shares_of_channels(layer_type, threads, monkeypatch):
+    """So much work that nodes go through in several runs, and channels in several threads and pieces."""
+    monkeypatch.setattr(fused_linear, "CHUNK", 1 << 14)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        schedule, layer = packed_paths([70, 3, 0, 41]), layer_type(5, 300)
+        x, state = torch.randn(schedule.num_nodes, 5), torch.randn(4, 300)
+        weight = torch.rand(schedule.edge_index.size(1))
+        for edge_weight in (None, weight):
+            given_ = schedule, x, state, edge_weight, True
+            found = results(layer, fused_linear_sweep, torch.float32, *given_)
+            assert_rounded(found, results(layer, frontier_sweep, torch.float64, *given_))
+    finally:
+        torch.set_num_threads(before)
+
+
+@LINEAR
+def test_indices_are_looked_up(layer_type):
+    layer, schedule, x = layer_type(7, 20), packed_paths([9, 4]), torch.randint(7, (13,))
+    x_hot = torch.nn.functional.one_hot(x, 7).float()
+    for a, b in zip(*(run(layer, given_, schedule) for given_ in (x, x_hot)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def run(layer, x, schedule):
+    h, final = fused_linear_sweep(layer.cell, x, schedule, None, layer.weights("l0"), layer.step_by_step)
+    return h, final, *torch.autograd.grad(h.sin().sum(), list(layer.parameters()))
+
+
+@LINEAR
+def test_which_work_it_takes(layer_type):
+    layer, paths = layer_type(3, 64), packed_paths([64, 10])
+    tree = topological(torch.stack([torch.arange(1, 100), torch.arange(1, 100) // 2]), 100)
+    for schedule in (paths, tree, tree.weighted(torch.rand(99))):
+        x = torch.randn(schedule.num_nodes, 3)
+        assert choose_kernel(layer.cell, x, schedule, None, layer.weights("l0")) is fused_linear_sweep
+        double = layer_type(3, 64).double()
+        assert choose_kernel(double.cell, x.double(), schedule, None, double.weights("l0")) is frontier_sweep
+
+
+@pytest.mark.parametrize("size", [5.0, 200.0, 3e4])
+def test_gates_that_are_shut(size):
+    """Shares of two gates that are both smaller than a number can be, and sums beyond the exponential's range."""
+    totals = torch.tensor([[f, i, 1.0] for f in (-size, -size / 2, 0.0, size) for i in (-size, -size / 2, 0.0, size)])
+    for layer, x in ((MinGRU(1, 1), totals[:, :1]), (MinLSTM(3, 1), totals)):
+        with torch.no_grad():
+            layer.bias_ih_l0.zero_()
+            layer.weight_ih_l0.copy_(torch.eye(3) if isinstance(layer, MinLSTM) else torch.tensor([[1.0], [0.5]]))
+        given_ = packed_paths([len(x)]), x, torch.ones(1, 1), None, True
+        found = results(layer, fused_linear_sweep, torch.float32, *given_)
+        assert all(part.isfinite().all() for part in found)
+        assert_rounded(found, results(layer, frontier_sweep, torch.float64, *given_))
