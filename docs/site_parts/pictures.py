@@ -8,14 +8,15 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gnnseq import receptive_field, synchronous, topological
+from gnnseq import doubling, receptive_field, synchronous, topological
 from gnnseq.graphs import path_graph, tree_graph
-from gnnseq.layers import GCN, LSTM, RNN
+from gnnseq.layers import GCN, LSTM, RNN, MinGRU
 from gnnseq.reach import write_page
 from gnnseq.reach.receptive_field import ReceptiveField
 
 GROUNDS = {"light": ("#2b2b2b", "#d9d9d9"), "dark": ("#e6e6e6", "#4a4a4a")}  # text, and what is faint
-BLUE, ORANGE, GREEN, VERMILLION = "#3a8fd0", "#e69f00", "#1aa57d", "#e0662e"  # told apart on either ground
+BLUE, ORANGE, GREEN = "#3a8fd0", "#e69f00", "#1aa57d"  # told apart on either ground, as the next two
+VERMILLION, PURPLE = "#e0662e", "#cc79a7"
 PARENTS = [4, 4, 5, 5, 6, 6, -1]
 PLACES = [(0, 0), (1, 0), (2, 0), (3, 0), (0.5, 1), (2.5, 1), (1.5, 2)]
 
@@ -55,25 +56,33 @@ def tree_fields() -> dict[str, list[ReceptiveField]]:
 
 
 def schedule(ink: str, faint: str) -> Figure:
-    """A tree under both schedules; a node bears the steps in which it fires."""
+    """A tree under the three schedules; a node bears the steps in which it fires."""
     edges = tree_graph(PARENTS).edge_index
-    figure, axes = panels(2, 6.0, 2.6)
-    made = {"synchronous, twice": synchronous(edges, 7, rounds=2), "topological": topological(edges, 7)}
+    figure, axes = panels(3, 9.0, 2.6)
+    made = {
+        "synchronous, twice": synchronous(edges, 7, rounds=2),
+        "topological": topological(edges, 7),
+        "doubling": doubling(edges, 7),
+    }
     for panel, (name, found) in zip(axes, made.items(), strict=True):
         fires: list[list[int]] = [[] for _ in PARENTS]
         for number, step in enumerate(found, 1):
             for node in step.nodes.tolist():
                 fires[node].append(number)
-        for child, parent in enumerate(PARENTS):
-            if parent >= 0:
-                arrow = {"arrowstyle": "-|>", "color": ink, "lw": 1.2, "shrinkA": 14, "shrinkB": 15}
-                panel.annotate("", PLACES[parent], PLACES[child], arrowprops=arrow)
+        read = {tuple(edge) for step in found for edge in step.edge_index.t().tolist()}
+        for child, parent in sorted(read):
+            jumps = PARENTS[child] != parent  # over several edges, in the second round of doubling
+            bend = (0.35 if PLACES[child][0] > PLACES[parent][0] else -0.35) if jumps else 0.0
+            arrow = {"arrowstyle": "-|>", "color": ORANGE if jumps else ink, "lw": 1.2, "shrinkA": 14, "shrinkB": 15}
+            arrow["connectionstyle"] = f"arc3,rad={bend}"
+            panel.annotate("", PLACES[parent], PLACES[child], arrowprops=arrow)
         for (x, y), steps in zip(PLACES, fires, strict=True):
             colour = faint if len(steps) > 1 else (BLUE, ORANGE, GREEN)[steps[0] - 1]
             panel.plot(x, y, "o", ms=27, mfc=colour, mec=ink, mew=1)
             light = colour != faint and colour != BLUE
             panel.text(x, y, " ".join(map(str, steps)), ha="center", va="center", color="#111111" if light else ink)
-        panel.set(title=f"{name}: {len(found)} steps", xlim=(-0.5, 3.5), ylim=(-0.45, 2.45))
+        times = f"{len(found)} {'rounds' if name == 'doubling' else 'steps'}"
+        panel.set(title=f"{name}: {times}", xlim=(-0.5, 3.5), ylim=(-0.45, 2.45))
         panel.axis("off")
     return figure
 
@@ -101,6 +110,7 @@ def influence(ink: str, faint: str) -> Figure:
         "RNN": ([RNN(4, 16)], VERMILLION, "-."),
         "LSTM": ([LSTM(4, 16)], BLUE, "--"),
         "LSTM, chrono": ([LSTM(4, 16, init="chrono", time_scale=nodes)], GREEN, "-"),
+        "MinGRU": ([MinGRU(4, 16)], PURPLE, (0, (1, 1))),
     }
     figure, axes = panels(1, 6.0, 3.2)
     for name, (layers, colour, line) in modules.items():

@@ -84,6 +84,10 @@ _GCN = {**_LIGHT, "hidden": 32, "lengths": (5, 9)}
 _SHORTER = (50, 100, 200)
 _LONG = {"optimizer": "adam", "clip": 1.0, "evaluate_every": 50, "goal": 0.995}
 _GROWN = {**_LONG, "hidden": 64, "init": "chrono", "time_scale": 3.0, "learning_rate": 1e-2, "steps": 5000}
+_THOUSAND = {
+    **_GROWN, "grow_from": 25, "lengths": (1000,), "batch": 64,
+    "evaluate_every": 10, "evaluate_on": 200, "test_on": 2000,
+}  # fmt: skip
 _TINY = {"hidden": 16, "batch": 32, "optimizer": "adam", "steps": 20, "evaluate_every": 10, "test_on": 2000}
 
 PLANS = {
@@ -110,8 +114,8 @@ PLANS = {
         + _arms("RNN", init="identity", recurrent_gain=2.0, input_gain=2.4, steps=2000, lengths=(200,), **_LONG)
         + _arms("MinGRU", lengths=(50,), **{**_GROWN, "steps": 2000})
         + _arms("MinGRU", "MinLSTM", layers=2, lengths=(50,), **{**_GROWN, "steps": 2000})
-        + _arms("LSTM", "GRU", grow_from=25, lengths=(1000,), **_GROWN)
-        + _arms("MinGRU", "MinLSTM", layers=2, grow_from=25, lengths=(1000,), **_GROWN),
+        + _arms("LSTM", "GRU", **_THOUSAND)
+        + _arms("MinGRU", "MinLSTM", layers=2, **_THOUSAND),
         lengths=(50, 100, 200, 1000), encodings=("one-hot",), seeds=10,
     ),
 }  # fmt: skip

@@ -72,8 +72,9 @@ def influence_figure(rows: list[Row], subject: str) -> Figure:
             end = (hops[-1], SMALLEST)
             axes.annotate(name, end, (4, 5), rotation=90, va="bottom", fontsize="small", **look)
         elif roomy:
-            below = np.flatnonzero(mean < 1e-13)  # where the curves are far apart
-            at, place = (below[0], (8, 4)) if len(below) else (len(mean) * 3 // 4, (0, 14))
+            below = np.flatnonzero(mean < 1e-19)  # where the curves are far apart
+            above = (0, -24) if name == "LSTM, chrono" else (0, 14)
+            at, place = (below[0], (8, 4)) if len(below) else (len(mean) * 3 // 4, above)
             axes.annotate(name, (at, mean[at]), place, weight="bold", **look)
     if not roomy:
         axes.legend()
