@@ -9,7 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gnnseq.kernels.autograd_state import is_traced
+from gnnseq.kernels.native import compiled, library
+
 __all__ = ["CSR", "Adjacency"]
+
+
+LEAST_SIZE = 1 << 10  # edges that are worth a compiler's run
 
 
 class CSR(NamedTuple):
@@ -63,9 +69,31 @@ class Adjacency:
 
 def _compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> CSR:
     # Sorting by both ends makes the sums the same in whatever order the edges were listed.
+    if can_compress(rows, columns, num_rows, num_columns):
+        made = _compress_in_one_go(rows, columns, num_rows, num_columns)
+        if made is not None:
+            return made
     edge_id = (rows * num_columns + columns).argsort(stable=True)
     indptr = torch.zeros(num_rows + 1, dtype=torch.int64, device=rows.device)
     torch.cumsum(torch.bincount(rows, minlength=num_rows), 0, out=indptr[1:])
     # 32-bit indices halve the memory that is read with the features.
     small = torch.int32 if max(edge_id.numel(), num_rows, num_columns) < 2**31 else torch.int64
     return CSR(indptr.to(small), columns[edge_id].to(small), edge_id)
+
+
+def can_compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> bool:
+    """Whether compiled code can and should sort these edges, as it does by counting."""
+    plain = all(type(t) is Tensor and t.dtype == torch.int64 and t.device.type == "cpu" for t in (rows, columns))
+    few = max(rows.numel(), num_rows, num_columns) < 2**31
+    return plain and few and rows.numel() >= LEAST_SIZE and not is_traced(rows, columns) and library() is not None
+
+
+def _compress_in_one_go(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> CSR | None:
+    """The same; None if an end is out of range."""
+    edges = rows.numel()
+    room = torch.empty(edges + max(num_rows, num_columns) + 1, dtype=torch.int64, device="cpu")
+    indptr = torch.empty(num_rows + 1, dtype=torch.int32, device="cpu")
+    indices, edge_id = torch.empty(edges, dtype=torch.int32, device="cpu"), torch.empty_like(room[:edges])
+    given = rows.contiguous(), columns.contiguous(), room, indptr, indices, edge_id
+    # What C's ptrdiff_t returns is read as an int, whose lower half is enough of 0 or 1.
+    return CSR(indptr, indices, edge_id) if compiled("compress_rows")(edges, num_rows, num_columns, *given) else None

@@ -15,6 +15,7 @@ from gnnseq.checks import check_one_device, check_type, flag, lazy_width, named_
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency
+from gnnseq.kernels.gcn_weights import gcn_weights
 from gnnseq.kernels.graph_convolution import graph_convolution
 from gnnseq.kernels.memo import Memo
 from gnnseq.kernels.sparse_features import sparse_product
@@ -146,8 +147,10 @@ class GCN(MaskedMessagePassing):
             return self._convolve(x, partial(self._sum_messages, edges, weight, edge_id), narrow)
         options = (self.normalize, self.add_self_loops, self.improved, dtype)
         graph, edge_weight = self._graph.normalized(
-            edge_index, edge_weight, num_nodes, normalize, options, self.normalize and self.add_self_loops
-        )
+            edge_index, edge_weight, num_nodes, normalize, options, self.normalize and self.add_self_loops,
+            partial(gcn_weights, improved=self.improved, add_self_loops=self.add_self_loops)
+            if self.normalize and dtype == torch.float32 else None,
+        )  # fmt: skip
         if self._is_hooked():
             return self._convolve(x, partial(aggregate_nodes, weight=edge_weight, adjacency=graph))
         return graph_convolution(x, self.lin.weight, self.bias, graph, edge_weight, self._features)

@@ -19,6 +19,7 @@ from gnnseq.normalization import append_self_loops
 __all__ = ["NormalizedGraph", "is_learnt"]
 
 Normalize = Callable[[Tensor, Tensor | None, int], tuple[Tensor, Tensor]]
+Weigh = Callable[[Tensor, Tensor | None, int], Tensor | None]
 
 
 class NormalizedGraph:
@@ -49,6 +50,7 @@ class NormalizedGraph:
         normalize: Normalize,
         options: object = None,
         self_loops: bool = False,
+        fast: Weigh | None = None,
     ) -> tuple[Adjacency, Tensor | None]:
         """The graph with its weights.
 
@@ -59,6 +61,7 @@ class NormalizedGraph:
             normalize: Makes edges [2, E'] and weights [E'] of these three.
             options: Whatever else the weights depend on, compared with ==.
             self_loops: Whether ``normalize`` appends a self-loop of every node.
+            fast: Makes the weights alone, if they are constants and it can; else returns None.
 
         Returns:
             The edges, and None if these carry their weights, which are constants; else the weights, in the order of the
@@ -75,7 +78,8 @@ class NormalizedGraph:
         def weigh() -> Tensor:
             if edge_weight is not None:
                 check_edge_weight(edge_weight, edge_index)
-            return normalize(edge_index, edge_weight, num_nodes)[1]
+            found = None if fast is None or is_learnt(edge_weight) else fast(edge_index, edge_weight, num_nodes)
+            return normalize(edge_index, edge_weight, num_nodes)[1] if found is None else found
 
         adjacency = self.edges(edge_index, num_nodes, self_loops)
         if is_learnt(edge_weight):
