@@ -31,6 +31,7 @@ from gnnseq.kernels.whole_sweep import sweep_whole
 from gnnseq.layers.initialization import check_init, init_kernels
 from gnnseq.layers.recurrent_checks import check_index, check_state
 from gnnseq.layers.torch_calls import as_nodes, from_nodes, is_state
+from gnnseq.layers.torch_recurrence import in_torch
 from gnnseq.layers.zero_gradients import with_zero_gradients
 from gnnseq.message_passing import ScheduledMessagePassing, check_settings, is_compiled, needs_messages
 from gnnseq.schedule import Schedule, topological
@@ -206,11 +207,14 @@ class Recurrent(ScheduledMessagePassing):
             if state is not None:
                 raise ValueError("state came twice, as hx too; give one of the two")
             state = hx
+        found = in_torch(self, x, graph, state)
+        if found is not None:
+            return found
         if not isinstance(graph, Schedule | WholeSchedule | EqualPaths):
             if is_state(graph, x, (self.num_layers * self.num_directions, self.hidden_channels)):
                 if state is not None:
                     raise ValueError("state came twice, in the graph's place and by name; give one of the two")
-                graph, state = None, graph
+                return self.forward(x, None, graph)
             if graph is None:
                 weight, see_messages = self.weights("l0").weight_ih, needs_messages(self)
                 nodes, schedule, state = as_nodes(x, state, self.batch_first, weight, see_messages)

@@ -1,0 +1,114 @@
+"""Recurrent layers handed to torch's own recurrence whole, all layers and directions in one call.
+
+A call costs some tens of operations before any step is taken, which is most of the time of a short sequence. Where
+nobody wants gradients or messages, sequences are of one length and torch's recurrence is as fast as ours, it is one
+operation. The numbers are those of the sweeps, to rounding.
+
+Letters: T steps, B sequences, F input channels, H hidden channels, L layers, D directions.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from gnnseq.message_passing import check_settings, needs_messages
+from gnnseq.schedule import Schedule
+from gnnseq.tracing import is_plain
+
+if TYPE_CHECKING:
+    from gnnseq.layers.recurrent import Recurrent
+
+__all__ = ["in_torch"]
+
+State = Tensor | tuple[Tensor, ...]
+
+FEW = 64  # nodes for which a call costs more than its steps
+WIDE = 128  # channels from which on torch's LSTM is as fast as ours
+
+
+def in_torch(layer: "Recurrent", x: object, graph: object, state: object) -> tuple[Tensor, State] | None:
+    """What the layer returns for sequences of one length, by torch's recurrence; None where it cannot, or is slower.
+
+    Args:
+        layer: An RNN, LSTM or GRU.
+        x: Sequences [T, B, F] without a graph, or nodes [T * B, F] of a schedule of such paths.
+        graph: The schedule, or None.
+        state: The initial state, zeros if None.
+    """
+    if torch.is_grad_enabled() or layer.cell.linear or type(x) is not Tensor:
+        return None
+    if x.dtype != torch.float32 or x.is_cuda or x.is_neg() or not x.is_contiguous() or x.device.type != "cpu":
+        return None
+    shape = _sizes(x, graph)
+    if shape is None or (layer.batch_first and graph is None) or x.size(-1) != layer.in_channels or min(shape) == 0:
+        return None
+    if shape[0] * shape[1] > FEW and not (layer.cell.name == "lstm" and layer.hidden_channels >= WIDE):
+        return None
+    weights = _weights(layer)
+    if weights is None or not _is_plain_call() or needs_messages(layer) or (layer.dropout > 0.0 and layer.training):
+        return None
+    entering = _states(layer, x, shape[1], state)
+    if entering is None:
+        return None
+    check_settings(layer)
+    options = layer.bias, layer.num_layers, 0.0, False, layer.bidirectional, False
+    dense = x if graph is None else x.view(*shape, x.size(1))
+    if layer.cell.name == "lstm":
+        h, *last = torch.lstm(dense, entering, weights, *options)
+        return h if graph is None else h.view(x.size(0), h.size(2)), tuple(last)
+    h, final = getattr(torch, layer.cell.name)(dense, entering[0], weights, *options)
+    return h if graph is None else h.view(x.size(0), h.size(2)), final
+
+
+def _sizes(x: Tensor, graph: object) -> tuple[int, int] | None:
+    """T and B."""
+    if graph is None:
+        return (x.size(0), x.size(1)) if x.dim() == 3 else None
+    if not isinstance(graph, Schedule) or graph.lengths is None or graph.edge_weight is not None or x.dim() != 2:
+        return None
+    sizes = graph.step_sizes
+    if graph.order is not None or graph.doublings is not None or not sizes or sizes[0] != sizes[-1]:
+        return None
+    whole = sizes[0] == len(graph.lengths) and graph.num_nodes == x.size(0) and graph.device.type == "cpu"
+    return (len(sizes), sizes[0]) if whole else None  # with no empty path among them, rows are in the caller's order
+
+
+def _weights(layer: "Recurrent") -> list[Tensor] | None:
+    """The parameters as torch.nn lists them; None if some are not float32 numbers in memory."""
+    found: list[Tensor] = []
+    own = layer._parameters
+    names = ("weight_ih_", "weight_hh_", "bias_ih_", "bias_hh_")[: 4 if layer.bias else 2]
+    for number in range(layer.num_layers):
+        for suffix in layer._suffixes(number):
+            for name in names:
+                weight = own.get(name + suffix)  # one that is parametrised or pruned is not there
+                if type(weight) is not nn.Parameter or weight.dtype != torch.float32 or weight.device.type != "cpu":
+                    return None
+                found.append(weight)
+    return found
+
+
+def _is_plain_call() -> bool:
+    """Whether nobody records, transforms, or has asked for another precision."""
+    if torch.is_autocast_enabled("cpu") or torch._C._are_functorch_transforms_active():
+        return False
+    dual = forward_ad._current_level >= 0
+    return not dual and (torch.is_inference_mode_enabled() or is_plain())
+
+
+def _states(layer: "Recurrent", x: Tensor, batch: int, state: object) -> list[Tensor] | None:
+    """The initial state as torch takes it; None if it is not of its shape and type, which others say."""
+    shape = (layer.num_layers * layer.num_directions, batch, layer.hidden_channels)
+    if state is None:
+        zeros = x.new_zeros(shape)
+        return [zeros] * layer.cell.states
+    parts: list[Tensor] = []
+    for part in state if isinstance(state, tuple | list) else [state]:
+        if type(part) is not Tensor or part.shape != shape or part.dtype != x.dtype or part.device.type != "cpu":
+            return None
+        if part.is_neg() or not part.is_contiguous():
+            return None
+        parts.append(part)
+    return parts if len(parts) == layer.cell.states else None
