@@ -3,10 +3,11 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar, NoReturn, TypeVar
+from typing import ClassVar, Literal, NoReturn, TypeVar
 
 import tyro
 
@@ -77,12 +78,19 @@ class SweepSettings(StudySettings):
     """What the command line of a study has whose runs go side by side."""
 
     jobs: int = -1
-    """Processes, one thread each; -1 means every core."""
+    """Processes, one thread each; -1 means every core, or all that a cluster has."""
+    backend: Literal["loky", "dask", "ray"] = "loky"
+    """Who does the runs: loky, processes of this machine; dask or ray, a cluster's workers (extras of these names)."""
+    cluster: str | None = None
+    """A running cluster: tcp://HOST:8786 or a scheduler file of Dask's; auto, HOST:6379 or ray://HOST:10001 of Ray's.
+    Without it --backend dask and --backend ray start one on this machine, and stop it at the end."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.jobs == 0:
             raise ValueError("--jobs 0: expected a number of processes, or -1 for one a core")
+        if self.cluster is not None and self.backend == "loky":
+            raise ValueError(f"--cluster {self.cluster}: expected --backend dask or --backend ray with it")
 
 
 def run(main: Callable[[Settings], int], settings: type[Settings], command: str | None = None) -> NoReturn:
@@ -118,11 +126,15 @@ def publish(settings: StudySettings) -> int:
     target = settings.path  # settings that contradict one another are found before torch is imported
     if settings.report_only:
         expect_result(settings.source)  # nor is it for a report of nothing
+    where: AbstractContextManager[None] = nullcontext()
+    if isinstance(settings, SweepSettings) and settings.backend != "loky" and not settings.report_only:
+        where = import_module("harness.engines").sweep_on(settings.backend, settings.cluster)
     tools, report = import_module("harness.report"), import_module(f"studies.{settings.study}.report")
     console = tools.console(stderr=settings.json)  # stdout is then the JSON's alone
     if not settings.report_only:
         study = import_module(f"studies.{settings.study}.study")
-        result = study.run(settings, console)
+        with where:
+            result = study.run(settings, console)
         target = settings.path  # again: another run may have taken the name meanwhile
         write_json(target, result)
     source = settings.source if settings.report_only else target
