@@ -30,7 +30,8 @@ class DaskEngine:
         self.address = address
         self.own: distributed.LocalCluster | None = None
         self.client: distributed.Client | None = None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is said once, by us
+        for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is said once, by us
 
     def workers(self, jobs: int) -> int:
         """How many runs are done at a time; at least one, though a cluster may still be empty."""
