@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +13,7 @@ import tyro
 
 from harness.files import expect_result, write_json
 
-__all__ = ["EVIDENCE", "StudySettings", "SweepSettings", "publish", "run", "run_study"]
+__all__ = ["EVIDENCE", "ProcessSettings", "StudySettings", "SweepSettings", "publish", "run", "run_study"]
 
 Settings = TypeVar("Settings")
 
@@ -74,6 +74,31 @@ class StudySettings:
 
 
 @dataclass(frozen=True)
+class ProcessSettings(StudySettings):
+    """What the command line of a study has whose trainings several processes can share."""
+
+    devices: int = 1
+    """Processes on each machine that share every batch of a training; the numbers are one process's, but for rounding.
+    """
+    nodes: int = 1
+    """Machines: the command is started on each with MASTER_ADDR, MASTER_PORT and NODE_RANK, or by torchrun or Slurm."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name} {getattr(self, name)}: expected 1 or more")
+        if self.processes > 1 and getattr(self, "backend", "loky") != "loky":
+            raise ValueError(f"--devices {self.devices} --nodes {self.nodes}: a training by several processes is not "
+                             "sent to a cluster; leave out --backend")  # fmt: skip
+
+    @property
+    def processes(self) -> int:
+        """How many there are."""
+        return self.devices * self.nodes
+
+
+@dataclass(frozen=True)
 class SweepSettings(StudySettings):
     """What the command line of a study has whose runs go side by side."""
 
@@ -126,16 +151,33 @@ def publish(settings: StudySettings) -> int:
     target = settings.path  # settings that contradict one another are found before torch is imported
     if settings.report_only:
         expect_result(settings.source)  # nor is it for a report of nothing
-    where: AbstractContextManager[None] = nullcontext()
-    if isinstance(settings, SweepSettings) and settings.backend != "loky" and not settings.report_only:
-        where = import_module("harness.engines").sweep_on(settings.backend, settings.cluster)
-    tools, report = import_module("harness.report"), import_module(f"studies.{settings.study}.report")
-    console = tools.console(stderr=settings.json)  # stdout is then the JSON's alone
+    tools, report = "harness.report", f"studies.{settings.study}.report"
     if not settings.report_only:
-        study = import_module(f"studies.{settings.study}.study")
-        with where:
-            result = study.run(settings, console)
+        with ExitStack() as running:
+            if isinstance(settings, SweepSettings):
+                running.enter_context(_backend(settings))
+            first = running.enter_context(_processes(settings))
+            console = import_module(tools).console(stderr=settings.json, quiet=not first)
+            result = import_module(f"studies.{settings.study}.study").run(settings, console)
+            if not first:
+                sys.exit(0)
         target = settings.path  # again: another run may have taken the name meanwhile
         write_json(target, result)
     source = settings.source if settings.report_only else target
-    return int(tools.show_json(source, report) if settings.json else tools.show(source, target, report, console))
+    show, of = import_module(tools), import_module(report)
+    console = show.console(stderr=settings.json)  # stdout is then the JSON's alone
+    return int(show.show_json(source, of) if settings.json else show.show(source, target, of, console))
+
+
+def _backend(settings: SweepSettings) -> AbstractContextManager[None]:
+    if settings.backend == "loky":
+        return nullcontext()
+    made: AbstractContextManager[None] = import_module("harness.engines").sweep_on(settings.backend, settings.cluster)
+    return made
+
+
+def _processes(settings: StudySettings) -> AbstractContextManager[bool]:
+    if not isinstance(settings, ProcessSettings):
+        return nullcontext(True)
+    made: AbstractContextManager[bool] = import_module("harness.processes").together(settings.devices, settings.nodes)
+    return made

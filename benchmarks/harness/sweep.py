@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+from harness import processes
 from harness.engines import current_engine
 from harness.files import UnreadableResultError, read_json, write_json
 from harness.provenance import commit
@@ -59,7 +60,11 @@ def run_sweep(
         twice = next(setting for setting, path in zip(settings, paths, strict=True) if paths.count(path) > 1)
         raise ValueError(f"settings: {twice} occurs twice; every run of a sweep needs settings of its own")
 
-    records = [_finished(path, setting, console) for path, setting in zip(paths, settings, strict=True)]
+    alone, first = processes.size() == 1, processes.is_first()
+    records = [
+        _finished(path, setting, console) if first else None for path, setting in zip(paths, settings, strict=True)
+    ]
+    records = processes.agree(records)
     missing = [index for index, record in enumerate(records) if record is None]
     finished = len(settings) - len(missing)
     if finished:
@@ -70,6 +75,7 @@ def run_sweep(
     engine = current_engine()
     weights = {index: 1.0 if seconds is None else seconds(settings[index]) for index in missing}
     missing.sort(key=lambda index: -weights[index])  # stable: equal ones keep the order given
+    missing, jobs = processes.agree(missing), jobs if alone else 1
     if seconds is not None:
         jobs = 1 if engine.local and sum(weights.values()) < STARTING else jobs
         cores = engine.workers(jobs)
@@ -84,12 +90,13 @@ def run_sweep(
         bar = progress.add_task("runs", total=sum(weights.values()), runs=f"{finished}/{len(settings)}")
         for index, (result, duration) in outcomes:
             record = {"settings": _plain(settings[index]), "result": result, "seconds": duration, "commit": made_at}
-            write_json(paths[index], record)
+            if first:
+                write_json(paths[index], record)
             records[index] = record
             finished += 1
             progress.update(bar, advance=weights[index], runs=f"{finished}/{len(settings)}")
             tell(f"{finished} of {len(settings)} runs are finished")
-    return [record for record in records if record is not None]
+    return processes.agree([record for record in records if record is not None])
 
 
 def _run(function: Callable[[Settings], Any], setting: Settings) -> tuple[Any, float]:

@@ -186,7 +186,9 @@ def test_a_lost_scheduler_is_named_and_the_same_sweep_continues(cluster, tmp_pat
 @pytest.mark.parametrize("backend", NEEDED)
 def test_a_library_that_is_missing_is_named_with_its_extra(backend, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda asked: None)
-    with pytest.raises(ImportError, match=rf"--backend {backend}: .* is not installed; pip install 'gnnseq\[{backend}\]'"):
+    with pytest.raises(
+        ImportError, match=rf"--backend {backend}: .* is not installed; pip install 'gnnseq\[{backend}\]'"
+    ):
         sweep_on(backend)
 
 
