@@ -54,9 +54,9 @@ def fit(
     if clip is not None and not clip > 0:
         raise ValueError(f"clip: got {clip}; expected a positive norm, or None to leave gradients as they are")
     several = processes.size() > 1
-    if several and isinstance(train, DataLoader) and not isinstance(train.batch_sampler, ShareSampler):
+    if several and isinstance(train, DataLoader) and not isinstance(train.batch_sampler or train.sampler, ShareSampler):
         raise ValueError(f"train: a DataLoader that gives each of {processes.size()} processes everything; expected "
-                         "one with batch_sampler=harness.processes.ShareSampler(...)")  # fmt: skip
+                         "one with sampler=harness.processes.ShareSampler(...), batch_size=None")  # fmt: skip
 
     memory = _Memory(patience or max_epochs, 1 if mode == "max" else -1)
     with quiet_and_seeded(seed):
@@ -91,7 +91,7 @@ class _Memory(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After validation, when the metrics of the training epoch are there too."""
-        values = processes.agree({name: value.item() for name, value in trainer.callback_metrics.items()})
+        values = _of_all({name: value.item() for name, value in trainer.callback_metrics.items()})
         if not math.isfinite(values.get(METRIC, 0.0)):
             trainer.should_stop = True
             return
@@ -102,6 +102,14 @@ class _Memory(pl.Callback):
                 self.best_epoch = len(metric)
                 self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
             trainer.should_stop = len(metric) - self.best_epoch >= self.patience
+
+
+def _of_all(values: dict[str, float]) -> dict[str, float]:
+    """Means over processes, which are those of one process where a share's metric is :func:`processes.mean_of_all`."""
+    if processes.size() == 1:
+        return values
+    means = processes.sum_of_all(torch.tensor(list(values.values()), dtype=torch.float64)) / processes.size()
+    return dict(zip(values, means.tolist(), strict=True))
 
 
 class _Batches:
@@ -121,6 +129,8 @@ class _Batches:
             yield batch
 
     def __len__(self) -> int:
+        if self.shared and processes.size() > 1:
+            raise TypeError("asked in turns")  # with a length Lightning would not come to the turn that differs
         return len(self.batches)  # type: ignore[arg-type]  # Lightning asks, and takes the TypeError for an answer
 
 
@@ -136,7 +146,9 @@ def data_parallel(network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple
     """A network whose gradients are means over the processes of :mod:`harness.processes`, for loops of one's own."""
     if processes.size() == 1:
         return network, optimizer
-    wrapped, optimizer = Fabric(accelerator="cpu", **_processes("lightning.fabric")).setup(network, optimizer)
+    fabric = Fabric(accelerator="cpu", **_processes("lightning.fabric"))
+    fabric.launch()
+    wrapped, optimizer = fabric.setup(network, optimizer)
     return wrapped, optimizer
 
 
@@ -178,6 +190,8 @@ def quiet_and_seeded(seed: int) -> Iterator[None]:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             warnings.filterwarnings("ignore", "You defined a `validation_step` but have no", UserWarning)
+            # Metrics are means over processes, or the same on each.
+            warnings.filterwarnings("ignore", "It is recommended to use `self.log", UserWarning)
             # Lightning 2.6 walks through batches in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
             yield

@@ -22,8 +22,8 @@ import torch
 from torch import distributed
 from torch.utils.data import Sampler
 
-__all__ = ["ProcessLostError", "ShareSampler", "agree", "is_first", "join", "mean_of_all", "rank", "same_turns",
-           "share", "share_or_one", "size", "sum_of_all", "together"]  # fmt: skip
+__all__ = ["ProcessLostError", "ShareSampler", "agree", "gather", "is_first", "is_lost", "join", "mean_of_all", "rank",
+           "same_turns", "share", "share_or_one", "size", "sum_of_all", "together"]  # fmt: skip
 
 Value = TypeVar("Value")
 
@@ -58,6 +58,15 @@ def agree(value: Value) -> Value:
     box = [value]
     distributed.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def gather(value: Value) -> list[Value]:
+    """The values of all processes, on each."""
+    if size() == 1:
+        return [value]
+    values: list[Any] = [None] * size()
+    distributed.all_gather_object(values, value)
+    return values
 
 
 def share(count: int) -> slice:
@@ -108,7 +117,10 @@ def same_turns(goes_on: bool) -> bool:
 
 
 class ShareSampler(Sampler[list[int]]):
-    """Batches of indices in random order, of each its share: a ``batch_sampler`` for torch's DataLoader.
+    """Batches of indices in random order, of each its share, for torch's DataLoader.
+
+    ``DataLoader(data, sampler=ShareSampler(...), batch_size=None)`` asks ``data`` for lists, which may be empty; with
+    ``batch_sampler=`` torch would collate single samples, and fail where there is none.
 
     The batches are those of one process, whose indices the processes divide among them. All have as many batches;
     where an epoch's last is short, a share may be empty. Each epoch has an order of its own, the same for equal seeds.
@@ -159,7 +171,7 @@ def together(devices: int, nodes: int) -> Iterator[bool]:
         yield is_first()
         _wait(others)
     except RuntimeError as error:
-        if not any(words in str(error) for words in GONE):
+        if not is_lost(error):
             raise
         raise ProcessLostError(_who(others, error)) from None
     finally:
@@ -172,6 +184,11 @@ def together(devices: int, nodes: int) -> Iterator[bool]:
         for name in set(os.environ) - set(before):
             del os.environ[name]
         os.environ.update(before)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error says that another process has gone: gloo has no class of its own for that."""
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in GONE)
 
 
 def join() -> None:

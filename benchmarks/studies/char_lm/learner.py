@@ -202,18 +202,13 @@ class LanguageLearner(pl.LightningModule):
         clock, processor = (self.spent + _now() - self.began).round(2).tolist()
         return clock, processor
 
-    def _of_each(self, part: Tensor) -> Tensor | list[Tensor]:
+    def _of_each(self, part: Tensor) -> list[Tensor]:
         """The part of each process, whose shapes may differ."""
-        if self.trainer.world_size == 1:
-            return torch.as_tensor(part.unsqueeze(0), device="cpu")
-        parts: list[Any] = [None] * self.trainer.world_size
-        torch.distributed.all_gather_object(parts, part.cpu())
-        return parts
+        return processes.gather(part.detach().cpu())
 
     def _of_all(self, part: Tensor) -> Tensor:
-        """The part of each process."""
-        parts: Any = part.unsqueeze(0) if self.trainer.world_size == 1 else self.all_gather(part)
-        return torch.as_tensor(parts, device="cpu")
+        """The parts of all processes, side by side."""
+        return torch.stack(self._of_each(part))
 
 
 class _Steps:

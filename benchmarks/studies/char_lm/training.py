@@ -34,8 +34,9 @@ def train(
 
     Writes ``last.ckpt`` and ``best.ckpt`` into the folder, and logs for TensorBoard and as CSV into its ``logs/``.
     Ctrl-C and SIGTERM end it after the step that is being done, by :class:`Stopped`; a second Ctrl-C at once. The
-    processes of :mod:`harness.processes` share the windows of every batch; the first writes the checkpoints. Curves are means since the entry before. Seconds count
-    everything since training began, validation, samples and checkpoints included; cpu_seconds are the processor's.
+    processes of :mod:`harness.processes` share the windows of every batch, and the first writes the checkpoints. Curves
+    are means since the entry before. Seconds count everything since training began, validation, samples and checkpoints
+    included; cpu_seconds are the processor's.
     """
     check_whole(1, save_every=save_every)
     folder = Path(folder)
