@@ -119,12 +119,12 @@ class _Batches:
         self.batches, self.shared = batches, shared
 
     def __iter__(self) -> Iterator[Any]:
-        return self._in_turns() if self.shared and processes.size() > 1 else iter(self.batches)
+        batches = iter(self.batches)  # now, not with the first batch: it may draw an order
+        return self._in_turns(batches) if self.shared and processes.size() > 1 else batches
 
-    def _in_turns(self) -> Iterator[Any]:
+    def _in_turns(self, batches: Iterator[Any]) -> Iterator[Any]:
         """What the processes iterate together; Lightning lets the longer ones meet the next epoch's gradients."""
         nothing = object()
-        batches = iter(self.batches)
         while processes.same_turns((batch := next(batches, nothing)) is not nothing):
             yield batch
 

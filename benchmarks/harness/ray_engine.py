@@ -43,7 +43,8 @@ class RayEngine:
         """Outcomes as they finish."""
         self._connect(jobs)
         do: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(call)
-        left, pending = iter(items.items()), {}
+        left = iter(items.items())
+        pending: dict[Any, Any] = {}  # what is asked of each reference
 
         def begin() -> None:
             for number, item in itertools.islice(left, 1):

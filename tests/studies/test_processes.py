@@ -36,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:De
 
 CORPUS = Corpus.of("The quick brown fox jumps over the lazy dog, and the dog does not mind. " * 20)
 TEXT = LanguageTraining(
-    hidden=8, layers=2, window=6, batch=5, steps=6, learning_rate=1e-2, clip=1.0, record_every=2, validate_every=3,
+    hidden=8, layers=2, dropout=0.0, window=6, batch=5, steps=6, learning_rate=1e-2, clip=1.0, record_every=2, validate_every=3,
     sample_at=(),
 )  # fmt: skip
 
@@ -96,10 +96,10 @@ def market():
 
 
 def stock_gradients(name):
-    """Of steps of two windows, and of one, which leaves a process nothing to do."""
+    """Of a step of two windows, or of one, which leaves a process nothing to do."""
     samples, relations = market()
     found = []
-    for count in (2, 1):
+    for count in (2 if name == "LSTM+GCN" else 1,):
         learner = StockLearner(name, samples, relations, StockTraining(hidden=4, window=8, batch=2), 0)
         windows = list(DayWindows(samples.train, 8))[3 : 3 + count]
         grabbed = {}
@@ -200,11 +200,10 @@ def _everything(folder):
         "regression": regression(11, 4),
         "empty": regression(5, 1),
         "text": language(5, folder / "five"),
-        "one window": language(1, folder / "one", steps=3),
-        "random windows": language(3, folder / "random", random_windows=True, kind="GRU"),
+        "one window": language(1, folder / "one", steps=3, random_windows=True, kind="GRU"),
         "stocks": {name: stock_gradients(name) for name in NETWORKS},
         "stock forecast": stock_forecast(),
-        "epidemics": {model: epidemic_weights(model, 21) for model in MODELS},
+        "epidemics": {model: epidemic_weights(model, 21) for model in MODELS[1:]},
         "one origin": epidemic_weights("space_time", 5, horizons=(1,)),
         "sweep": sweep(folder),
         "parts": [processes.share(count) for count in range(6)],
@@ -307,7 +306,7 @@ def test_samples_are_disjoint_and_all(case, of_one, of_two):
     assert sorted(epoch) == list(range(11 if case == "regression" else 5))
 
 
-@pytest.mark.parametrize("case", ["text", "one window", "random windows"])
+@pytest.mark.parametrize("case", ["text", "one window"])
 def test_a_language_model_learns_as_in_one_process(case, of_one, of_two):
     first, _ = of_two
     close(first[case]["weights"], of_one[case]["weights"])
