@@ -36,7 +36,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:De
 
 CORPUS = Corpus.of("The quick brown fox jumps over the lazy dog, and the dog does not mind. " * 20)
 TEXT = LanguageTraining(
-    hidden=8, layers=2, dropout=0.0, window=6, batch=5, steps=6, learning_rate=1e-2, clip=1.0, record_every=2, validate_every=3,
+    hidden=8, layers=2, dropout=0.0, window=6, batch=5, steps=6, learning_rate=1e-2, clip=1.0, record_every=2,
+    validate_every=3,
     sample_at=(),
 )  # fmt: skip
 
