@@ -6,7 +6,7 @@ import itertools
 import logging
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import distributed
 import joblib
 from cloudpickle import dumps
 
-from harness.engines import Outcome, call, code, killed, lost, unreachable
+from harness.engines import Outcome, Outcomes, call, code, killed, lost, unreachable
 
 __all__ = ["DaskEngine", "make"]
 
@@ -38,7 +38,7 @@ class DaskEngine:
         found = len(self._connected(jobs).scheduler_info(n_workers=-1)["workers"])
         return max(1, found if jobs < 0 else min(found, jobs))
 
-    def outcomes(self, function: Callable[[Any], Any], items: dict[int, Any], jobs: int) -> Iterator[Outcome]:
+    def outcomes(self, function: Callable[[Any], Any], items: dict[int, Any], jobs: int) -> Outcomes:
         """Outcomes as they finish."""
         client, by_key = self._connected(jobs), {}
         left, done = enumerate(items.items()), dumps(function)

@@ -7,7 +7,7 @@ run is done again by another one. A scheduler that is lost is a ConnectionError.
 import importlib.util
 import pickle
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +23,7 @@ Backend = Literal["loky", "dask", "ray"]
 LIBRARIES = {"dask": "distributed", "ray": "ray"}
 RETRIES = 3  # times that a run is done again whose worker was lost: it may be what kills workers
 Outcome = tuple[int, Any]  # which run, and what the function returned
+Outcomes = Generator[Outcome, None, None]
 
 
 class ClusterLostError(ConnectionError):
@@ -41,7 +42,7 @@ class Engine(Protocol):
     def workers(self, jobs: int) -> int:
         """How many runs are done at a time."""
 
-    def outcomes(self, function: Callable[[Any], Any], items: dict[int, Any], jobs: int) -> Iterator[Outcome]:
+    def outcomes(self, function: Callable[[Any], Any], items: dict[int, Any], jobs: int) -> Outcomes:
         """The function of each item, as they finish; those of the first items are begun first."""
 
     def close(self) -> None:
@@ -57,7 +58,7 @@ class Joblib:
         """How many runs are done at a time."""
         return int(joblib.effective_n_jobs(jobs))
 
-    def outcomes(self, function: Callable[[Any], Any], items: dict[int, Any], jobs: int) -> Iterator[Outcome]:
+    def outcomes(self, function: Callable[[Any], Any], items: dict[int, Any], jobs: int) -> Outcomes:
         """Outcomes as they finish, so that each is on disk before the next one is waited for."""
         tasks = (joblib.delayed(_numbered)(function, item, number) for number, item in items.items())
         yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)(

@@ -26,6 +26,7 @@ __all__ = ["ProcessLostError", "ShareSampler", "agree", "gather", "is_first", "i
            "same_turns", "share", "share_or_one", "size", "sum_of_all", "together"]  # fmt: skip
 
 Value = TypeVar("Value")
+Other = tuple[subprocess.Popen[bytes], IO[bytes]]  # a process that was started, and what it writes to stderr
 
 TIMEOUT = timedelta(minutes=30)  # that a process waits for another one: the first one may be drawing samples
 GRACE = 60.0  # seconds in which the others must have ended, once the first has
@@ -208,7 +209,7 @@ def _started_by_others(devices: int, nodes: int) -> bool:
     """Whether torchrun, Slurm or the first process of this machine has started this one, and said which it is."""
     environment = os.environ
     if environment.get("SLURM_NTASKS") == str(devices * nodes) and "SLURM_PROCID" in environment:
-        from lightning.fabric.plugins.environments import SLURMEnvironment
+        from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
         found = SLURMEnvironment(auto_requeue=False)
         environment |= {
@@ -229,7 +230,7 @@ def _started_by_others(devices: int, nodes: int) -> bool:
     return parent is not None
 
 
-def _start(devices: int, nodes: int) -> list[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+def _start(devices: int, nodes: int) -> list[Other]:
     """Start the other processes of this machine, and note which this one is."""
     environment = os.environ
     node = int(environment.get("NODE_RANK", 0))
@@ -243,11 +244,11 @@ def _start(devices: int, nodes: int) -> list[tuple[subprocess.Popen[bytes], IO[b
     if nodes == 1:
         environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0"}
     environment |= {"WORLD_SIZE": str(devices * nodes), "LOCAL_WORLD_SIZE": str(devices)}
-    started = []
+    started: list[Other] = []
     for local in reversed(range(devices)):
         environment |= {"LOCAL_RANK": str(local), "RANK": str(node * devices + local)}
         if local > 0:
-            log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+            log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
             command = [sys.executable, *sys.orig_argv[1:]]
             inside = environment | {"GNNSEQ_FIRST_PROCESS": str(os.getpid())}
             started.append((subprocess.Popen(command, env=inside, stdout=subprocess.DEVNULL, stderr=log), log))
@@ -267,14 +268,14 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _wait(others: list[tuple[subprocess.Popen[bytes], IO[bytes]]]) -> None:
+def _wait(others: list[Other]) -> None:
     end = time.monotonic() + GRACE
     with contextlib.suppress(subprocess.TimeoutExpired):
         for process, _ in others:
             process.wait(max(0.0, end - time.monotonic()))
 
 
-def _who(others: list[tuple[subprocess.Popen[bytes], IO[bytes]]], error: Any) -> str:
+def _who(others: list[Other], error: Any) -> str:
     """Which process has ended, and of what."""
     kept = "what was saved is kept, and the same command goes on from there"
     end = time.monotonic() + 5.0

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import joblib
@@ -15,7 +15,7 @@ import ray
 from ray import exceptions
 from ray.cloudpickle import dumps
 
-from harness.engines import RETRIES, Outcome, call, code, killed, lost, unreachable
+from harness.engines import RETRIES, Outcome, Outcomes, call, code, killed, lost, unreachable
 
 __all__ = ["RayEngine", "make"]
 
@@ -39,7 +39,7 @@ class RayEngine:
         found = int(ray.cluster_resources().get("CPU", 0))
         return max(1, found if jobs < 0 else min(found, jobs))
 
-    def outcomes(self, function: Callable[[Any], Any], items: dict[int, Any], jobs: int) -> Iterator[Outcome]:
+    def outcomes(self, function: Callable[[Any], Any], items: dict[int, Any], jobs: int) -> Outcomes:
         """Outcomes as they finish."""
         self._connect(jobs)
         do: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(call)

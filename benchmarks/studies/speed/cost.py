@@ -109,7 +109,9 @@ def cases(nodes: int = 50_000, steps: int = 100, width: int = 64) -> dict[str, C
     x = torch.randn(nodes, width, requires_grad=True)
     paths = packed_paths([steps] * (nodes // steps))
     layer, recurrences = GCN(width, width), {"LSTM": LSTM(width, width), "GRU": GRU(width, width)}
-    made = {"GCN": (_call(lambda: layer(x, edge_index)), partial(gcn, nodes, 10 * nodes, width, width))}
+    made: dict[str, Case] = {
+        "GCN": (_call(lambda: layer(x, edge_index)), partial(gcn, nodes, 10 * nodes, width, width))
+    }
     for name, cell in recurrences.items():
         made[name] = _call(partial(_states, cell, x, paths)), partial(recurrent, name, nodes, width, width)
     return made
@@ -140,7 +142,7 @@ def main() -> None:
     for name, (call, cost) in cases().items():
         for training in (False, True):
             counted = cost(training)
-            measured = _median(lambda call=call, training=training: call(training))
+            measured = _median(partial(call, training))
             seconds = counted.seconds(found)
             row = [f"{counted.products / 1e9:.2f}", f"{counted.moved / 1e6:.0f}", f"{seconds:.3f}", f"{measured:.3f}",
                    f"{measured / seconds:.1f}"]  # fmt: skip
