@@ -385,3 +385,23 @@ def test_after_a_process_was_killed_training_goes_on_to_the_same_numbers(tmp_pat
     assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 4
     first, second = two(resumed, tmp_path)
     assert first == second == of_two[0]["straight"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "counts", "message"),
+    [
+        ({}, (1, 2), r"--nodes 2: MASTER_ADDR, MASTER_PORT, NODE_RANK is not in the environment; .* torchrun"),
+        ({"MASTER_ADDR": "a", "MASTER_PORT": "1", "NODE_RANK": "2"}, (1, 2), "NODE_RANK=2; expected 0 to 1"),
+        ({"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, (1, 2),
+         "--devices 1 --nodes 2: torchrun has started 2 processes here and 2 in all; expected --nproc-per-node 1"),
+        ({"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, (1, 1),
+         "torchrun has started 2 processes, which would all do the same; give --devices"),
+    ],
+)  # fmt: skip
+def test_processes_that_would_wait_for_ever_are_refused(environment, counts, message, monkeypatch):
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "GNNSEQ_FIRST_PROCESS", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=message), processes.together(*counts):
+        pass
