@@ -30,6 +30,7 @@ Other = tuple[subprocess.Popen[bytes], IO[bytes]]  # a process that was started,
 
 TIMEOUT = timedelta(minutes=30)  # that a process waits for another one: the first one may be drawing samples
 GRACE = 60.0  # seconds in which the others must have ended, once the first has
+PATIENCE = 20.0  # seconds in which this process must have heard that another one has ended
 GONE = ("closed by peer", "reset by peer", "Broken pipe", "Timed out waiting", "Connection refused", "recv error")
 
 
@@ -167,6 +168,8 @@ def together(devices: int, nodes: int) -> Iterator[bool]:
         return
     before = dict(os.environ)
     others = [] if _started_by_others(devices, nodes) else _start(devices, nodes)
+    over = threading.Event()
+    threading.Thread(target=_end_without, args=[others, over], daemon=True).start()
     try:
         join()
         yield is_first()
@@ -176,6 +179,7 @@ def together(devices: int, nodes: int) -> Iterator[bool]:
             raise
         raise ProcessLostError(_who(others, error)) from None
     finally:
+        over.set()
         if distributed.is_initialized():
             distributed.destroy_process_group()
         for process, log in others:
@@ -266,6 +270,14 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
+
+
+def _end_without(others: list[Other], over: threading.Event) -> None:
+    """End if another process has, and this one does not come to hear of it: it may wait where no message comes."""
+    while others and not over.wait(1.0):
+        if any(process.poll() not in (None, 0) for process, _ in others) and not over.wait(PATIENCE):
+            print(_who(others, "no answer"), file=sys.stderr, flush=True)
+            os._exit(2)
 
 
 def _wait(others: list[Other]) -> None:
