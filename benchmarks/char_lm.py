@@ -8,8 +8,8 @@
     python benchmarks/char_lm.py sample CHECKPOINT --prompt "To be" --temperature 0.5
 
 Tables, curves and samples come from the JSON that a training writes. Every run has one thread, so two seeds run side by
-side on two cores. Ctrl-C and SIGTERM save after the step being done; the same command with --resume goes on to the same
-numbers.
+side on two cores; `--devices 2` shares each step of one training among two processes. Ctrl-C and SIGTERM save after the
+step being done; the same command with --resume goes on to the same numbers.
 
 Exit code 0: done; 1: training is behind the log of the report; 2: a setting or a file is wrong, or the disk is full;
 130 and 143: stopped by Ctrl-C and SIGTERM.
@@ -25,14 +25,14 @@ from typing import Any, Literal
 
 import tyro
 
-from harness.cli import SweepSettings, publish, run
+from harness.cli import ProcessSettings, SweepSettings, publish, run
 from harness.files import name_of, read_json
 from studies.char_lm.interruption import Stopped
 from studies.char_lm.runs import PRESETS, QUICK, LanguageTraining
 
 
 @dataclass(frozen=True)
-class Settings(SweepSettings):
+class Settings(SweepSettings, ProcessSettings):
     """Trains a character language model; `char_lm.py sample CHECKPOINT` lets it write.
 
     The settings from --kind on are the preset's unless they are given.
@@ -52,8 +52,6 @@ class Settings(SweepSettings):
     together: bool = False
     """With --report-only: all presets that the corpus has results of, in tables and figures named after the corpus."""
     save_every: int = 1000  # Steps between checkpoints.
-    devices: int = 1  # Processes, or GPUs, on each machine.
-    nodes: int = 1  # Machines, started as Lightning says for your cluster.
 
     kind: Literal["LSTM", "GRU", "RNN"] | None = None  # Recurrent layers.
     hidden: int | None = None  # Their channels.
@@ -151,14 +149,20 @@ def main(settings: Settings) -> int:
     try:
         code = publish(settings)
     except (Stopped, KeyboardInterrupt) as error:
-        again = shlex.join(["python", *(each for each in sys.argv if each != "--resume"), "--resume"])
         how = error if isinstance(error, Stopped) else "interrupted; checkpoints are kept"
-        print(f"\nchar_lm.py: {how}; to go on: {again}", file=sys.stderr)
+        print(f"\nchar_lm.py: {how}; to go on: {_again()}", file=sys.stderr)
         return 128 + error.number if isinstance(error, Stopped) else 130
+    except ChildProcessError as error:  # a process that trained with this one
+        print(f"\nchar_lm.py: {error}; to go on: {_again()}", file=sys.stderr)
+        return 2
     best = settings.folder / read_json(settings.source)["checkpoints"][0]
     if best.exists() and not settings.json:
         print(f"more: python benchmarks/char_lm.py sample {best}")
     return code
+
+
+def _again() -> str:
+    return shlex.join(["python", *(each for each in sys.argv if each != "--resume"), "--resume"])
 
 
 def sample(settings: SampleSettings) -> int:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.cli import SweepSettings, run_study
+from harness.cli import ProcessSettings, SweepSettings, run_study
 from harness.files import short_hash
 from studies.forecasting.runs import ForecastRun
 from studies.forecasting.series_runs import SeriesRun
@@ -26,7 +26,7 @@ SERIES = ("graph", "horizons", "lags", "season", "time", "heading", "feature", "
 
 
 @dataclass(frozen=True)
-class Settings(SweepSettings):
+class Settings(SweepSettings, ProcessSettings):
     """Forecasts of epidemics, or of series on a graph, by networks and by autoregressions."""
 
     study = "forecasting"

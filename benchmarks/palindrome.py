@@ -7,9 +7,9 @@
 An L-digit palindrome's first L-1 digits are given and the last is asked. It equals the first and is independent of the
 others, so 10 % is chance and everything above is memory over L-2 steps, or reach over L-1 hops.
 
-Ctrl-C is safe: finished runs are kept and the same command continues. On a Ray or Dask cluster, name joblib's backend:
-`--backend ray`. Exit code 0: all runs finished and every statement checked holds; 1: one does not; 2: an argument or
-a file is wrong; 130: interrupted.
+Ctrl-C is safe: finished runs are kept and the same command continues. `--backend dask` or `--backend ray` sends runs to
+a cluster, to a running one by `--cluster ADDRESS`. Exit code 0: all runs finished and every statement checked holds;
+1: one does not; 2: an argument or a file is wrong, or the cluster is lost; 130: interrupted.
 """
 
 from dataclasses import dataclass
@@ -27,11 +27,10 @@ class Settings(SweepSettings):
     """
 
     study = "palindrome"
-    least = {"lengths": 2} | {"grow_from": 2} | dict.fromkeys(("seeds", "layers", "hidden", "batch", "steps"), 1)
+    least = {"lengths": 2, "grow_from": 2} | dict.fromkeys(("seeds", "layers", "hidden", "batch", "steps"), 1)
 
     full: bool = False  # The report's Figure 1
     long: bool = False  # Lengths 50, 100, 200 and 1000
-    backend: str = "loky"  # joblib's backend: loky for this machine, ray or dask for a running cluster
 
     models: tuple[Model, ...] | None = None
     """Only these of the plan's models; --full leaves out its GRU unless it is named here."""

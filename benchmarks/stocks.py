@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from harness.cli import SweepSettings, run_study
+from harness.cli import ProcessSettings, SweepSettings, run_study
 from studies.stocks.runs import (
     BASELINES,
     LEAK,
@@ -40,7 +40,7 @@ SYNTHETIC_TRAINING = StockTraining(hidden=32, learning_rate=5e-3, max_epochs=40,
 
 
 @dataclass(frozen=True)
-class Settings(SweepSettings):
+class Settings(SweepSettings, ProcessSettings):
     """Do relations help to predict which stocks rise? Without arguments, on a market whose best score is known."""
 
     study = "stocks"
@@ -66,6 +66,7 @@ class Settings(SweepSettings):
     cost: float = 0.001  # Share of a trade's value that is lost, for returns after costs; 0.001 is ten basis points.
     hidden: int | None = None  # Hidden channels; 16 for real markets and 32 for the synthetic one where not given.
     learning_rate: float | None = None  # Of AdamW; 1e-3 for real markets and 5e-3 for the synthetic one if not given.
+    batch: int | None = None  # Windows of 32 days a step; as many as there are processes where not given.
     epochs: int | None = None  # Most epochs; 10 for real markets and 40 for the synthetic one where not given.
     synthetic: Synthetic = field(default_factory=Synthetic)
 
@@ -73,6 +74,8 @@ class Settings(SweepSettings):
         super().__post_init__()
         if unknown := set(self.models) - set(NETWORKS):
             raise ValueError(f"models: got {', '.join(sorted(unknown))}; expected some of {', '.join(NETWORKS)}")
+        if self.batch is not None and self.batch < 1:
+            raise ValueError(f"batch={self.batch}; expected 1 or more")
         if self.seeds < 1:
             raise ValueError(f"seeds={self.seeds}; expected 1 or more")
         if not 0 <= self.cost < 1:
@@ -116,7 +119,8 @@ class Settings(SweepSettings):
         if self.quick:
             seeds, training, synthetic = min(seeds, 2), replace(training, max_epochs=4), Synthetic(stocks=16, days=400)
         usual = 0 if self.relations or drawn else NEIGHBOURS
-        given: dict[str, Any] = {"learning_rate": self.learning_rate, "max_epochs": self.epochs, "hidden": self.hidden}
+        given: dict[str, Any] = {"learning_rate": self.learning_rate, "max_epochs": self.epochs, "hidden": self.hidden,
+                                 "batch": self.batch or (self.processes if self.processes > 1 else None)}  # fmt: skip
         shared: dict[str, Any] = {
             "protocol": "published" if leaks else "leak-free", "data": data, "synthetic": synthetic if drawn else None,
             "neighbours": usual if self.neighbours is None else self.neighbours,

@@ -69,7 +69,8 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-ALONE = ("index", "start", "concepts", "guide", "speed", "from_torch", "from_torch_geometric", "changelog")
+ALONE = ("index", "start", "concepts", "guide", "speed", "beyond_one_machine", "from_torch", "from_torch_geometric",
+         "changelog")  # fmt: skip
 html_sidebars = {page: [] for page in ALONE}  # pages with none below them, whose sidebar would be empty
 html_context = {"default_mode": "auto"}
 suppress_warnings = ["config.cache"]  # the gallery's order is a function, which cannot be pickled

@@ -3,16 +3,17 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar, NoReturn, TypeVar
+from typing import ClassVar, Literal, NoReturn, TypeVar
 
 import tyro
 
 from harness.files import expect_result, write_json
 
-__all__ = ["EVIDENCE", "StudySettings", "SweepSettings", "publish", "run", "run_study"]
+__all__ = ["EVIDENCE", "ProcessSettings", "StudySettings", "SweepSettings", "publish", "run", "run_study"]
 
 Settings = TypeVar("Settings")
 
@@ -73,16 +74,48 @@ class StudySettings:
 
 
 @dataclass(frozen=True)
+class ProcessSettings(StudySettings):
+    """What the command line of a study has whose trainings several processes can share."""
+
+    devices: int = 1
+    """Processes on each machine that share every batch of a training; the numbers are one process's, but for rounding.
+    """
+    nodes: int = 1
+    """Machines: the command is started on each with MASTER_ADDR, MASTER_PORT and NODE_RANK, or by torchrun or Slurm."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name} {getattr(self, name)}: expected 1 or more")
+        if self.processes > 1 and getattr(self, "backend", "loky") != "loky":
+            raise ValueError(f"--devices {self.devices} --nodes {self.nodes}: a training by several processes is not "
+                             "sent to a cluster; leave out --backend")  # fmt: skip
+
+    @property
+    def processes(self) -> int:
+        """How many there are."""
+        return self.devices * self.nodes
+
+
+@dataclass(frozen=True)
 class SweepSettings(StudySettings):
     """What the command line of a study has whose runs go side by side."""
 
     jobs: int = -1
-    """Processes, one thread each; -1 means every core."""
+    """Processes, one thread each; -1 means every core, or all that a cluster has."""
+    backend: Literal["loky", "dask", "ray"] = "loky"
+    """Who does the runs: loky, processes of this machine; dask or ray, a cluster's workers (extras of these names)."""
+    cluster: str | None = None
+    """A running cluster: tcp://HOST:8786 or a scheduler file of Dask's; auto, HOST:6379 or ray://HOST:10001 of Ray's.
+    Without it --backend dask and --backend ray start one on this machine, and stop it at the end."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.jobs == 0:
             raise ValueError("--jobs 0: expected a number of processes, or -1 for one a core")
+        if self.cluster is not None and self.backend == "loky":
+            raise ValueError(f"--cluster {self.cluster}: expected --backend dask or --backend ray with it")
 
 
 def run(main: Callable[[Settings], int], settings: type[Settings], command: str | None = None) -> NoReturn:
@@ -118,12 +151,33 @@ def publish(settings: StudySettings) -> int:
     target = settings.path  # settings that contradict one another are found before torch is imported
     if settings.report_only:
         expect_result(settings.source)  # nor is it for a report of nothing
-    tools, report = import_module("harness.report"), import_module(f"studies.{settings.study}.report")
-    console = tools.console(stderr=settings.json)  # stdout is then the JSON's alone
+    tools, report = "harness.report", f"studies.{settings.study}.report"
     if not settings.report_only:
-        study = import_module(f"studies.{settings.study}.study")
-        result = study.run(settings, console)
+        with ExitStack() as running:
+            if isinstance(settings, SweepSettings):
+                running.enter_context(_backend(settings))
+            first = running.enter_context(_processes(settings))
+            console = import_module(tools).console(stderr=settings.json, quiet=not first)
+            result = import_module(f"studies.{settings.study}.study").run(settings, console)
+            if not first:
+                sys.exit(0)
         target = settings.path  # again: another run may have taken the name meanwhile
         write_json(target, result)
     source = settings.source if settings.report_only else target
-    return int(tools.show_json(source, report) if settings.json else tools.show(source, target, report, console))
+    show, of = import_module(tools), import_module(report)
+    console = show.console(stderr=settings.json)  # stdout is then the JSON's alone
+    return int(show.show_json(source, of) if settings.json else show.show(source, target, of, console))
+
+
+def _backend(settings: SweepSettings) -> AbstractContextManager[None]:
+    if settings.backend == "loky":
+        return nullcontext()
+    made: AbstractContextManager[None] = import_module("harness.engines").sweep_on(settings.backend, settings.cluster)
+    return made
+
+
+def _processes(settings: StudySettings) -> AbstractContextManager[bool]:
+    if not isinstance(settings, ProcessSettings):
+        return nullcontext(True)
+    made: AbstractContextManager[bool] = import_module("harness.processes").together(settings.devices, settings.nodes)
+    return made

@@ -2,17 +2,26 @@
 
 import logging
 import math
+import os
 import signal
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import nn
+from torch.utils.data import DataLoader
 
-__all__ = ["bare_trainer", "fit", "quiet_and_seeded", "run_trainer"]
+from harness import processes
+from harness.processes import ShareSampler
+
+__all__ = ["bare_trainer", "data_parallel", "fit", "quiet_and_seeded", "run_trainer"]
 
 METRIC = "validation"
 
@@ -32,7 +41,8 @@ def fit(
 
     The module logs ``self.log("validation", value)`` in its ``validation_step``, which is called after every epoch.
     Equal modules, data and seeds give equal bits; neither the random state nor any other setting outside changes, and
-    no file is written.
+    no file is written. Among the processes of :mod:`harness.processes` gradients are averaged; ``train`` gives each its
+    share, as many batches on each, and ``validation`` gives all of them everything.
 
     Returned are JSON values: ``epochs`` trained, ``best_epoch`` (1 is the first), ``best``, the metric there, and
     ``curves``, all metrics that the module logged, by name, one value an epoch. If the metric becomes infinite or NaN,
@@ -43,11 +53,15 @@ def fit(
             raise ValueError(f"{name}: got {value}; expected at least 1")
     if clip is not None and not clip > 0:
         raise ValueError(f"clip: got {clip}; expected a positive norm, or None to leave gradients as they are")
+    several = processes.size() > 1
+    if several and isinstance(train, DataLoader) and not isinstance(train.batch_sampler or train.sampler, ShareSampler):
+        raise ValueError(f"train: a DataLoader that gives each of {processes.size()} processes everything; expected "
+                         "one with sampler=harness.processes.ShareSampler(...), batch_size=None")  # fmt: skip
 
     memory = _Memory(patience or max_epochs, 1 if mode == "max" else -1)
     with quiet_and_seeded(seed):
         trainer = bare_trainer(max_epochs=max_epochs, gradient_clip_val=clip, callbacks=[memory])
-        run_trainer(trainer, module, _Batches(train), None if validation is None else _Batches(validation))
+        run_trainer(trainer, module, _Batches(train, shared=True), None if validation is None else _Batches(validation))
     module.eval()
     if validation is None:
         return {"epochs": max_epochs, "best_epoch": max_epochs, "best": None, "curves": memory.curves}
@@ -77,7 +91,7 @@ class _Memory(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After validation, when the metrics of the training epoch are there too."""
-        values = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        values = _of_all({name: value.item() for name, value in trainer.callback_metrics.items()})
         if not math.isfinite(values.get(METRIC, 0.0)):
             trainer.should_stop = True
             return
@@ -90,16 +104,33 @@ class _Memory(pl.Callback):
             trainer.should_stop = len(metric) - self.best_epoch >= self.patience
 
 
+def _of_all(values: dict[str, float]) -> dict[str, float]:
+    """Means over processes, which are those of one process where a share's metric is :func:`processes.mean_of_all`."""
+    if processes.size() == 1:
+        return values
+    means = processes.sum_of_all(torch.tensor(list(values.values()), dtype=torch.float64)) / processes.size()
+    return dict(zip(values, means.tolist(), strict=True))
+
+
 class _Batches:
     """Batches as Lightning takes them from anybody: a list would be many loaders, a DataLoader needs advice."""
 
-    def __init__(self, batches: Iterable[Any]) -> None:
-        self.batches = batches
+    def __init__(self, batches: Iterable[Any], shared: bool = False) -> None:
+        self.batches, self.shared = batches, shared
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.batches)
+        batches = iter(self.batches)  # now, not with the first batch: it may draw an order
+        return self._in_turns(batches) if self.shared and processes.size() > 1 else batches
+
+    def _in_turns(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """What the processes iterate together; Lightning lets the longer ones meet the next epoch's gradients."""
+        nothing = object()
+        while processes.same_turns((batch := next(batches, nothing)) is not nothing):
+            yield batch
 
     def __len__(self) -> int:
+        if self.shared and processes.size() > 1:
+            raise TypeError("asked in turns")  # with a length Lightning would not come to the turn that differs
         return len(self.batches)  # type: ignore[arg-type]  # Lightning asks, and takes the TypeError for an answer
 
 
@@ -108,7 +139,29 @@ def bare_trainer(**options: Any) -> pl.Trainer:
     # Layers remember normalised graphs; one that was first met in inference mode could not be trained with.
     off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "inference_mode")
     bare: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "num_sanity_val_steps": 0, **dict.fromkeys(off, False)}
-    return pl.Trainer(**bare | options)
+    return pl.Trainer(**bare | options | _processes("lightning.pytorch"))
+
+
+def data_parallel(network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A network whose gradients are means over the processes of :mod:`harness.processes`, for loops of one's own."""
+    if processes.size() == 1:
+        return network, optimizer
+    fabric = Fabric(accelerator="cpu", **_processes("lightning.fabric"))
+    fabric.launch()
+    wrapped, optimizer = fabric.setup(network, optimizer)
+    return wrapped, optimizer
+
+
+def _processes(house: str) -> dict[str, Any]:
+    """What Lightning's Trainer or Fabric must know of several processes, which have met already."""
+    if processes.size() == 1:
+        return {}
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", processes.size()))
+    strategy = import_module(f"{house}.strategies").DDPStrategy(process_group_backend="gloo")
+    options: dict[str, Any] = {"devices": devices, "num_nodes": processes.size() // devices, "strategy": strategy}
+    # Batches are shared by whoever makes them: a sampler of Lightning's would pad, and count some twice.
+    sampler = {"use_distributed_sampler": False} if house == "lightning.pytorch" else {}
+    return options | {"plugins": [LightningEnvironment()]} | sampler
 
 
 def run_trainer(trainer: pl.Trainer, module: pl.LightningModule, *data: Any, **options: Any) -> None:
@@ -137,6 +190,8 @@ def quiet_and_seeded(seed: int) -> Iterator[None]:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             warnings.filterwarnings("ignore", "You defined a `validation_step` but have no", UserWarning)
+            # Metrics are means over processes, or the same on each.
+            warnings.filterwarnings("ignore", "It is recommended to use `self.log", UserWarning)
             # Lightning 2.6 walks through batches in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
             yield

@@ -20,9 +20,9 @@ from harness.files import expect_result, read_json
 PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}  # numbers in the terminal's colour, paths in one piece
 
 
-def console(stderr: bool = False) -> Console:
+def console(stderr: bool = False, quiet: bool = False) -> Console:
     """The terminal, or 120 columns where output is a file or a pipe, as tables need them."""
-    return Console(width=None if sys.stdout.isatty() else 120, stderr=stderr)
+    return Console(width=None if sys.stdout.isatty() else 120, stderr=stderr, quiet=quiet)
 
 
 def read_result(path: Path) -> Any:

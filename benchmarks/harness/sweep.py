@@ -6,14 +6,16 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import joblib
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+from harness import processes
+from harness.engines import current_engine
 from harness.files import UnreadableResultError, read_json, write_json
 from harness.provenance import commit
 from harness.report import PLAIN
@@ -36,9 +38,9 @@ def run_sweep(
 ) -> list[dict[str, Any]]:
     """Call ``function`` on every element of ``settings`` that has no finished run in ``folder``, in parallel.
 
-    Runs go through :class:`joblib.Parallel`, one torch thread each. Under ``joblib.parallel_config(backend="dask")`` or
-    ``"ray"`` the same call uses a cluster: only this process touches ``folder``. An exception in a run stops the sweep,
-    and so does Ctrl-C; every run that had finished is kept.
+    Runs go to processes of this machine, one torch thread each, or within :func:`harness.engines.sweep_on` to a Dask or
+    a Ray cluster: only this process touches ``folder``. An exception in a run stops the sweep, and so does Ctrl-C;
+    every run that had finished is kept. A run whose worker of a cluster was lost is done again.
 
     Args:
         function: From settings to a JSON value that depends on nothing but them.
@@ -58,7 +60,11 @@ def run_sweep(
         twice = next(setting for setting, path in zip(settings, paths, strict=True) if paths.count(path) > 1)
         raise ValueError(f"settings: {twice} occurs twice; every run of a sweep needs settings of its own")
 
-    records = [_finished(path, setting, console) for path, setting in zip(paths, settings, strict=True)]
+    alone, first = processes.size() == 1, processes.is_first()
+    records = [
+        _finished(path, setting, console) if first else None for path, setting in zip(paths, settings, strict=True)
+    ]
+    records = processes.agree(records)
     missing = [index for index, record in enumerate(records) if record is None]
     finished = len(settings) - len(missing)
     if finished:
@@ -66,36 +72,38 @@ def run_sweep(
     if not missing:
         return [record for record in records if record is not None]
 
+    engine = current_engine()
     weights = {index: 1.0 if seconds is None else seconds(settings[index]) for index in missing}
     missing.sort(key=lambda index: -weights[index])  # stable: equal ones keep the order given
+    missing, jobs = processes.agree(missing), jobs if alone else 1
     if seconds is not None:
-        jobs = 1 if sum(weights.values()) < STARTING else jobs
-        cores = joblib.effective_n_jobs(jobs)
+        jobs = 1 if engine.local and sum(weights.values()) < STARTING else jobs
+        cores = engine.workers(jobs)
         minutes = max(sum(weights.values()) / cores, max(weights.values())) / 60
         console.print(f"{len(missing)} runs to do, at most about {minutes:.1f} minutes on {cores} cores", **PLAIN)
     made_at = commit()
-    tasks = (joblib.delayed(_run)(function, settings[index], index) for index in missing)
     # Results arrive as they finish and are written here, so a run is on disk before the next one is waited for.
-    outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)(tasks)
+    outcomes = engine.outcomes(partial(_run, function), {index: settings[index] for index in missing}, jobs)
     tell = now_and_then(console)
     columns = ("runs", BarColumn(None), "{task.fields[runs]}", TimeElapsedColumn(), "left", TimeRemainingColumn())
     with Progress(*columns, console=console) as progress, closing(outcomes):
         bar = progress.add_task("runs", total=sum(weights.values()), runs=f"{finished}/{len(settings)}")
-        for index, result, duration in outcomes:
+        for index, (result, duration) in outcomes:
             record = {"settings": _plain(settings[index]), "result": result, "seconds": duration, "commit": made_at}
-            write_json(paths[index], record)
+            if first:
+                write_json(paths[index], record)
             records[index] = record
             finished += 1
             progress.update(bar, advance=weights[index], runs=f"{finished}/{len(settings)}")
             tell(f"{finished} of {len(settings)} runs are finished")
-    return [record for record in records if record is not None]
+    return processes.agree([record for record in records if record is not None])
 
 
-def _run(function: Callable[[Settings], Any], setting: Settings, index: int) -> tuple[int, Any, float]:
+def _run(function: Callable[[Settings], Any], setting: Settings) -> tuple[Any, float]:
     with one_thread():
         start = time.perf_counter()
         result = function(setting)
-        return index, result, round(time.perf_counter() - start, 3)
+        return result, round(time.perf_counter() - start, 3)
 
 
 def now_and_then(console: Console) -> Callable[[str], None]:

@@ -149,6 +149,11 @@ def test_every_script_answers_without_loading_torch(name, option, code, word):
         ("palindrome", ["--steps", "0"]),
         ("palindrome", ["--lengths", "9", "1"]),
         ("palindrome", ["--jobs", "0"]),
+        ("palindrome", ["--cluster", "tcp://head:8786"]),  # of which backend?
+        ("palindrome", ["--backend", "spark"]),
+        ("forecasting", ["--devices", "0"]),
+        ("stocks", ["--nodes", "-1"]),
+        ("stocks", ["--devices", "2", "--backend", "ray"]),
         ("receptive_field", ["--hidden", "0"]),
         ("char_lm", ["--hidden", "0"]),
         ("optimizers", ["--record", "--quick"]),

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from gnnseq.data.text import Corpus, TextWindows, Window
 from gnnseq.models.language_model import LanguageModel, State, score
+from harness import processes
 from studies.char_lm.interruption import Signals, Stopped
 from studies.char_lm.runs import LanguageTraining
 
@@ -60,10 +61,10 @@ class LanguageLearner(pl.LightningModule):
 
     def train_dataloader(self) -> "_Steps":
         """All windows that this process reads, from the step on that training has come to."""
-        settings, first = self.settings, self.trainer.global_rank * self.settings.batch
-        of_all = settings.batch * self.trainer.world_size
-        windows = TextWindows(self.corpus.training, of_all, settings.window, settings.random_windows, settings.seed)
-        return _Steps(windows, settings.steps, slice(first, first + settings.batch))
+        settings = self.settings
+        text = self.corpus.training
+        windows = TextWindows(text, settings.batch, settings.window, settings.random_windows, settings.seed)
+        return _Steps(windows, settings.steps, processes.share(settings.batch))
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate changed after every step."""
@@ -83,14 +84,19 @@ class LanguageLearner(pl.LightningModule):
         self.began = _now()
 
     def training_step(self, window: Window) -> Tensor:
-        """Mean loss of a batch."""
+        """Mean loss of a batch, of which this process has its share; it may be empty."""
         logits, state = self.model(window.x, None if window.fresh else self.state)
         self.state = tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
         logits, y = logits.flatten(0, 1), window.y.flatten()
-        loss = functional.cross_entropy(logits, y)
+        if processes.size() == 1:
+            loss, right = functional.cross_entropy(logits, y), (logits.argmax(1) == y).float().mean()
+        else:
+            of_all = self.settings.batch * len(window.x)
+            loss = processes.mean_of_all(functional.cross_entropy(logits, y, reduction="sum"), of_all)
+            right = processes.mean_of_all((logits.argmax(1) == y).float().sum(), of_all)
         with torch.no_grad():
             self.sums = self.sums.to(loss.device)
-            self.sums += torch.stack([loss, (logits.argmax(1) == y).float().mean()])
+            self.sums += torch.stack([loss, right])
             self.counted += 1
         return loss
 
@@ -125,7 +131,7 @@ class LanguageLearner(pl.LightningModule):
             "seconds": self._seconds(),
             "counted": self.counted,
             "sums": self._of_all(self.sums),  # [R, 2]
-            "state": [self._of_all(part) for part in state if part is not None],  # [R, L, B, H]
+            "state": [self._of_each(part) for part in state if part is not None],  # R of [L, B, H]
             "random": self._of_all(self._generator().get_rng_state()),  # of dropout [R, bytes]
         }
 
@@ -133,7 +139,7 @@ class LanguageLearner(pl.LightningModule):
         """Take over what was saved."""
         kept, rank = checkpoint["language_model"], self.global_rank
         self.record, self.spent, self.counted = kept["record"], np.array(kept["seconds"]), kept["counted"]
-        if rank >= len(kept["sums"]):
+        if len(kept["sums"]) != processes.size():
             raise ValueError(
                 f"the checkpoint is of {len(kept['sums'])} processes; resume with its --devices and --nodes"
             )
@@ -196,10 +202,13 @@ class LanguageLearner(pl.LightningModule):
         clock, processor = (self.spent + _now() - self.began).round(2).tolist()
         return clock, processor
 
+    def _of_each(self, part: Tensor) -> list[Tensor]:
+        """The part of each process, whose shapes may differ."""
+        return processes.gather(part.detach().cpu())
+
     def _of_all(self, part: Tensor) -> Tensor:
-        """The part of each process."""
-        parts: Any = part.unsqueeze(0) if self.trainer.world_size == 1 else self.all_gather(part)
-        return torch.as_tensor(parts, device="cpu")
+        """The parts of all processes, side by side."""
+        return torch.stack(self._of_each(part))
 
 
 class _Steps:

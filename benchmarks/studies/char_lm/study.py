@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from gnnseq.data.text import Corpus, load_corpus, load_parts
+from harness import processes
 from harness.provenance import provenance
 from harness.sweep import run_sweep
 from studies.char_lm.ngram import fit_ngram
@@ -25,17 +25,17 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     corpus = _load(source)
     parts = (corpus.training, corpus.validation, corpus.test)
     text = corpus.name, corpus.digest, settings.kept_as
-    cache = settings.folder / "cache"
+    cache = (settings.folder / "cache").absolute()  # a worker's folder may be another one
     runs = [LanguageRun(*text, settings.training(seed)) for seed in settings.seeds]
     alone = len(runs) == 1
     told = alone or not console.is_terminal  # of every validation, where no bar stands that lines would cut
     if alone:
         console = Console(stderr=True, force_terminal=False)
-    options = {name: getattr(settings, name) for name in ("resume", "save_every", "devices", "nodes")}
+    options = {name: getattr(settings, name) for name in ("resume", "save_every")}
     learn = functools.partial(_learn, source=source, cache=cache, progress=told, **options)
     records = run_sweep(learn, runs, cache / "finished", 1 if alone else settings.jobs, console=console)
-    if any(int(os.environ.get(name, 0)) > 0 for name in ("LOCAL_RANK", "NODE_RANK")):
-        sys.exit(0)  # the first process writes for all
+    if not processes.is_first():
+        sys.exit(0)  # which writes for all
     ngrams = {name: fit_ngram(corpus.training, len(corpus.vocabulary), order) for name, order in BASELINES.items()}
     return {
         "experiment": "char_lm",

@@ -28,16 +28,17 @@ from studies.char_lm.runs import LanguageTraining
 
 def train(
     training: LanguageTraining, corpus: Corpus, folder: str | Path, *, resume: bool = False, save_every: int = 1000,
-    devices: int = 1, nodes: int = 1, progress: bool = False,
+    progress: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Train a model, score the best of validation on the test part, and return what was measured as JSON values.
 
     Writes ``last.ckpt`` and ``best.ckpt`` into the folder, and logs for TensorBoard and as CSV into its ``logs/``.
-    Ctrl-C and SIGTERM end it after the step that is being done, by :class:`Stopped`; a second Ctrl-C at once. Each of
-    the devices has windows of its own; gradients are averaged. Curves are means since the entry before. Seconds count
-    everything since training began, validation, samples and checkpoints included; cpu_seconds are the processor's.
+    Ctrl-C and SIGTERM end it after the step that is being done, by :class:`Stopped`; a second Ctrl-C at once. The
+    processes of :mod:`harness.processes` share the windows of every batch, and the first writes the checkpoints. Curves
+    are means since the entry before. Seconds count everything since training began, validation, samples and checkpoints
+    included; cpu_seconds are the processor's.
     """
-    check_whole(1, save_every=save_every, devices=devices, nodes=nodes)
+    check_whole(1, save_every=save_every)
     folder = Path(folder)
     last = folder / "last.ckpt"
     with quiet_and_seeded(training.seed), Signals() as signals:
@@ -45,7 +46,7 @@ def train(
         found = _goes_on(last, learner) if resume and last.exists() else None
         if found is None or found["global_step"] < training.steps:
             trainer = bare_trainer(
-                accelerator="auto" if torch.cuda.is_available() else "cpu", devices=devices, num_nodes=nodes,
+                accelerator="auto" if torch.cuda.is_available() else "cpu",
                 max_epochs=1,  # of as many batches as there are steps
                 precision=training.precision, gradient_clip_val=training.clip, plugins=[CheckpointFiles()],
                 logger=[TensorBoardLogger(folder / "logs", "tensorboard"), CSVLogger(folder / "logs", "csv")],

@@ -5,16 +5,19 @@ Letters: N nodes, L lags, B windows, K horizons, W steps of the test part, C cha
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gnnseq.data.epidemics import EPIDEMICS
 from gnnseq.data.graph_series import ForecastWindows, GraphSeries
+from harness import processes
+from harness.lightning_fit import data_parallel
 from studies.forecasting.autoregression import histories, least_squares
 from studies.forecasting.networks import EpidemicNetwork
 from studies.forecasting.runs import ForecastRun, Statistics
@@ -82,9 +85,12 @@ def batch(epidemic: GraphSeries, channels: list[ForecastWindows], lags: int) -> 
     return x, list(edge_index), list(edge_weight)
 
 
-def _part(run: ForecastRun, epidemic: GraphSeries, start: int, stop: int) -> tuple[ForecastWindows, Inputs, Tensor]:
-    """The windows with targets from start to stop, what a network reads, and the targets [B * N, K]."""
+def _part(
+    run: ForecastRun, epidemic: GraphSeries, start: int, stop: int, own: slice = slice(None)
+) -> tuple[ForecastWindows, Inputs, Tensor]:
+    """The windows with targets from start to stop, or some, what a network reads, and the targets [B * N, K]."""
     channels, _, y = histories(epidemic, max(run.lags, run.path), run.horizons, run.neighbours, start, stop)
+    channels, y = [replace(each, origins=each.origins[own], x=each.x[own], y=each.y[own]) for each in channels], y[own]
     return channels[0], batch(epidemic, channels, run.lags), torch.from_numpy(y).flatten(0, 1).float()
 
 
@@ -99,11 +105,19 @@ def _epochs(run: ForecastRun, epidemic: GraphSeries, stop: int) -> Iterator[Epid
         network = EpidemicNetwork(run.model, run.lags, run.hidden, len(run.horizons), linear)
     # Layers remember the graph they saw last. What is tried out between two steps has its own layers, for its graph.
     tried = copy.deepcopy(network).requires_grad_(False)
-    _, inputs, y = _part(run, epidemic, 0, stop)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay)
+    windows, inputs, y = _part(run, epidemic, 0, stop)
+    optimizer: torch.optim.Optimizer = torch.optim.AdamW(
+        network.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay
+    )
+    there = (~y.isnan()).sum(0)  # of all processes
+    weight = 1.0
+    if processes.size() > 1:
+        own, weight = processes.share_or_one(len(windows.origins))
+        _, inputs, y = _part(run, epidemic, 0, stop, own)
+    trained, optimizer = data_parallel(network, optimizer)
     for _ in range(run.max_epochs):
         optimizer.zero_grad()
-        _losses(network, inputs, y).mean().backward()
+        (weight * processes.mean_of_all(_squares(trained, inputs, y), there).mean()).backward()
         optimizer.step()
         tried.load_state_dict(network.state_dict())
         yield tried
@@ -111,6 +125,10 @@ def _epochs(run: ForecastRun, epidemic: GraphSeries, stop: int) -> Iterator[Epid
 
 def _losses(network: EpidemicNetwork, inputs: Inputs, y: Tensor) -> Tensor:
     """Mean squared errors of the horizons, over the targets that are there. [K]"""
-    there = ~y.isnan()
-    squares: Tensor = (network(*inputs) - y).where(there, 0.0).square()
-    return squares.sum(0) / there.sum(0)
+    return _squares(network, inputs, y) / (~y.isnan()).sum(0)
+
+
+def _squares(network: nn.Module, inputs: Inputs, y: Tensor) -> Tensor:
+    """Sums of squared errors of the horizons, over the targets that are there. [K]"""
+    squares: Tensor = (network(*inputs) - y).where(~y.isnan(), 0.0).square()
+    return squares.sum(0)

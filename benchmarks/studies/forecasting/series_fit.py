@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gnnseq.data.graph_series import GraphSeries, Values
 from gnnseq.data.sensors import sensor_network
 from gnnseq.data.series_files import read_graph_series
+from harness import processes
+from harness.lightning_fit import data_parallel
 from studies.forecasting.series_baselines import Origins, linear_path, origins_of
 from studies.forecasting.series_networks import SeriesNetwork, own_weighted
 from studies.forecasting.series_panel import SeriesPanel
@@ -80,14 +82,15 @@ class _Fit:
     def epochs(self) -> Iterator[None]:
         """Train, an epoch at a time; the same for the same settings."""
         run, generator = self.run, np.random.default_rng(self.run.seed)
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=run.learning_rate)
+        optimizer: torch.optim.Optimizer = torch.optim.Adam(self.network.parameters(), lr=run.learning_rate)
         whole = len(self.train) // run.batch * run.batch or len(self.train)
         steps = max(1, whole // run.batch)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, run.max_epochs * steps)
+        schedule: Any = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, run.max_epochs * steps)
+        trained, optimizer = data_parallel(self.network, optimizer)
         for _ in range(run.max_epochs):
             for origins in np.array_split(generator.permutation(self.train)[:whole], steps):
                 optimizer.zero_grad()
-                self._loss(origins, self.stop).backward()
+                self._shared_loss(trained, origins).backward()
                 torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
@@ -105,7 +108,7 @@ class _Fit:
         parts = [origins[place : place + self.run.batch] for place in range(0, len(origins), self.run.batch)]
         return np.concatenate([self._run(part).double().numpy() for part in parts])
 
-    def _run(self, origins: Origins) -> Tensor:
+    def _run(self, origins: Origins, network: nn.Module | None = None) -> Tensor:
         """Deviations [B, K, N] of one mini-batch of windows."""
         run, count, nodes = self.run, len(origins), self.panel.values.shape[1]
         x = self.channels[origins[:, None] + np.arange(1 - run.lags, 1)].swapaxes(0, 1)  # [L, B, N, C]
@@ -116,12 +119,25 @@ class _Fit:
             joined = torch.cat([edges + place * nodes for place in range(count)], 1)
             self.joined[count] = joined, None if weight is None else weight.repeat(count)
         rows = torch.from_numpy(x).flatten(1, 2), torch.from_numpy(future).flatten(0, 1)
-        y: Tensor = self.network(*rows, *self.joined[count])
+        y: Tensor = (network or self.network)(*rows, *self.joined[count])
         return y.view(count, nodes, -1).mT
 
     def _loss(self, origins: Origins, stop: int) -> Tensor:
         """Mean squared error in the series' unit, over the targets that are there."""
+        squares, there = self._squares(self.network, origins, stop)
+        return squares / there.clamp(min=1)
+
+    def _shared_loss(self, network: nn.Module, origins: Origins) -> Tensor:
+        """The loss in training, of which this process has its share."""
+        own, weight = processes.share_or_one(len(origins))
+        squares, there = self._squares(network, origins[own], self.stop)
+        if processes.size() > 1:
+            there = processes.sum_of_all(there * int(weight))
+        return weight * processes.mean_of_all(squares, there.clamp(min=1))
+
+    def _squares(self, network: nn.Module, origins: Origins, stop: int) -> tuple[Tensor, Tensor]:
+        """The sum of squared errors, and how many there are."""
         y = torch.from_numpy(self.panel.targets(self.run.horizons, origins, stop)).float()
         there = ~y.isnan()
-        errors = (self._run(origins) - y.where(there, 0.0)) * self.weight * there
-        return errors.square().sum() / there.sum().clamp(min=1)
+        errors = (self._run(origins, network) - y.where(there, 0.0)) * self.weight * there
+        return errors.square().sum(), there.sum()

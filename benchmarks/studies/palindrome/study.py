@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import joblib
 from rich.console import Console
 
 from harness.provenance import provenance
@@ -14,6 +13,5 @@ from studies.palindrome.results import compact
 def run(settings: Any, console: Console) -> dict[str, Any]:
     """Train all that the settings ask for; finished runs are not trained again."""
     plan = settings.plan()
-    with joblib.parallel_config(backend=settings.backend):
-        records = run_sweep(fit, plan.runs(), settings.folder / "cache", settings.jobs, seconds_at_most, console)
+    records = run_sweep(fit, plan.runs(), settings.folder / "cache", settings.jobs, seconds_at_most, console)
     return compact(settings.plan_name, plan.title, records, provenance())

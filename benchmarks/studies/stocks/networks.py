@@ -14,6 +14,7 @@ from gnnseq.data.stocks.relations import Relations
 from gnnseq.data.stocks.samples import Samples
 from gnnseq.layers import GCN, LSTM, RelationalGCN
 from gnnseq.schedule import packed_paths
+from harness import processes
 from harness.lightning_fit import fit
 from harness.sweep import one_thread
 from studies.stocks import runs
@@ -77,11 +78,18 @@ class ReturnNetwork(nn.Module):
         return (relations.types.t() @ strength) / relations.types.sum(0), of_stocks / edges
 
 
+Windows = list[tuple[int, int]]  # first days, and those after the last
+
+
 class DayWindows:
     """The days of a part, a few at a time; in training at random places and in random order."""
 
     def __init__(self, days: range, size: int, shuffled: bool = False) -> None:
         self.days, self.size, self.shuffled = days, size, shuffled
+
+    def batches(self, count: int) -> "WindowBatches":
+        """So many windows at a time."""
+        return WindowBatches(self, count)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         shift = int(torch.randint(self.size, ())) if self.shuffled else 0
@@ -89,6 +97,17 @@ class DayWindows:
         windows = list(pairwise([first, *range(first - shift + self.size, end, self.size), end]))
         order = torch.randperm(len(windows)).tolist() if self.shuffled else range(len(windows))
         return (windows[index] for index in order)
+
+
+class WindowBatches:
+    """An epoch's windows, some at a time; the same on every process."""
+
+    def __init__(self, windows: DayWindows, count: int) -> None:
+        self.windows, self.count = windows, count
+
+    def __iter__(self) -> Iterator[Windows]:
+        windows = list(self.windows)
+        return (windows[first : first + self.count] for first in range(0, len(windows), self.count))
 
 
 class StockLearner(pl.LightningModule):
@@ -113,11 +132,16 @@ class StockLearner(pl.LightningModule):
         """Of all days of a part. [days, N]"""
         return torch.cat([self.predict(window) for window in windows]).double().numpy()
 
-    def training_step(self, window: tuple[int, int]) -> Tensor:
-        """Mean squared error over the targets that count."""
-        chosen = slice(*window)
-        errors = (self.predict(window) - self.target[chosen]).square() * self.counted[chosen]
-        return errors.sum() / self.counted[chosen].sum().clamp(min=1)
+    def training_step(self, windows: Windows) -> Tensor:
+        """Mean squared error over the targets that count, of which this process has its share."""
+        own, weight = processes.share_or_one(len(windows))
+        chosen = [slice(*window) for window in windows]
+        squares = [
+            ((self.predict(windows[place]) - self.target[chosen[place]]).square() * self.counted[chosen[place]]).sum()
+            for place in range(own.start, own.stop)
+        ]
+        of_all = torch.stack([self.counted[each].sum() for each in chosen]).sum()
+        return weight * processes.mean_of_all(torch.stack(squares).sum(), of_all.clamp(min=1))
 
     def validation_step(self, windows: list[tuple[int, int]]) -> None:
         """Score the part, which is one batch."""
@@ -133,7 +157,7 @@ class StockLearner(pl.LightningModule):
 def learn(name: str, samples: Samples, relations: Relations, training: StockTraining, seed: int) -> Forecast:
     """Train one of :data:`studies.stocks.runs.NETWORKS` and predict the test part, once."""
     learner = StockLearner(name, samples, relations, training, seed)
-    train = DayWindows(samples.train, training.window, shuffled=True)
+    train = DayWindows(samples.train, training.window, shuffled=True).batches(training.batch)
     validation, test = (list(DayWindows(days, training.window)) for days in (samples.validation, samples.test))
     limits = {"max_epochs": training.max_epochs, "patience": training.patience}
     fitted = fit(learner, train, [validation], **limits, seed=seed, clip=1.0, mode="max")
@@ -153,5 +177,5 @@ def seconds_at_most(name: str, samples: Samples, relations: Relations, training:
     learner = StockLearner(name, samples, relations, training, seed=0)
     window = next(iter(DayWindows(samples.train, training.window)))
     with one_thread():  # the first step prepares the graph
-        *_, step = timeit.repeat(lambda: learner.training_step(window).backward(), number=1, repeat=2)
+        *_, step = timeit.repeat(lambda: learner.training_step([window]).backward(), number=1, repeat=2)
     return step * training.max_epochs * (len(samples.train) + len(samples.validation) / 3) / training.window

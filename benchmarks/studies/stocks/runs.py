@@ -28,6 +28,7 @@ class StockTraining:
     weight_decay: float = 1e-2
     max_epochs: int = 10
     patience: int = 2
+    batch: int = 1  # windows a step
 
 
 @dataclass(frozen=True)
