@@ -7,7 +7,7 @@ operation. The numbers are those of the sweeps, to rounding.
 Letters: T steps, B sequences, F input channels, H hidden channels, L layers, D directions.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,6 @@ from gnnseq.message_passing import check_settings, needs_messages
 from gnnseq.schedule import Schedule
 from gnnseq.tracing import is_plain
 
-if TYPE_CHECKING:
-    from gnnseq.layers.recurrent import Recurrent
-
 __all__ = ["in_torch"]
 
 State = Tensor | tuple[Tensor, ...]
@@ -28,11 +25,11 @@ FEW = 64  # nodes for which a call costs more than its steps
 WIDE = 128  # channels from which on torch's LSTM is as fast as ours
 
 
-def in_torch(layer: "Recurrent", x: object, graph: object, state: object) -> tuple[Tensor, State] | None:
+def in_torch(layer: Any, x: object, graph: object, state: object) -> tuple[Tensor, State] | None:
     """What the layer returns for sequences of one length, by torch's recurrence; None where it cannot, or is slower.
 
     Args:
-        layer: An RNN, LSTM or GRU.
+        layer: A :class:`gnnseq.layers.recurrent.Recurrent`.
         x: Sequences [T, B, F] without a graph, or nodes [T * B, F] of a schedule of such paths.
         graph: The schedule, or None.
         state: The initial state, zeros if None.
@@ -75,7 +72,7 @@ def _sizes(x: Tensor, graph: object) -> tuple[int, int] | None:
     return (len(sizes), sizes[0]) if whole else None  # with no empty path among them, rows are in the caller's order
 
 
-def _weights(layer: "Recurrent") -> list[Tensor] | None:
+def _weights(layer: Any) -> list[Tensor] | None:
     """The parameters as torch.nn lists them; None if some are not float32 numbers in memory."""
     found: list[Tensor] = []
     own = layer._parameters
@@ -98,7 +95,7 @@ def _is_plain_call() -> bool:
     return not dual and (torch.is_inference_mode_enabled() or is_plain())
 
 
-def _states(layer: "Recurrent", x: Tensor, batch: int, state: object) -> list[Tensor] | None:
+def _states(layer: Any, x: Tensor, batch: int, state: object) -> list[Tensor] | None:
     """The initial state as torch takes it; None if it is not of its shape and type, which others say."""
     shape = (layer.num_layers * layer.num_directions, batch, layer.hidden_channels)
     if state is None:
