@@ -15,7 +15,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
-from gnnseq.checks import as_edges_by, flag, whole
+from gnnseq.checks import as_edges_by, check_dense, flag, whole
 from gnnseq.normalization import gcn_normalize
 from gnnseq.sparse import check_csr, check_range, coalesced
 from gnnseq.tracing import is_recording
@@ -260,6 +260,7 @@ def check_weight_form(edge_weight: Tensor, edge_index: Tensor) -> None:
     if edge_weight.dim() != 1 or edge_weight.numel() != edge_index.size(1):
         raise ValueError(f"edge_weight has shape {list(edge_weight.shape)}; expected [{edge_index.size(1)}], "
                          "one weight an edge")  # fmt: skip
+    check_dense(edge_weight, "edge_weight")
     if not edge_weight.is_floating_point():
         raise ValueError(f"edge_weight has type {edge_weight.dtype}; expected floating point: use edge_weight.float()")
     if edge_weight.device != edge_index.device:

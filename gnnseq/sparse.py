@@ -19,7 +19,9 @@ def coalesced(matrix: Tensor) -> Tensor:
     Raises:
         ValueError: If a falsely marked one requires grad, which torch would put in wrong places.
     """
-    if not matrix.is_coalesced() or is_recording():
+    # A wrapped matrix is asked nothing: the answer is read from memory that it does not have.
+    wrapped = torch._C._are_functorch_transforms_active() or torch._is_functional_tensor(matrix)
+    if wrapped or is_recording() or not matrix.is_coalesced():
         return matrix.coalesce()
     indices = matrix.detach().indices()
     row, column = indices[0].diff(), indices[1].diff()

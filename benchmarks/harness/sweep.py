@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from harness.files import UnreadableResultError, read_json, write_json
+from harness.orphans import end_with
 from harness.provenance import commit
 from harness.report import PLAIN
 
@@ -74,7 +76,7 @@ def run_sweep(
         minutes = max(sum(weights.values()) / cores, max(weights.values())) / 60
         console.print(f"{len(missing)} runs to do, at most about {minutes:.1f} minutes on {cores} cores", **PLAIN)
     made_at = commit()
-    tasks = (joblib.delayed(_run)(function, settings[index], index) for index in missing)
+    tasks = (joblib.delayed(_run)(function, settings[index], index, os.getpid()) for index in missing)
     # Results arrive as they finish and are written here, so a run is on disk before the next one is waited for.
     outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)(tasks)
     tell = now_and_then(console)
@@ -91,7 +93,8 @@ def run_sweep(
     return [record for record in records if record is not None]
 
 
-def _run(function: Callable[[Settings], Any], setting: Settings, index: int) -> tuple[int, Any, float]:
+def _run(function: Callable[[Settings], Any], setting: Settings, index: int, parent: int) -> tuple[int, Any, float]:
+    end_with(parent)
     with one_thread():
         start = time.perf_counter()
         result = function(setting)

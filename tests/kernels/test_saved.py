@@ -1,5 +1,6 @@
 """What reaches compiled code is what it was made for, also in a backward pass: an error otherwise, never a signal."""
 
+import contextlib
 import ctypes
 from dataclasses import replace
 
@@ -154,3 +155,31 @@ def test_relu_gradients_after_values_that_are_not_finite_are_those_of_torch(
     torch.testing.assert_close(gradients(RNN(4, 32, nonlinearity="relu")), expected, equal_nan=True)
     monkeypatch.setattr("gnnseq.kernels.dispatch.runs_compiled", lambda *_: False)
     torch.testing.assert_close(gradients(RNN(4, 32, nonlinearity="relu")), expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("cell", LAYERS)
+def test_tensors_without_memory_reach_no_compiled_code(cell: str, kind: str) -> None:
+    """As those of torch.func.functionalize lie nowhere, and say they are float32 on a CPU."""
+    layer, schedule, x = LAYERS[cell](), SCHEDULES[kind](), torch.randn(NODES, FEATURES)
+    expected = layer(x, schedule)[0]
+    found = torch.func.functionalize(lambda given: layer(given, schedule)[0])(x)
+    torch.testing.assert_close(found, expected)
+    for given in (torch._to_functional_tensor(x), torch._to_functional_tensor(torch.zeros(NODES, dtype=torch.int64))):
+        with contextlib.suppress(RuntimeError, TypeError):
+            layer(given, schedule)
+    with pytest.raises((ValueError, RuntimeError)):
+        layer(x.to("meta"), schedule)
+
+
+def test_layers_that_wait_for_their_width_are_given_it_outside_of_transforms() -> None:
+    edges, x = torch.tensor([[0, 1], [1, 2]]), torch.randn(3, 5)
+    layer = GCN(-1, 4)
+    for transform in (
+        lambda: torch.func.functionalize(lambda given: layer(given, edges))(x),
+        lambda: torch.func.jvp(lambda given: layer(given, edges), (x,), (x,)),
+        lambda: torch.func.grad(lambda given: layer(given, edges).sum())(x),
+    ):
+        with pytest.raises(ValueError, match="call the layer once before"):
+            transform()
+    assert layer(x, edges).shape == (3, 4)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gnnseq.kernels.native import build
 
-__all__ = ["LEAST_SIZE", "Compiled", "address", "compiled", "is_plain", "runs_compiled"]
+__all__ = ["LEAST_SIZE", "Compiled", "address", "compiled", "is_plain", "lies_in_memory", "runs_compiled"]
 
 # Numbers in the largest tensor of some work; less is not worth a compiler's run.
 LEAST_SIZE = 1 << 12
@@ -29,8 +29,13 @@ def runs_compiled(like: Tensor, size: int) -> bool:
 
 def is_plain(tensor: Tensor) -> bool:
     """Whether it is of the kind that compiled functions take: float32 numbers as they lie in a CPU's memory."""
+    return tensor.dtype == torch.float32 and lies_in_memory(tensor)
+
+
+def lies_in_memory(tensor: Tensor) -> bool:
+    """Whether a CPU's memory holds it as it is, as it holds none that is lazy, fake, traced or torch.func's."""
     known = type(tensor) in (Tensor, nn.Parameter) and not tensor.is_neg() and not tensor._is_zerotensor()
-    return known and tensor.device.type == "cpu" and tensor.dtype == torch.float32
+    return known and tensor.is_cpu and not torch._is_functional_tensor(tensor)
 
 
 class Compiled:
@@ -66,12 +71,13 @@ def address(tensor: Tensor, dtype: torch.dtype = torch.float32) -> int:
             are traced, fake, batched, on other devices or lazily negated. A size is a tensor without axes while
             torch.jit.trace records.
     """
-    lies = tensor.dim() > 0 and type(tensor) in (Tensor, nn.Parameter) and tensor.is_cpu and tensor.is_contiguous()
-    if not lies or tensor.dtype != dtype or tensor.is_neg() or tensor._is_zerotensor():
+    lies = tensor.dim() > 0 and tensor.dtype == dtype and lies_in_memory(tensor) and tensor.is_contiguous()
+    pointer = tensor.data_ptr() if lies else 0
+    if not lies or (pointer == 0 and tensor.numel() > 0):
         kind = f"{type(tensor).__name__} of {tensor.dtype} {list(tensor.shape)} on {tensor.device}"
         raise TypeError(f"a compiled function got a {kind}; expected an integer, or a contiguous torch.Tensor "
                         f"of {dtype} that lies in a CPU's memory")  # fmt: skip
-    return tensor.data_ptr()
+    return pointer
 
 
 def _in_c(argument: Argument) -> object:
