@@ -38,6 +38,11 @@ class Settings(StudySettings):
     seed: int = 0
     """Of all that is made up."""
 
+    @property
+    def name(self) -> str:
+        """What the results are called."""
+        return "quick" if self.quick else "counted"
+
 
 if __name__ == "__main__":
     run_study(Settings)

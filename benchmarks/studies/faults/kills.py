@@ -44,7 +44,8 @@ def _result(folder: Path) -> Any:
 
 def _kill_and_go_on(name: str, times: int, draw: random.Random) -> tuple[int, list[str]]:
     """How often a script was killed, and what fell: each kill is after a random share of the time that it takes."""
-    fell, killed = [], 0
+    fell: list[str] = []
+    killed = 0
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(SCRIPTS / f"{name}.py"), *COMMANDS[name], "--results"]

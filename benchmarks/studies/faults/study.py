@@ -20,7 +20,7 @@ from studies.faults.pages import try_pages
 __all__ = ["run"]
 
 SHOWN = 20  # of what fell, in the result
-QUICK = {"calls": 150, "files": 100, "stream_steps": 3000, "training_steps": 60}
+QUICK = {"calls": 60, "files": 60, "stream_steps": 500, "training_steps": 20}
 QUICKLY = ("calls", "files", "memory", "pages")
 
 
