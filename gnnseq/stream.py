@@ -70,10 +70,10 @@ class Stream:
         # x and the layers' h in one row, so that a layer writes what the next one reads.
         features, hidden = layer.in_channels, layer.hidden_channels
         if embedding is not None:
-            check_type(embedding, cells[0].weight_hh, "embedding")
-            if embedding.dim() != 2 or embedding.size(1) != features:
+            if not hasattr(embedding, "dim") or embedding.dim() != 2 or embedding.size(1) != features:
                 raise ValueError(f"embedding has shape {shape_of(embedding)}; expected [V, {features}], a row of the "
                                  "layer's in_channels for each index")  # fmt: skip
+            check_type(embedding, cells[0].weight_hh, "embedding")
         row = cells[0].weight_hh.new_zeros(batch, features + hidden * layer.num_layers)
         kind = _STEPS[layer.cell.name]
         self._lay(row, features, [(kind, *kind.matrices(weights)) for weights in cells])

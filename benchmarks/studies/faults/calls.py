@@ -250,8 +250,10 @@ def _spoilt(draw: Draw, value: Any) -> Any:
     if isinstance(value, schedule.Schedule) and draw.random() < 0.7:
         return draw.choice([lambda: value.reversed, lambda: value.in_order, lambda: value.edge_index,
                             lambda: schedule.packed_paths([3, 2]), lambda: value.to("meta")])()  # fmt: skip
-    return draw.choice([None, "text", -1, 0, 2**70, 1.5, float("nan"), True, [], {}, object(), np.zeros((2, 3)),
-                        np.float64(1.0), [[1, 2], [3]], torch.zeros(2, 2), torch.tensor(3), b"bytes", range(3)])  # fmt: skip
+    return draw.choice([
+        None, "text", -1, 0, 2**70, 1.5, float("nan"), True, [], {}, object(), np.zeros((2, 3)), np.float64(1.0),
+        [[1, 2], [3]], torch.zeros(2, 2), torch.tensor(3), b"bytes", range(3),
+    ])  # fmt: skip
 
 
 def _numbers(result: Any) -> list[Tensor]:

@@ -78,6 +78,11 @@ def _scenes() -> bytes:
     return json.dumps(found).encode()
 
 
+def _conllu() -> bytes:
+    words = (f"{k}\tw\tw\tNOUN\t_\t_\t{k - 1}\tx\t_\t_\n" for k in (1, 2, 3))
+    return "".join([*words, "\n"]).encode()
+
+
 def _population(path: Path) -> Any:
     people = path.with_name("people.csv")
     people.write_text("id,dx\n" + "".join(f"s{k},{k % 2}\n" for k in range(12)), encoding="utf-8")
@@ -113,8 +118,7 @@ KINDS: dict[str, tuple[str, Callable[[], bytes], Callable[[Path], Any]]] = {
                    _population),
     "scenes": ("scenes.json", _scenes, load_scenes),
     "trees": ("trees.txt", lambda: b"(3 (2 a) (3 (2 good) (2 film)))\n(1 (2 no) (1 plot))\n", load_trees),
-    "CoNLL-U": ("trees.conllu", lambda: "".join(f"{k}\tw\tw\tNOUN\t_\t_\t{k - 1}\tx\t_\t_\n" for k in (1, 2, 3)).encode()
-                + b"\n", load_trees),
+    "CoNLL-U": ("trees.conllu", _conllu, load_trees),
     "text": ("corpus.txt", lambda: b"To be, or not to be: that is the question.\n" * 20, load_corpus),
     "result": ("result.json", lambda: b'{"a": [1, 2.5], "b": {"c": "text"}}\n', read_json),
 }  # fmt: skip
