@@ -17,14 +17,15 @@ def coalesced(matrix: Tensor) -> Tensor:
     Such come from ``torch.sparse_coo_tensor(..., is_coalesced=True)`` and from writes into indices.
 
     Raises:
-        ValueError: If a falsely marked one requires grad, which torch would put in wrong places, or under functionalize.
+        ValueError: If a falsely marked one requires grad, which torch would put in wrong places, or one is functional.
     """
     level = torch._C._functorch.peek_interpreter_stack()
-    if level is not None and level.key() == torch._C._functorch.TransformType.Functionalize:
+    inside = level is not None and level.key() == torch._C._functorch.TransformType.Functionalize
+    if inside or torch._is_functional_tensor(matrix):
         raise ValueError("a sparse matrix came within torch.func.functionalize, which knows none; give a dense one, or "
                          "edge_index and edge_weight")  # fmt: skip
     # A wrapped matrix is asked nothing: the answer is read from memory that it does not have.
-    wrapped = torch._C._are_functorch_transforms_active() or torch._is_functional_tensor(matrix)
+    wrapped = torch._C._are_functorch_transforms_active()
     if wrapped or is_recording() or not matrix.is_coalesced():
         return matrix.coalesce()
     indices = matrix.detach().indices()
