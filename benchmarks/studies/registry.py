@@ -144,8 +144,8 @@ STUDIES = (
     Study(
         "faults",
         "what happens when something goes wrong?",
-        "of 2,000 calls with made-up arguments one ended the process, mended since; all of 1,000 mutated files are read "
-        "or named",
+        "of 2,000 calls with made-up arguments one ended the process, mended since; all of 1,000 mutated files are "
+        "read or named",
         "an hour or more, estimated",
         {
             "counted": "--calls 2000 --stream-steps 100000 --training-steps 1000 "

@@ -169,8 +169,10 @@ def test_ctrl_c_while_modules_are_imported_is_no_traceback():
             f"import harness\n{line}\n"
             if line.startswith("raise")
             else (
-                f"{line}\nimport dataclasses, sys\nSettings = dataclasses.make_dataclass('Settings', [])\n"
-                "def main(settings):\n    try:\n        raise KeyboardInterrupt\n    except KeyboardInterrupt as error:\n"
+                f"{line}\nimport dataclasses, sys\n"
+                "Settings = dataclasses.make_dataclass('Settings', [])\n"
+                "def main(settings):\n    try:\n        raise KeyboardInterrupt\n"
+                "    except KeyboardInterrupt as error:\n"
                 "        raise ImportError('numpy failed to import') from error\nsys.argv[1:] = []\nrun(main, Settings)\n"
             )
         )
