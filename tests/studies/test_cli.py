@@ -173,7 +173,8 @@ def test_ctrl_c_while_modules_are_imported_is_no_traceback():
                 "Settings = dataclasses.make_dataclass('Settings', [])\n"
                 "def main(settings):\n    try:\n        raise KeyboardInterrupt\n"
                 "    except KeyboardInterrupt as error:\n"
-                "        raise ImportError('numpy failed to import') from error\nsys.argv[1:] = []\nrun(main, Settings)\n"
+                "        raise ImportError('numpy failed to import') from error\n"
+                "sys.argv[1:] = []\nrun(main, Settings)\n"
             )
         )
         ended = subprocess.run([sys.executable, "-c", made], cwd=SCRIPTS, capture_output=True, text=True, check=False)
