@@ -50,6 +50,10 @@ def sweep_in_chunks(
         >>> torch.allclose(h, lstm(x, schedule)[0], atol=1e-6)
         True
     """
+    if not isinstance(layer, Recurrent):
+        raise ValueError(f"layer is a {type(layer).__name__}; expected an RNN, LSTM or GRU of gnnseq.layers")
+    if not isinstance(schedule, Schedule):
+        raise ValueError(f"schedule is a {type(schedule).__name__}; expected a Schedule, as of pack_paths")
     if layer.bidirectional:
         raise ValueError("layer has two directions, and the backward one cannot begin before the forward one has seen "
                          "all; use two layers of one direction, the second on schedule.reversed")  # fmt: skip
@@ -58,7 +62,7 @@ def sweep_in_chunks(
     if schedule.lengths is None or schedule.edge_weight is not None:
         raise ValueError("schedule is not one of unweighted paths; call the layer itself")
     steps = len(schedule)
-    chunks = math.isqrt(max(steps - 1, 0)) + 1 if chunks is None else whole(1, chunks=chunks)
+    chunks = math.isqrt(max(steps - 1, 0)) + 1 if chunks is None else min(whole(1, chunks=chunks), max(steps, 1))
     layer.check(x, schedule, state)
     # Longest first, as nodes of a step are: then a chunk's nodes are in the firing order of its own schedule.
     rows = schedule.rows

@@ -12,6 +12,7 @@ from torch import Tensor
 
 __all__ = [
     "as_edges_by",
+    "check_dense",
     "check_one_device",
     "check_type",
     "check_whole",
@@ -47,6 +48,8 @@ def whole(least: int, remedy: str = "", /, **named: object) -> int:
     """
     ((name, value),) = named.items()
     integer = _as_integer(value)
+    if type(integer) is int and integer >= 1 << 63:
+        raise ValueError(f"{name}={value!r}; expected an integer below 2^63{remedy}")
     if integer is None or integer < least:
         raise ValueError(f"{name}={value!r}; expected an integer of {least} or more{remedy}")
     return integer
@@ -177,12 +180,28 @@ def named_as_peers(**own: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def check_type(x: object, parameters: Tensor) -> None:
-    """Raises a ValueError unless x is a tensor of the parameters' type, or of any under autocast."""
+def check_type(x: object, parameters: Tensor, name: str = "x", *, sparse: bool = False) -> None:
+    """Raises a ValueError unless x is a dense tensor of the parameters' type, or of any under autocast.
+
+    Args:
+        x: The input.
+        parameters: Whose type is asked for.
+        name: Of the input, for the message.
+        sparse: Whether it may be sparse.
+    """
     if not isinstance(x, Tensor):
-        raise ValueError(f"x is a {type(x).__name__}; expected a tensor of {parameters.dtype}: use torch.as_tensor(x)")
+        raise ValueError(f"{name} is a {type(x).__name__}; expected a tensor of {parameters.dtype}: use "
+                         f"torch.as_tensor({name})")  # fmt: skip
     if x.dtype != parameters.dtype and not torch.is_autocast_enabled(x.device.type):
-        raise ValueError(f"x has type {x.dtype} and the parameters {parameters.dtype}; convert one of them")
+        raise ValueError(f"{name} has type {x.dtype} and the parameters {parameters.dtype}; convert one of them")
+    if not sparse:
+        check_dense(x, name)
+
+
+def check_dense(x: Tensor, name: str) -> None:
+    """Raises a ValueError if x is sparse or nested."""
+    if x.layout is not torch.strided:
+        raise ValueError(f"{name} is {x.layout}; expected a dense tensor: use {name}.to_dense()")
 
 
 def check_one_device(**named: object) -> None:

@@ -15,11 +15,12 @@ from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
-from gnnseq.checks import as_edges_by, flag, whole
+from gnnseq.checks import as_edges_by, check_dense, flag, whole
 from gnnseq.normalization import gcn_normalize
+from gnnseq.sparse import check_csr, check_range, coalesced
 from gnnseq.tracing import is_recording
 
-__all__ = ["as_edge_index", "check_edge_weight", "path_graph", "space_time_graph", "tree_graph"]
+__all__ = ["as_edge_index", "check_edge_weight", "check_weight_form", "path_graph", "space_time_graph", "tree_graph"]
 
 
 def path_graph(length: int, undirected: bool = False) -> Data:
@@ -201,11 +202,15 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
         if edge_weight is not None:
             raise ValueError("edge_weight came with a sparse adjacency, which carries its own; give one of the two")
         if graph.layout == torch.sparse_coo:
-            graph = graph.coalesce()
+            graph = coalesced(graph)
             # Not to_edge_index: the indices of a leaf that requires grad can only be had from its detached twin.
             rows_columns, values = graph.detach().indices(), graph.values()
         else:
+            if not is_recording():
+                _check_compressed(graph, num_nodes)
             rows_columns, values = to_edge_index(graph)
+        if not is_recording():
+            check_range("edge_index", "row or column", rows_columns, num_nodes)
         check_edge_weight(values, rows_columns)
         return rows_columns.flip(0), values
     if isinstance(graph, EdgeIndex):
@@ -229,20 +234,35 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
     return graph, edge_weight
 
 
+def _check_compressed(graph: Tensor, num_nodes: int) -> None:
+    """Raises a ValueError unless a CSR or CSC adjacency holds what its pointers say."""
+    shape, given = (num_nodes, num_nodes), graph.detach()
+    if graph.layout == torch.sparse_csr:
+        check_csr("edge_index", given.crow_indices(), given.col_indices(), given.values(), shape)
+    elif graph.layout == torch.sparse_csc:
+        check_csr("edge_index", given.ccol_indices(), given.row_indices(), given.values(), shape, line="col")
+
+
 def check_edge_weight(edge_weight: Tensor, edge_index: Tensor) -> None:
     """Raises a ValueError unless there is one finite floating-point weight an edge, on the edges' device."""
+    check_weight_form(edge_weight, edge_index)
+    if not is_recording() and not bool(edge_weight.isfinite().all()):
+        edge = int((~edge_weight.isfinite()).nonzero()[0])
+        raise ValueError(f"edge_weight[{edge}]={float(edge_weight[edge])}; expected finite weights: "
+                         "drop the edge or mend the value")  # fmt: skip
+
+
+def check_weight_form(edge_weight: Tensor, edge_index: Tensor) -> None:
+    """Raises a ValueError unless there is one floating-point weight an edge, on the edges' device."""
     if not isinstance(edge_weight, Tensor):
         raise ValueError(f"edge_weight is a {type(edge_weight).__name__}; expected a tensor [{edge_index.size(1)}], "
                          "one weight an edge: use torch.as_tensor(edge_weight)")  # fmt: skip
     if edge_weight.dim() != 1 or edge_weight.numel() != edge_index.size(1):
         raise ValueError(f"edge_weight has shape {list(edge_weight.shape)}; expected [{edge_index.size(1)}], "
                          "one weight an edge")  # fmt: skip
+    check_dense(edge_weight, "edge_weight")
     if not edge_weight.is_floating_point():
         raise ValueError(f"edge_weight has type {edge_weight.dtype}; expected floating point: use edge_weight.float()")
     if edge_weight.device != edge_index.device:
         raise ValueError(f"edge_weight is on {edge_weight.device} and edge_index on {edge_index.device}; "
                          "move both to one device")  # fmt: skip
-    if not is_recording() and not bool(edge_weight.isfinite().all()):
-        edge = int((~edge_weight.isfinite()).nonzero()[0])
-        raise ValueError(f"edge_weight[{edge}]={float(edge_weight[edge])}; expected finite weights: "
-                         "drop the edge or mend the value")  # fmt: skip

@@ -6,6 +6,7 @@ Letters: N nodes, E edges. An edge runs from its source j, ``edge_index[0]``, to
 import torch
 from torch import Tensor
 
+from gnnseq.checks import shape_of, whole
 from gnnseq.tracing import is_recording
 
 __all__ = ["DegreeError", "append_self_loops", "gcn_normalize"]
@@ -68,9 +69,11 @@ def gcn_normalize(
         ``edge_index`` [2, E + N] and ``edge_weight`` [E + N], or with E columns if no self-loops are added.
 
     Raises:
+        ValueError: If edges or weights have another shape.
         DegreeError: A ValueError, if a node's degree is negative, or zero because its weights cancel: no square root
             exists.
     """
+    _check_shapes(edge_index, edge_weight, num_nodes)
     if edge_weight is None:
         edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
     source, target = edge_index
@@ -93,6 +96,16 @@ def gcn_normalize(
     out_scale = out_degree.masked_fill(out_degree == 0, torch.inf).rsqrt()
     in_scale = in_degree.masked_fill(in_degree == 0, torch.inf).rsqrt()
     return edge_index, out_scale[source] * edge_weight * in_scale[target]
+
+
+def _check_shapes(edge_index: object, edge_weight: object, num_nodes: object) -> None:
+    if not isinstance(num_nodes, Tensor):  # as a size is while torch.jit.trace records
+        whole(0, num_nodes=num_nodes)
+    if not isinstance(edge_index, Tensor) or edge_index.dim() != 2 or edge_index.size(0) != 2:
+        raise ValueError(f"edge_index is {shape_of(edge_index)}; expected a tensor [2, E] of int64")
+    if edge_weight is not None and (not isinstance(edge_weight, Tensor) or edge_weight.shape != edge_index.shape[1:]):
+        raise ValueError(f"edge_weight is {shape_of(edge_weight)}; expected a tensor {list(edge_index.shape[1:])}, one "
+                         "weight an edge")  # fmt: skip
 
 
 def _check_degrees(edge_index: Tensor, edge_weight: Tensor, out_degree: Tensor, in_degree: Tensor) -> None:

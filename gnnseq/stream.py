@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnnseq.checks import shape_of, whole
+from gnnseq.checks import check_type, shape_of, whole
 from gnnseq.kernels.cell import MINGRU_CELL, MINLSTM_CELL, Cell, CellWeights
 from gnnseq.kernels.linear_gates import keep_and_add
 from gnnseq.kernels.native import compiled, is_plain, library
@@ -59,6 +59,8 @@ class Stream:
         state: Tensor | tuple[Tensor, ...] | None = None,
         embedding: Tensor | None = None,
     ) -> None:
+        if not isinstance(layer, Recurrent):
+            raise ValueError(f"layer is a {type(layer).__name__}; expected an RNN, LSTM or GRU of gnnseq.layers")
         if layer.bidirectional:
             raise ValueError("layer has two directions, and the backward one begins at the end; use one direction")
         if has_own_rule(layer):
@@ -68,9 +70,11 @@ class Stream:
         cells = [layer.weights(f"l{number}") for number in range(layer.num_layers)]
         # x and the layers' h in one row, so that a layer writes what the next one reads.
         features, hidden = layer.in_channels, layer.hidden_channels
-        if embedding is not None and (embedding.dim() != 2 or embedding.size(1) != features):
-            raise ValueError(f"embedding has shape {shape_of(embedding)}; expected [V, {features}], a row of the "
-                             "layer's in_channels for each index")  # fmt: skip
+        if embedding is not None:
+            if not hasattr(embedding, "dim") or embedding.dim() != 2 or embedding.size(1) != features:
+                raise ValueError(f"embedding has shape {shape_of(embedding)}; expected [V, {features}], a row of the "
+                                 "layer's in_channels for each index")  # fmt: skip
+            check_type(embedding, cells[0].weight_hh, "embedding")
         row = cells[0].weight_hh.new_zeros(batch, features + hidden * layer.num_layers)
         kind = _STEPS[layer.cell.name]
         self._lay(row, features, [(kind, *kind.matrices(weights)) for weights in cells])
@@ -122,19 +126,28 @@ class Stream:
             x: The next node of each path [B, F], or its index, an int64 of 0 to V - 1 [B].
 
         Raises:
-            ValueError: If x has another shape, or an index is out of range.
+            ValueError: If x has another shape or type, or an index is out of range.
         """
         first, *others = self._steps
-        if x.dtype == torch.int64:
+        if getattr(x, "dtype", None) is torch.int64:
             self._look_up(x, first)
-        elif list(x.shape) == self._shape:
+        else:
+            if getattr(x, "dtype", None) is not self._x.dtype or x.layout is not torch.strided or x.is_meta:
+                self._check(x)
+            if list(x.shape) != self._shape:
+                raise ValueError(f"x has shape {list(x.shape)}; expected {self._shape}, the next node of each path")
             self._x.copy_(x.detach())
             first.run()
-        else:
-            raise ValueError(f"x has shape {list(x.shape)}; expected {self._shape}, the next node of each path")
         for step in others:
             step.run()
         return self._steps[-1].h.clone()
+
+    def _check(self, x: object) -> None:
+        """Raises a ValueError unless x is a tensor of the layer's type, or of any under autocast, with numbers."""
+        check_type(x, self._x)
+        assert isinstance(x, Tensor)
+        if x.is_meta:
+            raise ValueError(f"x is on {x.device} and has no numbers; expected it on {self._x.device}")
 
     def _look_up(self, index: Tensor, first: "_Step") -> None:
         """The first layer's step, its product with x found among those of all indices."""
@@ -158,10 +171,9 @@ class Stream:
             rows: A path of 0 to B - 1 for each path. int64 [B]
 
         Raises:
-            ValueError: If rows has another shape.
+            ValueError: If rows has another shape or type, or names no path.
         """
-        if list(rows.shape) != self._shape[:1]:
-            raise ValueError(f"rows has shape {shape_of(rows)}; expected {self._shape[:1]}, a path for each path")
+        _check_rows(rows, self._shape[0])
         for step in self._steps:
             for part in step.state:
                 part.copy_(part[rows])
@@ -171,6 +183,16 @@ class Stream:
         """The state after the last call, as the layer returns it. [L, B, H], a pair of these for an LSTM"""
         parts = tuple(torch.stack(part) for part in zip(*(step.state for step in self._steps), strict=True))
         return parts[0] if len(parts) == 1 else parts
+
+
+def _check_rows(rows: object, paths: int) -> None:
+    """Raises a ValueError unless rows has the number of a path for each path."""
+    if not isinstance(rows, Tensor) or list(rows.shape) != [paths]:
+        raise ValueError(f"rows has shape {shape_of(rows)}; expected [{paths}], a path for each path")
+    if rows.dtype not in (torch.int64, torch.int32):
+        raise ValueError(f"rows has type {rows.dtype}; expected torch.int64, a path for each path")
+    if paths > 0 and not 0 <= int(rows.min()) <= int(rows.max()) < paths:
+        raise ValueError(f"rows has paths {int(rows.min())} to {int(rows.max())}; expected 0 to {paths - 1}")
 
 
 class _Step:

@@ -134,11 +134,17 @@ def run(main: Callable[[Settings], int], settings: type[Settings], command: str 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is not written yet goes there
         sys.exit(0)
     except (ImportError, OSError, ValueError) as error:
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):  # as some modules say while imported
+            _interrupted()
         print(f"{script}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command continues from the finished runs in cache/, if any", file=sys.stderr)
-        sys.exit(130)
+        _interrupted()
+
+
+def _interrupted() -> NoReturn:
+    print("\ninterrupted; the same command continues from the finished runs in cache/, if any", file=sys.stderr)
+    sys.exit(130)
 
 
 def run_study(settings: type[StudySettings]) -> NoReturn:

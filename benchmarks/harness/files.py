@@ -70,7 +70,7 @@ def read_json(path: str | Path) -> Any:
     """Read what :func:`write_json` wrote; an UnreadableResultError names the remedy."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         size = Path(path).stat().st_size
         raise UnreadableResultError(
             f"{path}: {size} bytes that are not complete JSON ({error}). The file was cut off or edited; delete it and "

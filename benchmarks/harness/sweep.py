@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingC
 from harness import processes
 from harness.engines import current_engine
 from harness.files import UnreadableResultError, read_json, write_json
+from harness.orphans import end_with
 from harness.provenance import commit
 from harness.report import PLAIN
 
@@ -83,7 +85,9 @@ def run_sweep(
         console.print(f"{len(missing)} runs to do, at most about {minutes:.1f} minutes on {cores} cores", **PLAIN)
     made_at = commit()
     # Results arrive as they finish and are written here, so a run is on disk before the next one is waited for.
-    outcomes = engine.outcomes(partial(_run, function), {index: settings[index] for index in missing}, jobs)
+    outcomes = engine.outcomes(
+        partial(_run, function, os.getpid()), {index: settings[index] for index in missing}, jobs
+    )
     tell = now_and_then(console)
     columns = ("runs", BarColumn(None), "{task.fields[runs]}", TimeElapsedColumn(), "left", TimeRemainingColumn())
     with Progress(*columns, console=console) as progress, closing(outcomes):
@@ -99,7 +103,8 @@ def run_sweep(
     return processes.agree([record for record in records if record is not None])
 
 
-def _run(function: Callable[[Settings], Any], setting: Settings) -> tuple[Any, float]:
+def _run(function: Callable[[Settings], Any], parent: int, setting: Settings) -> tuple[Any, float]:
+    end_with(parent)
     with one_thread():
         start = time.perf_counter()
         result = function(setting)

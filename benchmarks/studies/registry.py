@@ -142,6 +142,18 @@ STUDIES = (
         {"abide": "--data abide"},
     ),
     Study(
+        "faults",
+        "what happens when something goes wrong?",
+        "of 2,000 calls with made-up arguments one ended the process, mended since; all of 1,000 mutated files are "
+        "read or named",
+        "an hour or more, estimated",
+        {
+            "counted": "--calls 2000 --stream-steps 100000 --training-steps 1000 "
+            "--promises calls files memory pages processes"
+        },
+        ("--quick",),
+    ),
+    Study(
         "speed",
         "how fast is it?",
         "1.1 to 2.3 times as fast as torch.nn on equal lengths, 2.7 to 3.4 times on ragged ones; trees and graphs in "

@@ -1,6 +1,7 @@
 """Bytes, text and arrays of files that may be packed, with errors that name the file."""
 
 import gzip
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -9,7 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_utf8", "is_gzip", "read_arrays", "read_unpacked"]
+__all__ = ["DAMAGED", "as_utf8", "is_gzip", "read_arrays", "read_unpacked"]
+
+# What zipfile, zlib and NumPy raise of archives and arrays that are cut off, altered, encrypted or packed otherwise.
+DAMAGED = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,  # and NotImplementedError, RecursionError
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def is_gzip(path: Path) -> bool:
@@ -72,5 +89,7 @@ def read_arrays(path: Path, wrong: str) -> dict[str, NDArray[Any]]:
                 return {"": found}
             with found:
                 return {name: np.asarray(found[name]) for name in found.files}
-    except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except FileNotFoundError:
+        raise
+    except DAMAGED as error:
         raise ValueError(f"{path}: {wrong} ({error})") from error

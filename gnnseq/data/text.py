@@ -154,7 +154,11 @@ class Corpus:
 def load_corpus(source: str | Path, shares: Sequence[float] = SHARES) -> Corpus:
     """What :func:`read_text` reads, split and numbered; called by the built-in's or the file's own name."""
     name = str(source) if str(source) in CORPORA else Path(source).resolve().name
-    return Corpus.of(read_text(source), name, shares)
+    text = read_text(source)
+    try:
+        return Corpus.of(text, name, shares)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
 
 
 def load_parts(training: str | Path, validation: str | Path, test: str | Path) -> Corpus:
@@ -296,8 +300,15 @@ def _decoded(path: Path) -> str:
 def _spoken(path: Path) -> str:
     """The lines of one season."""
     rows: Iterator[list[str]] = csv.reader(_decoded(path).splitlines(keepends=True))
-    header = next(rows, [])
+    try:
+        header = next(rows, [])
+    except csv.Error as error:
+        raise ValueError(f"{path}: {error}; expected Season, Episode, Character, Line") from error
     if header != ["Season", "Episode", "Character", "Line"]:
         raise ValueError(f"{path}: its header is {header}; expected Season, Episode, Character, Line")
-    spoken = (" ".join(row[3].lower().split()) for row in rows)
+    try:
+        spoken = [" ".join(row[3].lower().split()) for row in rows]
+    except (csv.Error, IndexError) as error:
+        raise ValueError(f"{path}: a row is cut off or no row ({error}); expected Season, Episode, Character, "
+                         "Line") from error  # fmt: skip
     return "".join(line + "\n" for line in spoken if line)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gnnseq.kernels.autograd_state import is_traced
-from gnnseq.kernels.native import compiled, library
+from gnnseq.kernels.native import compiled, library, lies_in_memory
 
 __all__ = ["CSR", "Adjacency"]
 
@@ -83,7 +83,7 @@ def _compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) ->
 
 def can_compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> bool:
     """Whether compiled code can and should sort these edges, as it does by counting."""
-    plain = all(type(t) is Tensor and t.dtype == torch.int64 and t.device.type == "cpu" for t in (rows, columns))
+    plain = all(t.dtype == torch.int64 and lies_in_memory(t) for t in (rows, columns))
     few = max(rows.numel(), num_rows, num_columns) < 2**31
     return plain and few and rows.numel() >= LEAST_SIZE and not is_traced(rows, columns) and library() is not None
 

@@ -34,7 +34,7 @@ from gnnseq.kernels.fused_linear import fused_linear_sweep
 from gnnseq.kernels.fused_path import fused_path_sweep
 from gnnseq.kernels.fused_tree import fused_tree_sweep
 from gnnseq.kernels.input_projection import is_index
-from gnnseq.kernels.native import gemm, is_plain, runs_compiled
+from gnnseq.kernels.native import gemm, is_plain, lies_in_memory, runs_compiled
 from gnnseq.schedule import Schedule
 from gnnseq.tracing import is_recording
 
@@ -105,7 +105,7 @@ def _is_compiled(cell: Cell, x: Tensor, initial: Tensor | None, weights: CellWei
     if initial is not None and (initial.size(1) != cell.states * hidden or not is_plain(initial)):
         return False
     plain = all(is_plain(weight) for weight in weights if weight is not None)
-    return plain and (is_index(x) or is_plain(x))
+    return plain and (lies_in_memory(x) if is_index(x) else is_plain(x))
 
 
 def _takes_weights(edge_weight: Tensor | None) -> bool:

@@ -22,6 +22,7 @@ from gnnseq.kernels.frontier_lstm import lstm_backward, lstm_forward, swap_gates
 from gnnseq.kernels.frontier_rnn import rnn_backward, rnn_forward
 from gnnseq.kernels.frontier_steps import CellGradients, Fronts, make_fronts
 from gnnseq.kernels.input_projection import input_kernel_gradient, project_inputs, split_bias
+from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
 __all__ = ["frontier_sweep"]
@@ -58,18 +59,19 @@ class _Sweep(torch.autograd.Function):
         bias, inner_bias = split_bias(cell, bias_ih, bias_hh, weight_hh)
         projection = project_inputs(x, _in_order(cell, weight_ih), None if bias is None else _in_order(cell, bias))
         states, kept = _forward(cell, projection, _in_order(cell, weight_hh), inner_bias, first, fronts)
-        ctx.save_for_backward(x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
+        save(ctx, schedule, x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
         ctx.cell, ctx.loop, ctx.schedule, ctx.fronts = cell, loop, schedule, fronts
         return states[: len(projection)]
 
     @staticmethod
     @outside_autocast
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # once: torch's checkpoint computes them when they are asked for
+        saved, grad = recall(ctx), grad.resolve_neg()  # compiled code reads numbers as they lie in memory
         if torch.is_grad_enabled():
-            return None, None, None, *double_backward(ctx.loop, ctx.schedule, saved[:7], grad)
+            return None, None, None, *double_backward(ctx.loop, ctx.schedule, tuple(saved[:7]), grad)
         refuse_batch(grad)
-        x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept = saved
+        x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = saved[:7]
+        kept = [tensor.contiguous() for tensor in saved[7:]]  # hooks on saved tensors may change strides
         cell, fronts, needs = ctx.cell, ctx.fronts, ctx.needs_input_grad[3:]
         weight_ih, weight_hh = _in_order(cell, weight_ih), _in_order(cell, weight_hh)
         found = _backward(cell, grad, kept, weight_hh, fronts)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gnnseq.kernels.frontier_steps import CellGradients, Fronts, make_nodes
-from gnnseq.kernels.native import compiled, runs_compiled
+from gnnseq.kernels.native import compiled, is_plain, runs_compiled
 
 __all__ = ["gru_backward", "gru_forward"]
 
@@ -37,7 +37,7 @@ def gru_forward(
     h = make_nodes(len(projection), initial)
     inner = h.new_empty(len(projection), hidden)
     summed = fronts.make_summed(inner)
-    if runs_compiled(projection, projection.numel()):
+    if runs_compiled(projection, projection.numel()) and is_plain(weight) and is_plain(bias):
         _steps_in_c(projection, weight, bias, fronts, h, inner, summed)
         return h, projection, inner, summed
     gates_weight, inner_weight = weight[: 2 * hidden].t().contiguous(), weight[2 * hidden :].t().contiguous()

@@ -44,7 +44,8 @@ def rnn_backward(grad: Tensor, kept: tuple[Tensor, ...], weight: Tensor, fronts:
         if phi == "tanh":
             torch.ops.aten.tanh_backward.grad_input(d_h, h[rows], grad_input=d_projection[rows])
         else:
-            torch.mul(d_h, h[rows] > 0, out=d_projection[rows])
+            # As relu's own derivative: where h is NaN the gradient passes, and an infinite one is 0 where h is.
+            torch.ops.aten.threshold_backward.grad_input(d_h, h[rows], 0, grad_input=d_projection[rows])
         if front.reads:
             flow.send(front, d_projection[rows] @ weight, h)
     d_weight = fronts.kernel_gradient(d_projection, h, summed)

@@ -18,7 +18,8 @@ from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.double_backward import double_backward, refuse_batch
 from gnnseq.kernels.final_states import place_final, read_final
 from gnnseq.kernels.input_projection import add_input_kernel_gradient, is_index
-from gnnseq.kernels.native import compiled
+from gnnseq.kernels.native import address, compiled
+from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
 __all__ = ["fused_linear_sweep"]
@@ -31,7 +32,7 @@ class Linear(ctypes.Structure):
     """What the functions of ``c/linear.c`` are given; described there."""
 
     _fields_ = (
-        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "N", "H", "G", "E")),
+        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "N", "B", "H", "G", "E")),
         *((name, ctypes.c_void_p) for name in ("incoming", "source", "weight", "first", "sums", "h")),
         *((name, ctypes.c_void_p) for name in ("d_h", "d_first", "d_sums", "d_weight")),
     )
@@ -74,14 +75,14 @@ class _FusedLinear(torch.autograd.Function):
             own = sums[run.start : run.stop] if learns else sums[: len(run)]
             _project(inputs.x[run.start : run.stop], kernel, inputs.bias_ih, own)
             _run("linear_forward", schedule, run, inputs, sums=own, h=h)
-        ctx.save_for_backward(*inputs, sums, h)
+        save(ctx, schedule, *inputs, sums, h)
         ctx.cell, ctx.loop, ctx.schedule = cell, loop, schedule
         return h
 
     @staticmethod
     @outside_autocast
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # once: torch's checkpoint computes them when they are asked for
+        saved, grad = recall(ctx), grad.resolve_neg()  # compiled code reads numbers as they lie in memory
         inputs = _Inputs(*saved[:5])
         if torch.is_grad_enabled():
             x, initial, edge_weight, weight_ih, bias_ih = inputs
@@ -144,23 +145,27 @@ def _project(x: Tensor, kernel: Tensor, bias: Tensor | None, out: Tensor) -> Non
 
 def _run(name: str, schedule: Schedule, nodes: range, inputs: _Inputs, **tensors: Tensor | None) -> None:
     """Calls a function of ``c/linear.c`` on contiguous tensors."""
-    h, weight = tensors["h"], inputs.edge_weight
+    h, weight, source = tensors["h"], inputs.edge_weight, schedule.edge_index[0].contiguous()
     assert h is not None
     given = {
-        "incoming": schedule.pointers.in_indptr,
-        "source": schedule.edge_index[0].contiguous(),
         "weight": None if weight is None else weight.float().contiguous(),
         "first": None if inputs.initial is None else inputs.initial.contiguous(),
         **tensors,
     }
+    valid = len(h) == schedule.num_nodes == schedule.node_offsets[-1] and (weight is None or weight.shape == source.shape)
     linear = Linear(
         threads=torch.get_num_threads(),
         begin=nodes.start,
         end=nodes.stop,
         N=schedule.num_nodes,
+        B=0 if inputs.initial is None else len(inputs.initial),
         H=h.size(1),
         G=inputs.weight_ih.size(0) // h.size(1),
-        E=schedule.edge_index.size(1),
-        **{name: tensor.data_ptr() for name, tensor in given.items() if tensor is not None},
+        E=source.numel(),
+        incoming=address(schedule.pointers.in_indptr, torch.int64),
+        source=address(source, torch.int64),
+        **{name: address(tensor) for name, tensor in given.items() if tensor is not None},
     )
-    compiled(name)(linear)
+    if not (valid and compiled(name)(linear)):
+        raise ValueError("the schedule has edges, weights or step_sizes that do not fit one another, or was altered in "
+                         "place; make another one for other edges")  # fmt: skip

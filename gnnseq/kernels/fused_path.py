@@ -20,7 +20,8 @@ from gnnseq.kernels.autograd_state import outside_autocast
 from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.double_backward import double_backward, refuse_batch
 from gnnseq.kernels.input_projection import add_input_kernel_gradient, project_inputs, split_bias
-from gnnseq.kernels.native import compiled, gemm
+from gnnseq.kernels.native import address, compiled, gemm
+from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
 __all__ = ["fused_path_sweep"]
@@ -34,7 +35,7 @@ class Sweep(ctypes.Structure):
 
     _fields_ = (
         ("gemm", ctypes.c_void_p),
-        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "H", "reads_first")),
+        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "N", "B", "H", "reads_first")),
         *((name, ctypes.c_void_p) for name in ("offsets", "kernel", "bias", "first", "scratch", "gates")),
         *((name, ctypes.c_void_p) for name in ("h", "c", "tanh_c", "inner", "d_h", "flow", "d_sums")),
     )
@@ -111,7 +112,7 @@ class _FusedPath(torch.autograd.Function):
             gates=gates,
             **dict(zip(layout.kept, kept, strict=True)),
         )
-        ctx.save_for_backward(x, entering, weight_ih, weight_hh, bias_ih, bias_hh, gates, *kept)
+        save(ctx, schedule, x, entering, weight_ih, weight_hh, bias_ih, bias_hh, gates, *kept)
         ctx.cell, ctx.loop, ctx.schedule, ctx.offsets = cell, loop, schedule, offsets
         ends = schedule.ends.index_select(0, schedule.rows)
         return kept[0], *(states.index_select(0, ends) for states in kept[: cell.states])
@@ -119,7 +120,7 @@ class _FusedPath(torch.autograd.Function):
     @staticmethod
     @outside_autocast
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # once: torch's checkpoint computes them when they are asked for
+        saved = recall(ctx)
         inputs = _Inputs(*saved[:6])
         gates, *kept = (tensor.contiguous() for tensor in saved[6:])  # hooks on saved tensors may change strides
         h, paths = kept[0], ctx.schedule.step_sizes[0]
@@ -231,7 +232,16 @@ def _by_sums(cell: Cell, rows: Tensor, shift: int) -> Tensor:
     return rows.roll(shift, 0) if cell.name == "gru" else rows
 
 
-def _run(name: str, steps: range, hidden: int, reads: bool, **tensors: Tensor | None) -> None:
+def _run(
+    name: str,
+    steps: range,
+    hidden: int,
+    reads: bool,
+    gates: Tensor,
+    first: Tensor,
+    offsets: Tensor,
+    **tensors: Tensor | None,
+) -> None:
     """Calls a function of ``c/paths.c`` on contiguous tensors."""
     sweep = Sweep(
         gemm=gemm(),
@@ -239,10 +249,17 @@ def _run(name: str, steps: range, hidden: int, reads: bool, **tensors: Tensor | 
         begin=steps.start,
         end=steps.stop,
         reads_first=reads,
+        N=gates.size(0),
+        B=first.size(1),
         H=hidden,
-        **{name: tensor.data_ptr() for name, tensor in tensors.items() if tensor is not None},
+        gates=address(gates),
+        first=address(first),
+        offsets=address(offsets, torch.int64),
+        **{name: address(tensor) for name, tensor in tensors.items() if tensor is not None},
     )
-    compiled(name)(sweep)
+    if not compiled(name)(sweep):
+        raise ValueError("the schedule has step_sizes or starts that are not those of its paths; make it by "
+                         "packed_paths or pack_paths")  # fmt: skip
 
 
 def _enter(cell: Cell, entering: Tensor | None, h: Tensor, schedule: Schedule) -> Tensor:

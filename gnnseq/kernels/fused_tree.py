@@ -23,7 +23,8 @@ from gnnseq.kernels.double_backward import double_backward, refuse_batch
 from gnnseq.kernels.final_states import place_final, read_final
 from gnnseq.kernels.frontier_lstm import swap_gates
 from gnnseq.kernels.input_projection import add_input_kernel_gradient, project_inputs
-from gnnseq.kernels.native import compiled, gemm
+from gnnseq.kernels.native import address, compiled, gemm
+from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
 __all__ = ["fused_tree_sweep"]
@@ -37,11 +38,14 @@ class Tree(ctypes.Structure):
 
     _fields_ = (
         ("gemm", ctypes.c_void_p),
-        *((name, ctypes.c_ssize_t) for name in ("threads", "T", "N", "H", "B", "P", "L")),
+        *((name, ctypes.c_ssize_t) for name in ("threads", "T", "N", "E", "H", "B", "P", "L")),
         *((name, ctypes.c_void_p) for name in ("steps", "incoming", "source", "outgoing", "edge", "target", "weight")),
         *((name, ctypes.c_void_p) for name in ("forget_kernel", "other_kernel", "first", "gates", "h", "c", "read")),
         *((name, ctypes.c_void_p) for name in ("summed", "d_h", "d_c", "d_read", "d_gates", "d_first", "d_weight")),
     )
+
+
+_INDICES = {"steps", "incoming", "source", "outgoing", "edge", "target"}
 
 
 def fused_tree_sweep(
@@ -108,14 +112,14 @@ class _FusedTree(torch.autograd.Function):
             first=_enter(initial, kernel),
             **kept._asdict(),
         )
-        ctx.save_for_backward(x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
+        save(ctx, schedule, x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
         ctx.loop, ctx.schedule, ctx.ends = loop, schedule, ends
         return h, torch.cat([h.index_select(0, ends), c.index_select(0, ends)], dim=1)
 
     @staticmethod
     @outside_autocast
     def backward(ctx: Any, grad: Tensor | None, last_grad: Tensor | None) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # once: torch's checkpoint computes them when they are asked for
+        saved = recall(ctx)
         inputs = _Inputs(*saved[:7])
         kept = _Kept(*(tensor.contiguous() for tensor in saved[7:]))  # hooks on saved tensors may change strides
         d_h, d_c = _state_gradients(kept.h, ctx.ends, grad, last_grad)
@@ -143,7 +147,7 @@ def _state_gradients(h: Tensor, ends: Tensor, grad: Tensor | None, last_grad: Te
     """Those of h and c of all nodes, of their own. [N, H]"""
     d_h, d_c = torch.zeros_like(h), torch.zeros_like(h)
     if grad is not None:
-        d_h = grad.clone(memory_format=torch.contiguous_format)
+        d_h = grad.resolve_neg().clone(memory_format=torch.contiguous_format)
     if last_grad is not None:
         last_h, last_c = last_grad.chunk(2, dim=1)
         d_h, d_c = d_h.index_add(0, ends, last_h), d_c.index_add(0, ends, last_c)
@@ -217,21 +221,29 @@ def _run(name: str, schedule: Schedule, nodes: range, **tensors: Tensor | None) 
     offsets = schedule.node_offsets
     inner = offsets[bisect_right(offsets, nodes.start) : bisect_left(offsets, nodes.stop)]
     steps = torch.tensor([nodes.start, *inner, nodes.stop], device="cpu")  # whatever device is torch's default
-    source, first = schedule.edge_index[0].contiguous(), tensors["first"]
+    source, first, weight = schedule.edge_index[0].contiguous(), tensors["first"], tensors["weight"]
     tensors |= {"steps": steps, "incoming": schedule.pointers.in_indptr, "source": source}
     assert first is not None
+    valid = offsets[-1] == schedule.num_nodes and (weight is None or weight.shape == source.shape)
     tree = Tree(
         gemm=gemm(),
         threads=torch.get_num_threads(),
         T=len(inner) + 1,
         N=schedule.num_nodes,
+        E=source.numel(),
         H=first.size(2),
         B=first.size(1),
         P=0 if first.size(1) > 0 else offsets[1],
         L=offsets[-2],
-        **{name: tensor.data_ptr() for name, tensor in tensors.items() if tensor is not None},
+        **{
+            name: address(tensor, torch.int64 if name in _INDICES else torch.float32)
+            for name, tensor in tensors.items()
+            if tensor is not None
+        },
     )
-    compiled(name)(tree)
+    if not (valid and compiled(name)(tree)):
+        raise ValueError("the schedule has edges, weights or step_sizes that do not fit one another, or was altered in "
+                         "place; make another one for other edges")  # fmt: skip
 
 
 def _as_floats(edge_weight: Tensor | None) -> Tensor | None:

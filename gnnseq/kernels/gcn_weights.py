@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gnnseq.kernels.adjacency import LEAST_SIZE
 from gnnseq.kernels.autograd_state import is_traced
-from gnnseq.kernels.native import compiled, is_plain, library
+from gnnseq.kernels.native import compiled, is_plain, library, lies_in_memory
 
 __all__ = ["gcn_weights"]
 
@@ -29,8 +29,13 @@ def gcn_weights(
         [E + N], or [E].
     """
     edges = edge_index.size(1)
-    kind = type(edge_index) is Tensor and edge_index.dtype == torch.int64 and edge_index.device.type == "cpu"
-    if not kind or edges < LEAST_SIZE or is_traced(edge_index) or library() is None:
+    if (
+        edge_index.dtype != torch.int64
+        or not lies_in_memory(edge_index)
+        or edges < LEAST_SIZE
+        or is_traced(edge_index)
+        or library() is None
+    ):
         return None
     if edge_weight is not None and (not is_plain(edge_weight) or edge_weight.shape != (edges,)):
         return None

@@ -13,7 +13,9 @@ from gnnseq.kernels.adjacency import Adjacency
 from gnnseq.kernels.autograd_state import has_memory, is_traced
 from gnnseq.kernels.memo import Memo
 from gnnseq.kernels.native import compiled, is_plain, runs_compiled
+from gnnseq.kernels.saved import recall, save
 from gnnseq.kernels.spmm import aggregate
+from gnnseq.sparse import check_csr, check_range, coalesced
 
 __all__ = ["feature_product", "sparse_product"]
 
@@ -89,17 +91,17 @@ def sparse_product(x: Tensor, weight: Tensor, remembered: Memo[Adjacency]) -> Te
     if x.layout == torch.sparse_csr:
         parts = x.crow_indices(), x.col_indices(), x.values()
     else:
-        x = x.to_sparse_coo().coalesce()
+        x = coalesced(x.to_sparse_coo())
         parts = x.indices()[0], x.indices()[1], x.values()
     shape = x.size(0), x.size(1)
 
     def compress() -> Adjacency:
         row, feature, value = parts
         if x.layout == torch.sparse_csr:
-            _check_csr(row, feature, value, shape)
+            check_csr("x", row, feature, value, shape)
             row = torch.repeat_interleave(torch.arange(x.size(0), device=row.device), row.diff())
-        _check_range("row", row, x.size(0))
-        _check_range("column", feature, x.size(1))
+        check_range("x", "row", row, x.size(0))
+        check_range("x", "column", feature, x.size(1))
         return Adjacency.of(torch.stack([feature, row]), *shape).weighted(value)
 
     return aggregate(weight.t(), None, remembered.get(parts, (x.layout, x.shape), compress))
@@ -124,36 +126,16 @@ def _take(x: Tensor) -> _Lists | None:
         if indptr.numel() != x.size(0) + 1 or columns.numel() != values.numel() or len(kinds) > 1:
             return None
     elif x.layout == torch.sparse_coo:
-        x = x.coalesce()
+        x = coalesced(x)
         (row, columns), values = x.indices(), x.values()
         indptr = torch.searchsorted(row.contiguous(), _count(x.size(0) + 1))
         if indptr[0] != 0 or indptr[-1] != row.numel():
-            _check_range("row", row, x.size(0))
+            check_range("x", "row", row, x.size(0))
     else:
         return None
     if columns.dtype not in (torch.int32, torch.int64):
         return None
     return _Lists(indptr.contiguous(), None, columns.contiguous(), values.contiguous(), None)
-
-
-def _check_range(what: str, index: Tensor, size: int) -> None:
-    """Raises a ValueError if a row or column of sparse features is not there."""
-    outside = index[(index < 0) | (index >= size)]
-    if outside.numel() > 0:
-        raise ValueError(f"x is sparse and lists {what} {int(outside[0])}; expected 0 to {size - 1}")
-
-
-def _check_csr(indptr: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> None:
-    """Raises a ValueError unless each row of sparse features begins where the one before ends, and all is there."""
-    rows, features = shape
-    size = columns.numel()
-    if values.numel() != size:
-        raise ValueError(f"x is sparse, with {values.numel()} values and {size} col_indices; expected as many")
-    if indptr.numel() != rows + 1:
-        raise ValueError(f"x is sparse, with {indptr.numel()} crow_indices; expected {rows + 1}, one more than rows")
-    if indptr[0] != 0 or indptr[-1] != size or (indptr.diff() < 0).any():
-        raise ValueError(f"x is sparse, and its crow_indices are not 0 to {size} in rising order")
-    _check_range("column", columns, features)
 
 
 def _count(size: int) -> Tensor:
@@ -180,11 +162,11 @@ class _FeatureProduct(torch.autograd.Function):
         (channels, features), nodes = weight.shape, begin.numel() - (end is None)
         wide = columns.dtype == torch.int64
         ctx.sizes, ctx.adjacency = (nodes, features, channels, columns.numel(), wide), adjacency
-        ctx.save_for_backward(begin, end, columns, values, dense)
+        save(ctx, None, begin, end, columns, values, dense)
         table, out = weight.new_empty(features, channels), weight.new_empty(nodes, channels)
         lists = begin, end, columns, values
         if not compiled("multiply_lists")(torch.get_num_threads(), *ctx.sizes, *lists, weight.contiguous(), table, out):
-            _check_csr(begin, columns, values, (nodes, features))
+            check_csr("x", begin, columns, values, (nodes, features))
         if adjacency is not None:
             out = aggregate(out, None, adjacency)
         return out if bias is None else out.add_(bias)
@@ -196,11 +178,11 @@ class _FeatureProduct(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             if ctx.adjacency is not None:
                 grad = aggregate(grad, None, ctx.adjacency.transposed)
-            d_weight = _kernel_gradient(ctx.sizes, ctx.saved_tensors, grad)
+            d_weight = _kernel_gradient(ctx.sizes, recall(ctx), grad)
         return d_weight, d_bias, None, None, None, None, None, None
 
 
-def _kernel_gradient(sizes: tuple[int, int, int, int, bool], lists: tuple[Any, ...], grad: Tensor) -> Tensor:
+def _kernel_gradient(sizes: tuple[int, int, int, int, bool], lists: list[Any], grad: Tensor) -> Tensor:
     """The gradient of the kernel [H, F] by that of the product [N, H]."""
     begin, end, columns, values, dense = lists
     nodes, features, channels, _, _ = sizes
@@ -217,6 +199,8 @@ def _kernel_gradient(sizes: tuple[int, int, int, int, bool], lists: tuple[Any, .
     # Hooks on saved tensors may give them back strided.
     begin, columns, values = begin.contiguous(), columns.contiguous(), values.contiguous()
     grad, end = grad.resolve_neg().contiguous(), None if end is None else end.contiguous()
-    lists = begin, end, columns, values
-    compiled("multiply_lists_back")(torch.get_num_threads(), *sizes, *lists, lanes, grad, d_table, d_weight)
+    numbers = begin, end, columns, values
+    if not compiled("multiply_lists_back")(torch.get_num_threads(), *sizes, *numbers, lanes, grad, d_table, d_weight):
+        raise RuntimeError("x is sparse, and its indices were altered between the forward and the backward pass; "
+                           "give a copy, x.clone()")  # fmt: skip
     return d_weight

@@ -225,7 +225,7 @@ class GCN(MaskedMessagePassing):
         weight = x
         if type(self.lin) is nn.Linear:
             weight = self.lin.weight
-            check_type(x, weight)
+            check_type(x, weight, sparse=True)
         elif not isinstance(x, Tensor) or not x.is_floating_point():  # of which type, such a map says itself
             kind = f"has type {x.dtype}" if isinstance(x, Tensor) else f"is a {type(x).__name__}"
             raise ValueError(f"x {kind}; expected floating point: use x.float()")
@@ -245,7 +245,7 @@ class GCN(MaskedMessagePassing):
     def _take_width(self, x: Tensor) -> None:
         """Makes the linear map of the width of the first inputs [..., N, F]."""
         if isinstance(self.lin, LazyMap):
-            check_type(x, self.lin.weight)
+            check_type(x, self.lin.weight, sparse=True)
             check_one_device(x=x, parameters=self.lin.weight)
             if is_recording():
                 raise ValueError("in_channels=-1 and lin.weight has no shape yet, which no compiler can trace; call "

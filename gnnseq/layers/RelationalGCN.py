@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.utils import softmax
 
-from gnnseq.checks import check_one_device, check_type, shape_of, whole
+from gnnseq.checks import check_dense, check_one_device, check_type, shape_of, whole
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
@@ -157,7 +157,7 @@ class RelationalGCN(MaskedMessagePassing):
         alike = [edge_products(step, step, adjacency) for step in x]
         return strength * (torch.stack(alike) if alike else x.new_zeros(0, source.numel()))
 
-    def _check(self, x: Any, edge_index: Tensor, relations: Tensor) -> Tensor:
+    def _check(self, x: Any, edge_index: Tensor, relations: Any) -> Tensor:
         check_settings(self)
         parameter = next(self.parameters(), None)
         if parameter is not None:
@@ -165,6 +165,7 @@ class RelationalGCN(MaskedMessagePassing):
         if not isinstance(x, Tensor) or not x.is_floating_point():
             kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"x is {kind}; expected floating-point embeddings: use x.float()")
+        check_dense(x, "x")
         if x.dim() not in (2, 3) or x.size(-1) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [N, {self.in_channels}] or "
                              f"[T, N, {self.in_channels}]")  # fmt: skip
@@ -173,9 +174,10 @@ class RelationalGCN(MaskedMessagePassing):
             raise ValueError("edge_index is a sparse adjacency, whose order of edges relations cannot follow; expected "
                              "a [2, E] tensor")  # fmt: skip
         expected = [edges.size(1), self.num_relations]
-        if list(getattr(relations, "shape", ())) != expected:
+        if not isinstance(relations, Tensor) or list(relations.shape) != expected:
             raise ValueError(f"relations has shape {shape_of(relations)}; expected {expected}: a row an edge, a column "
                              "a type")  # fmt: skip
+        check_dense(relations, "relations")
         check_one_device(x=x, edge_index=edges, relations=relations)
         if not is_recording() and not bool((relations != 0).any(1).all()):
             edge = int((relations == 0).all(1).nonzero()[0])

@@ -76,11 +76,17 @@ def init_chrono(keep: Tensor, time_scale: float, write: Tensor | None = None) ->
         write.copy_(-keep)
 
 
+def _draw(kernel: Tensor, by: Callable[[Tensor], object]) -> None:
+    """Draws a kernel that has entries; of others torch computes a bound 1 / 0, or warns."""
+    if kernel.numel() > 0:
+        by(kernel)
+
+
 _KERNELS: dict[str, Callable[[Tensor], object]] = {
-    "glorot": nn.init.xavier_uniform_,
-    "he": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
-    "orthogonal": nn.init.orthogonal_,
-    "torch": partial(nn.init.kaiming_uniform_, a=math.sqrt(5)),  # as torch.nn.Linear
+    "glorot": partial(_draw, by=nn.init.xavier_uniform_),
+    "he": partial(_draw, by=partial(nn.init.kaiming_normal_, nonlinearity="relu")),
+    "orthogonal": partial(_draw, by=nn.init.orthogonal_),
+    "torch": partial(_draw, by=partial(nn.init.kaiming_uniform_, a=math.sqrt(5))),  # as torch.nn.Linear
 }
 
 
@@ -112,6 +118,9 @@ class LazyMap(nn.LazyLinear):
             size = self.out_features, input.size(-1)
             drawn = torch.empty(size, dtype=self.weight.dtype, device=self.weight.device)
             _KERNELS[self.init](drawn)  # first: where nothing can be drawn, as under vmap, the map stays as it was
+            if torch._C._are_functorch_transforms_active():  # whose tensors end with them, and the process with theirs
+                raise ValueError("in_channels=-1 and lin.weight has no shape yet, which no transform of torch.func can "
+                                 "give it; call the layer once before")  # fmt: skip
             self.weight.materialize(size)
             self.weight.copy_(drawn)
         self.in_features = self.weight.size(1)

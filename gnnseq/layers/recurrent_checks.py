@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gnnseq.checks import shape_of
+from gnnseq.checks import check_dense, shape_of
 from gnnseq.kernels.autograd_state import is_traced
 from gnnseq.kernels.cell import Cell, CellWeights
 
@@ -70,4 +70,5 @@ def check_state(
         if part.dtype != weight.dtype or part.device != weight.device:
             raise ValueError(f"state is {part.dtype} on {part.device}; expected {weight.dtype} on {weight.device}, as "
                              "the parameters are")  # fmt: skip
+        check_dense(part, "state")
     return parts

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gnnseq.checks import named_beyond_places, whole
+from gnnseq.checks import check_type, named_beyond_places, whole
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN
 from gnnseq.layers.cells import CellName, cell_named
@@ -65,6 +65,7 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """From sequences [T, B, F] to logits [B, C]."""
+        _check_batch(x, self.readout.weight)
         steps, batch, _ = x.shape
         if self._schedule is None or self._schedule.lengths != (steps,) * batch or self._schedule.device != x.device:
             self._schedule = packed_paths([steps] * batch).to(x.device)
@@ -117,6 +118,7 @@ class GraphClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """From sequences [T, B, F] to logits [B, C]."""
+        _check_batch(x, self.readout.weight)
         steps, batch, features = x.shape
         if self.edge_index.size(1) != 2 * steps:
             self.edge_index = path_graph(steps + 1, undirected=True).edge_index.to(x.device)
@@ -127,3 +129,10 @@ class GraphClassifier(nn.Module):
             h = layer(h, self.edge_index).relu()
         logits: Tensor = self.readout(h[:, -1])
         return logits
+
+
+def _check_batch(x: Tensor, parameters: Tensor) -> None:
+    """Raises a ValueError unless x is a batch [T, B, F] of the parameters' type."""
+    check_type(x, parameters)
+    if x.dim() != 3:
+        raise ValueError(f"x has shape {list(x.shape)}; expected sequences [T, B, F]")

@@ -83,6 +83,7 @@ class LanguageModel(nn.Module):
         Returns:
             Logits [T, B, V], and the state after the last step.
         """
+        _check_characters(characters)
         steps, batch = characters.shape
         x = characters.flatten() if self.embedding is None else self.embedding(characters.flatten())  # [N] or [N, E]
         h, last = self.layer(x, _paths(steps, batch, characters.device), state)  # [N, H]
@@ -153,3 +154,14 @@ def score(model: LanguageModel, text: Tensor, batch: int = 64, length: int = 128
 @lru_cache(maxsize=16)
 def _paths(steps: int, batch: int, device: torch.device) -> Schedule:
     return packed_paths([steps] * batch).to(device)
+
+
+def _check_characters(characters: object) -> None:
+    """Raises a ValueError unless there are indices [T, B]; their range is seen where they are looked up."""
+    if (
+        not isinstance(characters, Tensor)
+        or characters.dim() != 2
+        or characters.dtype not in (torch.int64, torch.int32)
+    ):
+        kind = f"{characters.dtype} {list(characters.shape)}" if isinstance(characters, Tensor) else type(characters)
+        raise ValueError(f"characters are {kind}; expected indices [T, B] of torch.int64")

@@ -232,6 +232,7 @@ def receptive_field(
         ([2, 3], [0, 1, 1, 1, 1])
     """
     num_nodes = _check(x)
+    _check_module(module)
     edges = adjacency(_edges(edge_index, num_nodes), num_nodes)
     generator = torch.Generator("cpu").manual_seed(seed)
     if num_nodes == 0:
@@ -274,6 +275,11 @@ def _check(x: Any) -> int:
         node = int((~x.isfinite()).nonzero()[0, 0])
         raise ValueError(f"x has NaN or infinity at node {node}; expected finite features: replace them")
     return len(x)
+
+
+def _check_module(module: object) -> None:
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"module is a {type(module).__name__}; expected a torch.nn.Module")
 
 
 def _check_output(y: Tensor) -> None:

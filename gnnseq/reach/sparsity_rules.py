@@ -26,6 +26,8 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gnnseq.sparse import coalesced
+
 __all__ = [
     "FUNCTIONS",
     "METHODS",
@@ -130,7 +132,7 @@ def _matmul(run: Operation, a: Any, b: Any) -> TracedTensor:
         return _linear(run, a, b)
     if not isinstance(a, Tensor) or a.dim() != 2 or b.value.dim() != 2:
         raise NotKnownError("the left factor is not a fixed matrix")
-    entries = a.to_sparse_coo().coalesce()
+    entries = coalesced(a.to_sparse_coo())
     weight = entries.values()
     if not bool((weight >= 0).all()):
         raise NotKnownError("weights of different signs may cancel")
@@ -236,7 +238,7 @@ def layer_rule(run: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotKnownError("x is not [N, C]")
     weights = [further.get("edge_weight"), getattr(graph, "edge_weight", None)]
     if isinstance(graph, Tensor) and graph.layout != torch.strided:
-        weights.append(graph.to_sparse_coo().coalesce().values())
+        weights.append(coalesced(graph.to_sparse_coo()).values())
     if not all(bool((weight > 0).all()) for weight in weights if weight is not None):
         raise NotKnownError("edge weights may hide a node, or cancel")
     reach = csr_array(run.reach(graph, x.value.size(0)) @ x.reach)

@@ -153,12 +153,16 @@ def unpack_paths(h: Tensor, schedule: Schedule) -> list[Tensor]:
     Raises:
         ValueError: If the graph is not a set of paths, or h has another number of nodes.
     """
+    if not isinstance(schedule, Schedule):
+        raise ValueError(f"schedule is a {type(schedule).__name__}; expected a Schedule, as of pack_paths")
     if schedule.lengths is None:
         raise ValueError("schedule is not one of paths: some node has two predecessors or successors, or fires in "
                          "rounds; read its nodes from h directly")  # fmt: skip
     if isinstance(h, PackedSequence):
         raise ValueError("h is a PackedSequence; take it apart with torch.nn.utils.rnn.unpack_sequence, or give h.data "
                          "and the schedule of packed_paths(h)")  # fmt: skip
+    if not isinstance(h, Tensor):
+        raise ValueError(f"h is a {type(h).__name__}; expected a tensor [N, ...]: use torch.as_tensor(h)")
     if h.dim() == 0 or h.size(0) != schedule.num_nodes:
         raise ValueError(f"h has shape {list(h.shape)}; expected {schedule.num_nodes} rows, one a node")
     return list(h.index_select(0, _path_by_path(schedule).to(h.device)).split(list(schedule.lengths)))

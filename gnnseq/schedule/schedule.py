@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gnnseq.graphs import check_weight_form
 from gnnseq.schedule.csr import SweepPointers
 from gnnseq.schedule.firing import fire_synchronously, fire_topologically
 from gnnseq.schedule.jumps import Jumps, double
@@ -228,8 +229,13 @@ class Schedule:
     def weighted(self, edge_weight: Tensor) -> "Schedule":
         """The same schedule with weights [E], in the order of ``edge_index``.
 
-        Learnt weights make it part of the graph of gradients: make it anew in every training step.
+        Learnt weights make it part of the graph of gradients: make it anew in every training step. A NaN among them is
+        one in what its edge leads to.
+
+        Raises:
+            ValueError: If there is not one floating-point weight an edge, on the schedule's device.
         """
+        check_weight_form(edge_weight, self.edge_index)
         return replace(self, edge_weight=edge_weight, shared=self.pointers)
 
     @property

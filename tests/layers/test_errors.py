@@ -11,7 +11,7 @@ from torch_geometric.data import Batch, Data, HeteroData
 
 from gnnseq import pack_paths, synchronous, topological, unpack_paths
 from gnnseq.graphs import path_graph, space_time_graph, tree_graph
-from gnnseq.layers import GCN, GRU, LSTM, RNN, GatedGraph, RelationalGCN, TemporalGCN
+from gnnseq.layers import GCN, GRU, LSTM, RNN, EvolveGCN, GatedGraph, RelationalGCN, TemporalGCN
 from gnnseq.schedule import packed_paths
 
 X = torch.zeros(3, 2)
@@ -293,3 +293,21 @@ def test_chrono_keeps_the_constructors_time_scale():
     torch.manual_seed(0)
     for a, b in zip(layer.parameters(), LSTM(3, 2, init="chrono", time_scale=50.0).parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_sparse_inputs_of_layers_that_take_none_are_named():
+    edges, x = torch.tensor([[0, 1], [1, 2]]), torch.randn(3, 4)
+    calls = [
+        (LSTM(4, 5), (x.to_sparse(), edges), "x"),
+        (GRU(4, 5), (x.to_sparse_csr(),), "x"),
+        (GRU(4, 5), (x, edges, torch.zeros(1, 1, 5).to_sparse()), "state"),
+        (GatedGraph(4, 2), (x.to_sparse_csr(), edges), "x"),
+        (GatedGraph(4, 2), (x, edges, torch.ones(2).to_sparse()), "edge_weight"),
+        (RelationalGCN(4, 2), (x.to_sparse(), edges, torch.ones(2, 2)), "x"),
+        (TemporalGCN(4, 5, 2), (x.unsqueeze(0).to_sparse(), edges), "x"),
+        (EvolveGCN(4, 5), (x.unsqueeze(0).to_sparse(), edges), "x"),
+        (GCN(4, 5), (x, edges, torch.ones(2).to_sparse()), "edge_weight"),
+    ]
+    for layer, arguments, name in calls:
+        with pytest.raises(ValueError, match=rf"^{name} is torch.sparse_c..; expected a dense tensor: use {name}"):
+            layer(*arguments)

@@ -598,3 +598,14 @@ def test_sparse_features_get_no_gradient():
     x = torch.eye(3).to_sparse().requires_grad_()
     with pytest.raises(ValueError, match=r"sparse features get none; use x\.to_dense"):
         GCN(3, 2)(x, path_graph(3).edge_index)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")  # torch.nn.Linear's
+@pytest.mark.parametrize("init", ["glorot", "he", "orthogonal", "torch"])
+@pytest.mark.parametrize("size", [(0, 0), (0, 4), (4, 0)])
+def test_layers_of_no_width(init, size):
+    layer = GCN(*size)
+    layer.reset_parameters(init)
+    out = layer(torch.randn(3, size[0]), torch.tensor([[0, 1], [1, 2]]))
+    out.sum().backward()
+    assert out.shape == (3, size[1])

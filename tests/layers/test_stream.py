@@ -219,3 +219,37 @@ def test_one_made_in_inference_mode_is_used_outside():
 def test_selecting_needs_a_path_for_each_path():
     with pytest.raises(ValueError, match=r"rows has shape \[1\]; expected \[3\]"):
         Stream(LSTM(5, 7), batch=3).select(torch.tensor([1]))
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.randn(1, 3).double(), r"x has type torch.float64 and the parameters torch.float32"),
+        (torch.randn(1, 3).half(), r"x has type torch.float16"),
+        (torch.zeros(1, 3, dtype=torch.bool), r"x has type torch.bool"),
+        (torch.zeros(1, 3, dtype=torch.complex64), r"x has type torch.complex64"),
+        (torch.zeros(1, 3, device="meta"), r"x is on meta"),
+        (torch.zeros(1, 3).to_sparse(), r"x is torch.sparse_coo"),
+        (torch.zeros(1, 3).numpy(), r"x is a ndarray; .*torch.as_tensor"),
+        ([[1.0, 2.0, 3.0]], r"x is a list"),
+        (None, r"x is a NoneType"),
+    ],
+)
+def test_a_step_takes_tensors_of_the_layers_type(x, message):
+    stream = Stream(LSTM(3, 4))
+    with pytest.raises(ValueError, match=message):
+        stream(x)
+    with torch.autocast("cpu"):  # under which a layer takes any type
+        assert stream(torch.randn(1, 3).bfloat16()).dtype == torch.float32
+
+
+def test_what_a_stream_is_made_of_is_checked():
+    for layer in (None, torch.nn.LSTM(3, 4), "LSTM"):
+        with pytest.raises(ValueError, match=r"layer is a .*; expected an RNN, LSTM or GRU"):
+            Stream(layer)
+    for embedding in (torch.randn(5, 3).double(), torch.zeros(5, 3).numpy(), [[1.0, 2.0, 3.0]]):
+        with pytest.raises(ValueError, match=r"^embedding "):
+            Stream(GRU(3, 4), embedding=embedding)
+    for rows in (None, torch.zeros(2).numpy(), torch.zeros(2), torch.tensor([0, 2]), torch.tensor([-1, 0])):
+        with pytest.raises(ValueError, match=r"^rows "):
+            Stream(GRU(3, 4), batch=2).select(rows)

@@ -133,3 +133,25 @@ def test_a_schedule_ends_with_its_last_use(graph):
         assert seen() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (torch.rand(3), r"edge_weight has shape \[3\]; expected \[4\]"),
+        (torch.rand(99), r"edge_weight has shape \[99\]; expected \[4\]"),
+        (torch.rand(4, 1), r"edge_weight has shape \[4, 1\]; expected \[4\]"),
+        (torch.tensor(1.0), r"edge_weight has shape \[\]; expected \[4\]"),
+        (torch.ones(4, dtype=torch.int64), r"edge_weight has type torch.int64; .*use edge_weight.float\(\)"),
+        (torch.ones(4, dtype=torch.bool), r"edge_weight has type torch.bool"),
+        (torch.ones(4, dtype=torch.complex64), r"edge_weight has type torch.complex64"),
+        (torch.ones(4, device="meta"), r"edge_weight is on meta"),
+        (torch.rand(4).numpy(), r"edge_weight is a ndarray; .*torch.as_tensor"),
+        ([1.0] * 4, r"edge_weight is a list"),
+        (None, r"edge_weight is a NoneType"),
+    ],
+)
+def test_weights_are_one_floating_point_number_an_edge(weight: object, message: str) -> None:
+    schedule = topological(torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]]), 5)
+    with pytest.raises(ValueError, match=message):
+        schedule.weighted(weight)  # type: ignore[arg-type]

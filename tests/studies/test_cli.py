@@ -165,3 +165,24 @@ def test_a_number_out_of_range_is_refused_by_its_option(script, arguments, capsy
         tyro.cli(settings, args=arguments)
     assert caught.value.code == 2
     assert arguments[0] in " ".join(capsys.readouterr().err.split())
+
+
+def test_ctrl_c_while_modules_are_imported_is_no_traceback():
+    """Before any command can catch it; some modules say that their own import failed."""
+    for line in ("raise KeyboardInterrupt", "from harness.cli import run"):
+        made = (
+            f"import harness\n{line}\n"
+            if line.startswith("raise")
+            else (
+                f"{line}\nimport dataclasses, sys\n"
+                "Settings = dataclasses.make_dataclass('Settings', [])\n"
+                "def main(settings):\n    try:\n        raise KeyboardInterrupt\n"
+                "    except KeyboardInterrupt as error:\n"
+                "        raise ImportError('numpy failed to import') from error\n"
+                "sys.argv[1:] = []\nrun(main, Settings)\n"
+            )
+        )
+        ended = subprocess.run([sys.executable, "-c", made], cwd=SCRIPTS, capture_output=True, text=True, check=False)
+        assert ended.returncode == 130, ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert "interrupted" in ended.stderr

@@ -3,6 +3,11 @@
 import dataclasses
 import io
 import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +16,7 @@ from rich.console import Console
 from harness.files import UnreadableResultError, read_json, write_json
 from harness.provenance import provenance
 from harness.sweep import one_thread, run_sweep
+from places import BENCHMARKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +25,7 @@ class Power:
     exponents: tuple[int, ...] = (1, 2)
 
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(BENCHMARKS)}
 POWERS = [Power(3), Power(1), Power(2)]
 
 
@@ -166,3 +173,24 @@ def test_the_sweep_says_how_long_it_will_take(tmp_path, console):
 def test_equal_settings_are_refused(tmp_path, console):
     with pytest.raises(ValueError, match=r"Power\(base=1.*occurs twice"):
         run_sweep(powers, [Power(1), Power(1)], tmp_path, console=console)
+
+
+def test_a_killed_sweep_leaves_no_workers(tmp_path):
+    """Its parent can tell nobody; workers see that it is gone, whatever they do."""
+    script = tmp_path / "killed.py"
+    script.write_text(
+        "import os, time\nfrom harness.orphans import end_with\nparent = os.getpid()\n"
+        "if os.fork() == 0:\n    end_with(parent, 0.02)\n    print(os.getpid(), flush=True)\n    time.sleep(60)\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+        worker = int(process.stdout.readline())
+        process.kill()
+    until = time.monotonic() + 10
+    while time.monotonic() < until and Path(f"/proc/{worker}").exists():
+        if Path(f"/proc/{worker}/stat").read_text().split(") ")[1].startswith("Z"):
+            break
+        time.sleep(0.02)
+    else:
+        assert not Path(f"/proc/{worker}").exists()

@@ -1,6 +1,7 @@
 """Growth: the time of a training step per node of a path, and per edge of a graph."""
 
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from torch.nn import functional
 from gnnseq import topological
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN
+from harness.orphans import end_with
 from studies.speed.cases import OURS
 from studies.speed.graphs import random_graph
 from studies.speed.measure import Step, Work, allocations, layer_step, once, prepare
@@ -47,7 +49,8 @@ def points(quick: bool, device: str, threads: int, commit: str) -> list[Point]:
 
 def measure_apart(point: Point) -> dict[str, Any]:
     """:func:`measure_point` in a process of its own, which gives all its memory back when it ends."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawned, initializer=end_with, initargs=(os.getpid(),)) as pool:
         return pool.submit(measure_point, point).result()
 
 

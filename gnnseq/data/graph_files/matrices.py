@@ -4,12 +4,12 @@ import io
 import math
 import re
 import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
 
 from gnnseq.data.graph_files.draft import Draft, number, wrong
+from gnnseq.data.packed import DAMAGED
 
 __all__ = ["MOST_BYTES", "read_matrix_market", "read_npz"]
 
@@ -193,13 +193,12 @@ def _arrays(content: bytes, draft: Draft) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
             total = sum(info.file_size for info in members)
-            if total > MOST_BYTES:
-                raise wrong(draft.path, None, f"{total:,} bytes of arrays", f"at most {MOST_BYTES:,}")
-            return {
-                info.filename.removesuffix(".npy"): _array(archive.read(info), info.filename, draft) for info in members
-            }
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+            packed = {info.filename: archive.read(info) for info in members} if total <= MOST_BYTES else {}
+    except DAMAGED as error:
         raise wrong(draft.path, None, f"{error}", "an .npz file of NumPy's") from error
+    if total > MOST_BYTES:
+        raise wrong(draft.path, None, f"{total:,} bytes of arrays", f"at most {MOST_BYTES:,}")
+    return {name.removesuffix(".npy"): _array(array, name, draft) for name, array in packed.items()}
 
 
 def _array(content: bytes, name: str, draft: Draft) -> np.ndarray:
@@ -208,7 +207,7 @@ def _array(content: bytes, name: str, draft: Draft) -> np.ndarray:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
-    except (ValueError, TypeError, SyntaxError, RecursionError) as error:
+    except DAMAGED as error:
         raise wrong(draft.path, None, f"{name}: {str(error)[:80]}", "an array of numpy.save") from error
     size = math.prod(shape) * dtype.itemsize
     if dtype.hasobject:

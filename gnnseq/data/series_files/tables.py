@@ -161,7 +161,10 @@ def _text(path: Path, heading: bool | None) -> tuple[list[str], list[Any], None]
     if not lines:
         raise ValueError(f"{path}: empty; expected a row a step and a column a node")
     between = next((sign for sign in "\t;|," if sign in lines[0]), None)
-    first, *others = [_split(line, between) for line in lines[:20]]
+    try:
+        first, *others = [_split(line, between) for line in lines[:20]]
+    except csv.Error as error:
+        raise ValueError(f"{path}: {error}; expected a heading and rows of as many cells") from error
     headed = _is_heading(first, others) if heading is None else heading
     try:
         frame = pandas_for(path).read_csv(

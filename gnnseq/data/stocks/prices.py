@@ -93,7 +93,10 @@ def load_prices(
         except ValueError as error:
             errors.add(table.path, str(error))
     errors.check()
-    return assemble(quotes, adjusted, errors)
+    try:
+        return assemble(quotes, adjusted, errors)
+    except ValueError as error:
+        raise error if str(path) in str(error) else ValueError(f"{path}: {error}") from error
 
 
 def price_files(path: Path) -> list[Path]:
@@ -125,13 +128,20 @@ def _packed(path: Path) -> Panel:
     missing = {"features", "tickers", "dates"} - arrays.keys()
     if missing:
         raise ValueError(f"{path}: has {', '.join(arrays)}; expected also {', '.join(sorted(missing))}")
-    features = arrays["features"].astype(np.float64).swapaxes(0, 1)  # [T, N, F]
+    given, dates, tickers = arrays["features"], arrays["dates"], arrays["tickers"]
+    if given.dtype.kind not in "iuf" or given.ndim != 3 or given.shape[:2] != (tickers.size, dates.size):
+        raise ValueError(f"{path}: features are {given.dtype} {list(given.shape)}; expected numbers [tickers, dates, "
+                         f"F], of {tickers.size} tickers and {dates.size} dates")  # fmt: skip
+    features = given.astype(np.float64).swapaxes(0, 1)  # [T, N, F]
     names = arrays.get("feature_names", np.array([f"feature {index}" for index in range(features.shape[2])]))
-    return examine(
-        features[..., -1],
-        [str(date) for date in arrays["dates"]],
-        [str(ticker) for ticker in arrays["tickers"]],
-        adjusted=True,
-        features=features,
-        feature_names=[str(name) for name in names],
-    )
+    try:
+        return examine(
+            features[..., -1],
+            [str(date) for date in dates.reshape(-1)],
+            [str(ticker) for ticker in tickers.reshape(-1)],
+            adjusted=True,
+            features=features,
+            feature_names=[str(name) for name in names.reshape(-1)],
+        )
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error

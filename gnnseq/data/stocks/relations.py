@@ -239,6 +239,8 @@ def _groups_json(path: Path) -> dict[str, list[str]]:
         groups = json.loads(read_utf8(path), object_pairs_hook=partial(_once, path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
+    except RecursionError as error:
+        raise ValueError(f"{path}: JSON within JSON too often; expected an object of lists") from error
     if not isinstance(groups, dict) or not all(
         isinstance(members, list) and all(isinstance(member, str) for member in members) for members in groups.values()
     ):
@@ -261,10 +263,12 @@ def _packed(path: Path, tickers: Sequence[str]) -> Relations:
     missing = {"tickers", "wiki_edge_index", "wiki_edge_type"} - arrays.keys()
     if missing:
         raise ValueError(f"{path}: has {', '.join(arrays)}; expected also {', '.join(sorted(missing))}")
-    own = [str(ticker) for ticker in arrays["tickers"]]
+    own = [str(ticker) for ticker in arrays["tickers"].reshape(-1)]
     edges, kinds = arrays["wiki_edge_index"], arrays["wiki_edge_type"]
     if edges.ndim != 2 or edges.shape[0] != 2 or kinds.shape != edges.shape[1:]:
         raise ValueError(f"{path}: edges {edges.shape} and types {kinds.shape}; expected [2, E] and [E]")
+    if edges.dtype.kind not in "iu" or kinds.dtype.kind not in "iu":
+        raise ValueError(f"{path}: edges are {edges.dtype} and types {kinds.dtype}; expected integers")
     if edges.size and (edges.min() < 0 or edges.max() >= len(own)):
         raise ValueError(f"{path}: an edge names stock {edges.max()}; expected 0 to {len(own) - 1}")
     triples = ((own[i], own[j], f"wiki {kind:02d}") for (i, j), kind in zip(edges.T.tolist(), kinds, strict=True))

@@ -2,6 +2,6 @@
 
 from gnnseq.kernels.native.blas import gemm
 from gnnseq.kernels.native.build import library
-from gnnseq.kernels.native.functions import compiled, is_plain, runs_compiled
+from gnnseq.kernels.native.functions import address, compiled, is_plain, lies_in_memory, runs_compiled
 
-__all__ = ["compiled", "gemm", "is_plain", "library", "runs_compiled"]
+__all__ = ["address", "compiled", "gemm", "is_plain", "library", "lies_in_memory", "runs_compiled"]

@@ -3,7 +3,8 @@
 Torch goes through memory once an operation, and a cell is a dozen of them; here it is one pass, and a sweep over paths
 is one call. Nothing is compiled at install time, and without a compiler (or with ``GNNSEQ_NATIVE=0``) the kernels do
 the same by torch's operations. What was compiled is kept in ``gnnseq`` within the user's cache folder
-(``XDG_CACHE_HOME``) if no other user can write there.
+(``XDG_CACHE_HOME``) if no other user can write there, else among temporary files: see
+:mod:`gnnseq.kernels.native.folders`. Of several processes that start at once one compiles, and the others wait for it.
 
 ``torch.utils.cpp_extension`` would need ninja, a C++ compiler and Python's headers, and parse torch's own for half a
 minute; plain C through ctypes needs ``cc`` alone, compiles in seconds, and links with no version of Python or torch.
@@ -11,6 +12,7 @@ minute; plain C through ctypes needs ``cc`` alone, compiles in seconds, and link
 
 import ctypes
 import hashlib
+import logging
 import os
 import shlex
 import shutil
@@ -21,6 +23,8 @@ from functools import cache
 from pathlib import Path
 
 import torch
+
+from gnnseq.kernels.native.folders import folders, has_room, one_at_a_time
 
 __all__ = ["library"]
 
@@ -49,35 +53,62 @@ def library() -> ctypes.CDLL | None:
 
 
 def _kept_or_compiled(compiler: list[str]) -> ctypes.CDLL | None:
-    """The library that an earlier process left in the user's cache, else a new one, left there if possible."""
-    folder = _cache()
-    if folder is None:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-            compiled = _compile(compiler, Path(temporary))
-            return None if compiled is None else ctypes.CDLL(str(compiled))  # stays loaded when its file is gone
+    """The library that an earlier process left, else a new one, left for later ones if possible."""
     name = f"cells-{_key(compiler)}"
+    for folder in folders():
+        try:
+            found = _kept(folder, name)
+            if found is None and has_room(folder) and _loads(compiler, folder):
+                with one_at_a_time(folder):
+                    found = _kept(folder, name) or _made(compiler, folder, name)
+            if found is not None:
+                return found
+        except OSError:  # it filled up, or cannot be loaded from
+            continue
+    logging.getLogger(__name__).warning(
+        "compiled kernels are off, and layers some times slower: %s made nothing that loads, in the user's cache or "
+        "among temporary files; set XDG_CACHE_HOME to a folder with room, not mounted noexec, or GNNSEQ_NATIVE=0",
+        " ".join(compiler),
+    )
+    return None
+
+
+def _kept(folder: Path, name: str) -> ctypes.CDLL | None:
+    """What an earlier process left in a folder; what it left unfinished is removed."""
     for kept in folder.glob(f"{name}-*.so"):
         if kept.stem == f"{name}-{_digest(kept.read_bytes())}":  # one that a full disk cut off would end the process
             return ctypes.CDLL(str(kept))
         kept.unlink(missing_ok=True)
+    return None
+
+
+def _made(compiler: list[str], folder: Path, name: str) -> ctypes.CDLL | None:
+    """A new library, whole in its folder or not there at all."""
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as temporary:
         compiled = _compile(compiler, Path(temporary))
         if compiled is None:
             return None
-        # Whole or not at all, also if another process compiles at the same time.
         return ctypes.CDLL(str(compiled.replace(folder / f"{name}-{_digest(compiled.read_bytes())}.so")))
 
 
-def _cache() -> Path | None:
-    """The folder of the user's cache; None if another user might write there."""
-    try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "gnnseq"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-    except (OSError, RuntimeError):
-        return None
-    private = status.st_uid == os.getuid() and not status.st_mode & 0o022
-    return folder if private and os.access(folder, os.W_OK) else None
+def _loads(compiler: list[str], folder: Path) -> bool:
+    """Whether what the compiler makes there can be loaded: tried with next to nothing, as all of it takes seconds."""
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as temporary:
+        source, library = Path(temporary, "nothing.c"), Path(temporary, "nothing.so")
+        source.write_text("int nothing(void) { return 0; }\n")
+        try:
+            _run([*compiler, "-fPIC", "-shared", "-o", str(library), str(source)], Path(temporary))
+            ctypes.CDLL(str(library))
+        except (OSError, subprocess.CalledProcessError):
+            return False
+        return True
+
+
+def _run(command: list[str], folder: Path) -> None:
+    """Runs the compiler, whose own files are in the same folder."""
+    environment = os.environ | {"TMPDIR": str(folder)}
+    options = {"stdin": subprocess.DEVNULL, "timeout": 60, "env": environment}
+    subprocess.run(command, check=True, capture_output=True, **options)  # type: ignore[call-overload]
 
 
 def _key(compiler: list[str]) -> str:
@@ -104,7 +135,7 @@ def _compile(compiler: list[str], folder: Path) -> Path | None:
         commands = [[*compiler, *FLAGS, *flags, "-c", "-o", made, str(source)] for source, made in objects.items()]
         try:
             for command in (*commands, [*compiler, "-shared", "-o", str(library), *objects.values()]):
-                subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+                _run(command, folder)
             ctypes.CDLL(str(library))
             return library
         except (OSError, subprocess.CalledProcessError):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gnnseq.kernels.native import build
 
-__all__ = ["LEAST_SIZE", "Compiled", "compiled", "is_plain", "runs_compiled"]
+__all__ = ["LEAST_SIZE", "Compiled", "address", "compiled", "is_plain", "lies_in_memory", "runs_compiled"]
 
 # Numbers in the largest tensor of some work; less is not worth a compiler's run.
 LEAST_SIZE = 1 << 12
@@ -29,8 +29,13 @@ def runs_compiled(like: Tensor, size: int) -> bool:
 
 def is_plain(tensor: Tensor) -> bool:
     """Whether it is of the kind that compiled functions take: float32 numbers as they lie in a CPU's memory."""
+    return tensor.dtype == torch.float32 and lies_in_memory(tensor)
+
+
+def lies_in_memory(tensor: Tensor) -> bool:
+    """Whether a CPU's memory holds it as it is, as it holds none that is lazy, fake, traced or torch.func's."""
     known = type(tensor) in (Tensor, nn.Parameter) and not tensor.is_neg() and not tensor._is_zerotensor()
-    return known and tensor.device.type == "cpu" and tensor.dtype == torch.float32
+    return known and tensor.is_cpu and not torch._is_functional_tensor(tensor)
 
 
 class Compiled:
@@ -55,6 +60,26 @@ def compiled(name: str) -> Compiled:
     return Compiled(name)
 
 
+_KINDS = (torch.float32, torch.int64, torch.int32)
+
+
+def address(tensor: Tensor, dtype: torch.dtype = torch.float32) -> int:
+    """Where a tensor lies, which compiled code reads and writes unseen.
+
+    Raises:
+        TypeError: If it is of another type, or no contiguous numbers with axes in a CPU's memory, as those are not that
+            are traced, fake, batched, on other devices or lazily negated. A size is a tensor without axes while
+            torch.jit.trace records.
+    """
+    lies = tensor.dim() > 0 and tensor.dtype == dtype and lies_in_memory(tensor) and tensor.is_contiguous()
+    pointer = tensor.data_ptr() if lies else 0
+    if not lies or (pointer == 0 and tensor.numel() > 0):
+        kind = f"{type(tensor).__name__} of {tensor.dtype} {list(tensor.shape)} on {tensor.device}"
+        raise TypeError(f"a compiled function got a {kind}; expected an integer, or a contiguous torch.Tensor "
+                        f"of {dtype} that lies in a CPU's memory")  # fmt: skip
+    return pointer
+
+
 def _in_c(argument: Argument) -> object:
     """For C. Memory is read and written unseen there, so that nothing passes that only seems to be a number or memory.
 
@@ -63,10 +88,9 @@ def _in_c(argument: Argument) -> object:
             not of the kinds that :class:`Compiled` takes.
     """
     if isinstance(argument, Tensor):
-        if argument.dim() == 0 or type(argument) not in (Tensor, nn.Parameter) or not argument.is_contiguous():
-            raise TypeError(f"a compiled function got {argument!r}; expected an integer, or a contiguous tensor that "
-                            "lies in memory: record another kernel, see gnnseq.tracing.is_recording")  # fmt: skip
-        return ctypes.c_void_p(argument.data_ptr())
+        if argument.dtype not in _KINDS:
+            raise TypeError(f"a compiled function got a tensor of {argument.dtype}; expected one of {_KINDS}")
+        return ctypes.c_void_p(address(argument, argument.dtype))
     if isinstance(argument, int):
         return ctypes.c_ssize_t(argument)
     if argument is None:

@@ -16,7 +16,7 @@ enum { PIECE = 128 };         /* channels that are taken together */
 typedef struct {
     ptrdiff_t threads;
     ptrdiff_t begin, end;     /* nodes begin..end-1 */
-    ptrdiff_t N, H, G, E;
+    ptrdiff_t N, B, H, G, E;
     const int64_t *incoming;  /* the first edge into each node, and E. [N + 1] */
     const int64_t *source;    /* of each edge; N + b is row b of the initial state. [E] */
     const float *weight;      /* of each edge; NULL if all are 1. [E] */
@@ -116,7 +116,7 @@ static inline void fire_back(const Linear *s, ptrdiff_t k, ptrdiff_t n, int lstm
 }
 
 /* How many shares the channels are cut into. */
-ptrdiff_t linear_shares(const Linear *s) {
+static ptrdiff_t shares_of(const Linear *s) {
     const ptrdiff_t most = s->H / LEAST_CHANNELS;
     if ((s->end - s->begin) * s->H < LEAST_NUMBERS || most < 2)
         return 1;
@@ -142,7 +142,7 @@ static void one_share(const Linear *s, ptrdiff_t share, ptrdiff_t shares, int ba
 }
 
 static void sweep(const Linear *s, int back) {
-    const ptrdiff_t shares = linear_shares(s);
+    const ptrdiff_t shares = shares_of(s);
     if (shares == 1) { /* not in a team of one thread: see threads.h */
         one_share(s, 0, 1, back);
         return;
@@ -152,5 +152,29 @@ static void sweep(const Linear *s, int back) {
         one_share(s, share, shares, back);
 }
 
-void linear_forward(const Linear *s) { sweep(s, 0); }
-void linear_back(const Linear *s) { sweep(s, 1); }
+/* Whether each node reads initial states and nodes before it alone. */
+static int reads_before(const Linear *s) {
+    if (s->begin < 0 || s->end > s->N)
+        return 0;
+    for (ptrdiff_t i = s->begin; i < s->end; i++) {
+        if (s->incoming[i] < 0 || s->incoming[i] > s->incoming[i + 1] || s->incoming[i + 1] > s->E)
+            return 0;
+        for (int64_t e = s->incoming[i]; e < s->incoming[i + 1]; e++) {
+            const int64_t j = s->source[e];
+            if (!((j >= 0 && j < i) || (j >= s->N && j < s->N + s->B)))
+                return 0;
+        }
+    }
+    return 1;
+}
+
+/* 0 where the graph is none that can be swept: nothing was read or written outside of the memory given. */
+static int checked(const Linear *s, int back) {
+    if (!reads_before(s))
+        return 0;
+    sweep(s, back);
+    return 1;
+}
+
+int linear_forward(const Linear *s) { return checked(s, 0); }
+int linear_back(const Linear *s) { return checked(s, 1); }

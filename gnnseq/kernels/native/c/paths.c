@@ -15,7 +15,7 @@ typedef struct {
     Gemm *gemm;
     ptrdiff_t threads;
     ptrdiff_t begin, end;           /* steps begin..end-1 */
-    ptrdiff_t H;
+    ptrdiff_t N, B, H;
     ptrdiff_t reads_first;          /* whether the first step's nodes read `first` */
     const int64_t *offsets;         /* the first node of each step, and N. [T + 1] */
     const float *kernel;            /* forward [H, G * H], backward [reading D * H, H] */
@@ -72,15 +72,29 @@ static ptrdiff_t cut(const Sweep *s, ptrdiff_t share, ptrdiff_t shares) {
     return low;
 }
 
-static void sweep(const Sweep *s, Act *act, int back) {
+/* Whether each step's rows are within those of the step before, and of the memory given. */
+static int fits(const Sweep *s) {
+    if (s->offsets[0] != 0 || alive(s, 0) != s->B)
+        return 0;
+    for (ptrdiff_t t = s->begin; t < s->end; t++)
+        if (alive(s, t) < 0 || s->offsets[t] < 0 || s->offsets[t + 1] > s->N || (t > 0 && alive(s, t) > alive(s, t - 1)))
+            return 0;
+    return 1;
+}
+
+/* 0 where the steps are not those of paths. */
+static int sweep(const Sweep *s, Act *act, int back) {
+    if (!fits(s))
+        return 0;
     const ptrdiff_t shares = least(s->threads, alive(s, s->begin) / LEAST_PATHS);
     if (shares <= 1) { /* not in a team of one thread: see threads.h */
         follow(s, act, back, 0, alive(s, s->begin));
-        return;
+        return 1;
     }
 #pragma omp parallel for num_threads((int)shares)
     for (ptrdiff_t share = 0; share < shares; share++)
         follow(s, act, back, cut(s, share, shares), cut(s, share + 1, shares));
+    return 1;
 }
 
 static void lstm(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
@@ -149,11 +163,11 @@ static void rnn_relu_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n)
     rnn_back(s, t, p, n, relu_fire_back);
 }
 
-void lstm_paths(const Sweep *s) { sweep(s, lstm, 0); }
-void lstm_paths_back(const Sweep *s) { sweep(s, lstm_back, 1); }
-void gru_paths(const Sweep *s) { sweep(s, gru, 0); }
-void gru_paths_back(const Sweep *s) { sweep(s, gru_back, 1); }
-void rnn_tanh_paths(const Sweep *s) { sweep(s, rnn_tanh, 0); }
-void rnn_tanh_paths_back(const Sweep *s) { sweep(s, rnn_tanh_back, 1); }
-void rnn_relu_paths(const Sweep *s) { sweep(s, rnn_relu, 0); }
-void rnn_relu_paths_back(const Sweep *s) { sweep(s, rnn_relu_back, 1); }
+int lstm_paths(const Sweep *s) { return sweep(s, lstm, 0); }
+int lstm_paths_back(const Sweep *s) { return sweep(s, lstm_back, 1); }
+int gru_paths(const Sweep *s) { return sweep(s, gru, 0); }
+int gru_paths_back(const Sweep *s) { return sweep(s, gru_back, 1); }
+int rnn_tanh_paths(const Sweep *s) { return sweep(s, rnn_tanh, 0); }
+int rnn_tanh_paths_back(const Sweep *s) { return sweep(s, rnn_tanh_back, 1); }
+int rnn_relu_paths(const Sweep *s) { return sweep(s, rnn_relu, 0); }
+int rnn_relu_paths_back(const Sweep *s) { return sweep(s, rnn_relu_back, 1); }

@@ -254,12 +254,17 @@ static inline void spread_share(ptrdiff_t first, ptrdiff_t count, ptrdiff_t n, p
     }
 }
 
-/* The kernel's gradient. Each thread reads everything and sums for features of its own, in the order of the nodes.
+/* The kernel's gradient; 0 where the features are malformed. Each thread reads everything and sums for features of its own, in the order of the nodes.
  * grad [n, H]; d_table [F, room] to work in, room at least H and a multiple of 16; d_kernel [H, F] */
-void multiply_lists_back(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t size, ptrdiff_t wide,
-                         const void *begin, const void *end, const void *columns, const float *values,
-                         ptrdiff_t room, const float *grad, float *d_table, float *d_kernel) {
+int multiply_lists_back(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptrdiff_t size, ptrdiff_t wide,
+                        const void *begin, const void *end, const void *columns, const float *values,
+                        ptrdiff_t room, const float *grad, float *d_table, float *d_kernel) {
     const Lists lists = {size, (int)wide, begin, end, columns, values};
+    for (ptrdiff_t list = 0; list < n; list++) {
+        const ptrdiff_t first = begin_of(&lists, lists.wide, list), last = end_of(&lists, lists.wide, list);
+        if (first < 0 || first > last || last > size)
+            return 0;
+    }
     EACH_SHARE(threads, F, H, first, count, {
         if (wide)
             spread_share(first, count, n, H, room, &lists, 1, grad, d_table);
@@ -267,4 +272,5 @@ void multiply_lists_back(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t 
             spread_share(first, count, n, H, room, &lists, 0, grad, d_table);
         turn(count, H, d_table + room * first, 1, room, d_kernel + first, F, 1);
     });
+    return 1;
 }

@@ -22,7 +22,7 @@ enum { LEAST_ROWS = 4, MOST_ROWS = 256 }; /* that a thread is worth; that stay i
 /* Mirrored in fused_tree.py. */
 typedef struct {
     Gemm *gemm;
-    ptrdiff_t threads, T, N, H, B, P, L;
+    ptrdiff_t threads, T, N, E, H, B, P, L;
     const int64_t *steps;                       /* the first node of each step, and the one after all. [T + 1] */
     const int64_t *incoming, *source;           /* the first edge into each node, and E [N + 1]; of each edge [E] */
     const int64_t *outgoing, *edge, *target;    /* the same by source, and edges' numbers. [N + B + 1], [E] */
@@ -225,10 +225,57 @@ static void sweep(const Tree *s, Act *act, int back) {
     follow(s, act, back);
 }
 
-void lstm_tree(const Tree *s) { sweep(s, fire, 0); }
+/* Whether each of the M nodes reads initial states and nodes before it alone. */
+static int reads_before(const Tree *s) {
+    for (ptrdiff_t t = 0; t < s->T; t++)
+        if (s->steps[t] < 0 || s->steps[t] > s->steps[t + 1] || s->steps[t + 1] > s->N)
+            return 0;
+    for (ptrdiff_t i = s->steps[0]; i < s->steps[s->T]; i++) {
+        if (s->incoming[i] < 0 || s->incoming[i] > s->incoming[i + 1] || s->incoming[i + 1] > s->E)
+            return 0;
+        const ptrdiff_t before = i < s->L ? i : s->L;
+        int valid = 1;
+        for (ptrdiff_t e = s->incoming[i]; e < s->incoming[i + 1]; e++) {
+            const ptrdiff_t j = s->source[e];
+            valid &= (j >= 0 && j < before) || (j >= s->N && j < s->N + s->B);
+        }
+        if (!valid)
+            return 0;
+    }
+    return 1;
+}
 
-void lstm_tree_back(const Tree *s) {
+/* Whether sources begin..end-1 are read by later nodes alone, along edges that are theirs. */
+static int is_read_after(const Tree *s, ptrdiff_t begin, ptrdiff_t end) {
+    for (ptrdiff_t j = begin; j < end; j++) {
+        if (s->outgoing[j] < 0 || s->outgoing[j] > s->outgoing[j + 1] || s->outgoing[j + 1] > s->E)
+            return 0;
+        const ptrdiff_t after = j < s->N ? j : -1;
+        for (ptrdiff_t place = s->outgoing[j]; place < s->outgoing[j + 1]; place++) {
+            const ptrdiff_t e = s->edge[place], i = s->target[place];
+            if (e < 0 || e >= s->E || s->source[e] != j || i <= after || i >= s->N)
+                return 0;
+        }
+    }
+    return 1;
+}
+
+/* 0 where the graph is none that can be swept: nothing was read or written outside of the memory given. */
+int lstm_tree(const Tree *s) {
+    if (!reads_before(s))
+        return 0;
+    sweep(s, fire, 0);
+    return 1;
+}
+
+int lstm_tree_back(const Tree *s) {
+    const ptrdiff_t end = s->steps[s->T] < s->L ? s->steps[s->T] : s->L;
+    if (!reads_before(s) || !is_read_after(s, s->steps[0], end))
+        return 0;
+    if (s->steps[0] == 0 && !is_read_after(s, s->N, s->N + s->B))
+        return 0;
     sweep(s, fire_back, 1);
     if (s->steps[0] == 0)
         EACH_SHARE(s->threads, s->B, s->H, from, rows, pull_first(s, from, rows));
+    return 1;
 }

@@ -1,0 +1,107 @@
+"""Faults are counted as they are, and of a sample of what the study tries nothing falls."""
+
+import faulthandler
+import os
+import random
+import signal
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnnseq.data.stocks import load_prices, load_relations
+from gnnseq.data.text import load_corpus
+from harness.files import UnreadableResultError, read_json
+from studies.faults import calls, mutated, report
+from studies.faults.children import attempt_all
+from studies.faults.pages import raw_markup
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="children are forked, and signals counted"),
+    pytest.mark.filterwarnings("ignore:Initializing zero-element tensors"),  # torch.nn.Linear's
+]
+
+
+def test_a_signal_is_counted_and_what_comes_after_is_tried():
+    def attempt(number):
+        if number % 3 == 1:
+            faulthandler.disable()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return "right", "of\tseveral\nlines"
+
+    outcomes = attempt_all(range(5), attempt)
+    assert [outcome.what for outcome in outcomes] == ["right", "signal", "right", "right", "signal"]
+    assert outcomes[1].detail == "SIGSEGV"
+    assert outcomes[0].detail == "of several lines"
+
+
+@pytest.mark.parametrize("build", sorted(set(calls.CALLS), key=lambda build: build.__name__))
+def test_calls_that_nothing_is_spoilt_of(build):
+    function, arguments = build(random.Random(3))
+    assert function(**arguments) is not None
+
+
+@settings(max_examples=8)  # each may have torch import what records
+@given(st.integers(0, 2**32))
+def test_calls_with_made_up_arguments(seed):
+    what, detail = calls.attempt_one(seed)
+    assert what in ("right", *calls.CLEAR), detail
+
+
+@pytest.mark.parametrize("kind", mutated.KINDS)
+def test_files_that_nothing_happened_to(kind):
+    assert mutated.whole(kind) is not None
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32))
+def test_mutated_files_are_read_or_named(seed):
+    what, detail = mutated.attempt_file(seed)
+    assert what in ("right", "named"), detail
+
+
+def test_what_was_seen_of_files(tmp_path):
+    """Errors that once named no file, or were none of a reader's."""
+    text = np.array([["a", "b"], ["c", "d"]])
+    packed = {
+        "tickers": np.array(["A", "B"]),
+        "dates": np.array(["2020-01-01", "2020-01-02"]),
+        "features": text[:, :, None],
+    }
+    np.savez(tmp_path / "prices.npz", **packed)
+    edges = {"wiki_edge_index": np.array([[0], [1]]), "wiki_edge_type": np.array(["x"]), "tickers": packed["tickers"]}
+    np.savez(tmp_path / "relations.npz", **edges)
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "deep.json").write_text("[" * 200_000)
+    for read in (
+        lambda: load_prices(tmp_path / "prices.npz"),
+        lambda: load_relations(tmp_path / "relations.npz", ["A", "B"]),
+        lambda: load_relations(tmp_path / "deep.json", ["A", "B"]),
+        lambda: load_corpus(tmp_path / "empty.txt"),
+    ):
+        with pytest.raises(ValueError, match=str(tmp_path)):
+            read()
+    with pytest.raises(UnreadableResultError, match=r"deep\.json"):
+        read_json(tmp_path / "deep.json")
+
+
+def test_markup_that_is_not_escaped_is_found():
+    assert raw_markup("<p>&lt;img src=x onerror=alert(1)&gt;</p>") == []
+    assert raw_markup("<p><img src=x onerror=alert(1)></p>") == ["<img src=x"]
+
+
+def test_a_promise_that_fell_is_a_statement_that_fails():
+    row = {"promise": "it holds", "tried": 1000, "failed": 1, "kinds": {}, "fell": [{"what": "signal"}]}
+    assert list(report.checks({"promises": [row]})) == [("it holds", False)]
+    assert "| it holds | 1,000 | 1 |" in report.promises({"promises": [row]})
+
+
+def test_calls_are_the_same_for_the_same_seed():
+    def arguments(seed):
+        torch.manual_seed(0)
+        return calls.call_convolution(random.Random(seed))[1]["x"]
+
+    torch.testing.assert_close(arguments(5), arguments(5))
