@@ -66,7 +66,8 @@ def classifier_scores(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int)
         ends = np.broadcast_to(week.node[source][:, None], shape), np.broadcast_to(week.node[kinds], shape)
         both = [pair[:, kinds], week.near[low : low + BLOCK][:, kinds]]
         rows = np.concatenate([*ends, *both], axis=2).reshape(len(source) * len(kinds), -1)
-        scores[low : low + BLOCK] = learnt.predict_proba(rows)[:, 1].reshape(len(source), len(kinds))[:, kind]
+        # Not probabilities, which are all 1 from a logit of 37 on.
+        scores[low : low + BLOCK] = learnt.decision_function(rows).reshape(len(source), len(kinds))[:, kind]
     return scores
 
 
