@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from studies.social_graph import heuristics, live
 from studies.social_graph.candidates import draw
-from studies.social_graph.classifiers import balanced, classifier_scores
+from studies.social_graph.classifiers import balanced, classifier_scores, make_classifier
 from studies.social_graph.features import NODE, PAIR, node_features, pair_features
 from studies.social_graph.history import DAY, DECAYS, WEEK, Events
 from studies.social_graph.live import LiveNetwork, rank_loss
@@ -279,6 +280,26 @@ def test_a_classifier_scores_nodes_that_nobody_saw_alike_and_better_than_at_rand
         evaluate(scores, weeks[3].query)["edge MRR"]
         > 2 * evaluate(RNG.random(scores.shape), weeks[3].query)["edge MRR"]
     )
+
+
+def test_logistic_regression_does_not_follow_a_column_beyond_what_it_has_seen():
+    x = RNG.normal(size=(400, 2))
+    x[:, 1] = RNG.random(400) < 0.01  # nearly constant
+    learnt = make_classifier("logistic regression", 0).fit(x, x[:, 0] + x[:, 1] > 0)
+    inside, beyond = (learnt.decision_function(np.array([[0.0, value]])) for value in (1.0, 1000.0))
+    assert inside == beyond
+
+
+def test_scores_of_classifiers_are_not_tied_where_probabilities_are_one(monkeypatch):
+    events = planted(60, 5, 200, seed=2).events
+    weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 5))
+
+    def sure(self, x):
+        return 60.0 + np.asarray(x).sum(1)
+
+    monkeypatch.setattr(LogisticRegression, "decision_function", sure)
+    scores = classifier_scores(run("logistic regression"), weeks, 3)
+    assert len(np.unique(scores)) > 10
 
 
 # Data and heuristics
