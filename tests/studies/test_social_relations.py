@@ -196,6 +196,15 @@ def test_the_study_on_a_users_file(tmp_path, capsys):
     assert publish(replace(settings, report_only=True)) == 0
 
 
+def test_a_file_of_scenes_that_changes_is_read_anew(tmp_path):
+    file, pairs = users_file(tmp_path / "mine.json")
+    first = sources.problem_of(str(file), "relations")
+    file.write_text(file.read_text().replace(RELATIONS[0], "strangerz"))
+    other = sources.problem_of(str(file), "relations")
+    assert (len(first.y), len(other.y)) == (pairs, pairs)
+    assert set(other.relations) - set(first.relations) == {"strangerz"}
+
+
 def test_a_file_with_one_pair_an_image_has_no_completion_and_says_so(tmp_path, capsys):
     file, _ = users_file(tmp_path / "mine.json")
     content = json.loads(file.read_text())

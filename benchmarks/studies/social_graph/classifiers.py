@@ -16,13 +16,17 @@ from studies.social_graph.candidates import draw
 from studies.social_graph.runs import SocialRun
 from studies.social_graph.weeks import WeekInputs
 
-__all__ = ["balanced", "classifier_scores", "make_classifier"]
+__all__ = ["LIVE_TREES", "STREAMING_TREES", "balanced", "classifier_scores", "make_classifier"]
+
+# Leaves of a tree and number of trees, chosen on what is before the test; the first where nothing is.
+LIVE_TREES = ((31, 60), (8, 60), (8, 200), (16, 30))
+STREAMING_TREES = ((31, 250), (8, 250), (31, 100), (64, 250))
 
 MOST = 20_000  # candidates that a week's classifier learns from
 BLOCK = 64  # sources scored at once
 
 
-def make_classifier(model: str, seed: int, trees: int = 60) -> Any:
+def make_classifier(model: str, seed: int, trees: tuple[int, int] = LIVE_TREES[0]) -> Any:
     """An untrained one; the linear one reads nothing beyond what training has seen.
 
     A column that is nearly constant in training has a tiny spread: who wrote in a week's last hour was hundreds of
@@ -30,10 +34,13 @@ def make_classifier(model: str, seed: int, trees: int = 60) -> Any:
     """
     if model == "logistic regression":
         return make_pipeline(MinMaxScaler(clip=True), StandardScaler(), LogisticRegression(C=1.0, max_iter=300))
-    return HistGradientBoostingClassifier(max_iter=trees, learning_rate=0.1, max_leaf_nodes=31, random_state=seed)
+    leaves, number = trees
+    return HistGradientBoostingClassifier(max_iter=number, learning_rate=0.1, max_leaf_nodes=leaves, random_state=seed)
 
 
-def classifier_scores(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int) -> NDArray[np.float64]:
+def classifier_scores(
+    run: SocialRun, weeks: tuple[WeekInputs, ...], place: int, trees: tuple[int, int] = LIVE_TREES[0]
+) -> NDArray[np.float64]:
     """Scores of a week by one that is trained anew on the weeks before it, the later ones first. [S, N]"""
     x: list[NDArray[np.float32]] = []
     y: list[NDArray[np.bool_]] = []
@@ -48,7 +55,7 @@ def classifier_scores(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int)
         stands.append(np.maximum(some.weight.numpy(), some.positive.numpy()))
     if np.concatenate(y)[:MOST].all():  # who knows no other node has nothing to tell its positives from
         return np.zeros((len(weeks[place].query.source), len(weeks[place].node)))
-    learnt = make_classifier(run.model, run.seed)
+    learnt = make_classifier(run.model, run.seed, trees)
     right, weight = np.concatenate(y)[:MOST], np.concatenate(stands)[:MOST]
     if run.model == "logistic regression":
         name = f"{learnt.steps[-1][0]}__sample_weight"

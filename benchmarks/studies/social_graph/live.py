@@ -3,6 +3,7 @@
 Letters: S sources, N nodes, T snapshots, K candidates.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from torch.nn import functional
 
 from studies.social_graph import heuristics
 from studies.social_graph.candidates import Candidates, draw
-from studies.social_graph.classifiers import classifier_scores
+from studies.social_graph.choice import BestSoFar
+from studies.social_graph.classifiers import LIVE_TREES, classifier_scores
 from studies.social_graph.history import Events, Floats
 from studies.social_graph.network import PairNetwork
 from studies.social_graph.ranking import SCORES, evaluate, week_of
-from studies.social_graph.runs import HEURISTICS, LEAKS, LEARNT, SocialRun
+from studies.social_graph.runs import CHOSEN, HEURISTICS, LEAKS, LEARNT, SocialRun
 from studies.social_graph.sources import made_up, read
 from studies.social_graph.weeks import FIRST_TEST, WeekInputs, inputs_of
 
@@ -34,15 +36,28 @@ def follow(run: SocialRun) -> dict[str, Any]:
     found: list[dict[str, float]] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        learner = LiveNetwork(run, events, weeks) if run.model not in (*HEURISTICS, *LEARNT, *LEAKS, "oracle") else None
+        learner: LiveNetwork | BestSoFar | None = None
+        if run.model in CHOSEN:
+            learner = BestSoFar(partial(_options, run, weeks), weeks)
+        elif run.model not in (*HEURISTICS, *LEARNT, *LEAKS, "oracle"):
+            learner = LiveNetwork(run, events, weeks)
         for place in tested:
             scores = learner.answer(place) if learner else _answer(run, events, weeks, place)
             found.append(evaluate(scores, weeks[place].query))
+    chosen = {"chosen": learner.chosen} if isinstance(learner, BestSoFar) else {}
     return {
+        **chosen,
         "weeks": [weeks[place].query.week for place in tested],
         "positives": [len(weeks[place].query.target) for place in tested],
         "scores": {name: [None if np.isnan(each[name]) else round(each[name], 4) for each in found] for name in SCORES},
     }
+
+
+def _options(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int) -> list[Floats]:
+    """Scores of a week by all that may be chosen."""
+    if run.model == "tuned sum":
+        return [heuristics.summed(weeks[place].dense, *each) for each in heuristics.SUMS]
+    return [classifier_scores(run, weeks, place, trees) for trees in LIVE_TREES] if place else []
 
 
 def _answer(run: SocialRun, events: Events, weeks: tuple[WeekInputs, ...], place: int) -> Floats:

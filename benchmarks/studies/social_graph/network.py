@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.layers import TemporalGCN
+from gnnseq.layers import EvolveGCN, TemporalGCN
 from studies.social_graph.features import NEAR, NEVER, NODE, PAIR, SCALE, WALK
-from studies.social_graph.runs import SocialRun
+from studies.social_graph.runs import EVOLVING, SocialRun
 
 __all__ = ["PairNetwork"]
 
@@ -22,8 +22,8 @@ SHARES = (-11.7, -17.4)  # logarithms of a and b: those of heuristics' fixed sum
 class PairNetwork(nn.Module):
     r"""score(i, j) = g log(recency) + v relu(A [x_i, h_i] + B [x_j, h_j] + C p_ij) + h_i' D h_j
 
-    with node features x, pair features p and states h of a :class:`~gnnseq.layers.TemporalGCN` over the snapshots
-    before; without edges its graphs are empty. The recency score, missing in a network alone, is
+    with node features x, pair features p and states h of a :class:`~gnnseq.layers.TemporalGCN`, or of an
+    :class:`~gnnseq.layers.EvolveGCN`, over the snapshots before; without edges its graphs are empty. The recency score, missing in a network alone, is
 
         recency = 1 / (1 + minutes since either wrote to the other) + a walks_ij + b received_j
 
@@ -34,7 +34,11 @@ class PairNetwork(nn.Module):
     def __init__(self, run: SocialRun) -> None:
         super().__init__()
         self.edges, self.recency, self.pairs = run.edges, run.recency, run.pairs
-        self.temporal = TemporalGCN(len(NODE), run.state, run.state, order=run.order, recurrent="GRU")
+        self.temporal: nn.Module
+        if run.model == EVOLVING:
+            self.temporal = EvolveGCN(len(NODE), run.state, recurrent="GRU")
+        else:
+            self.temporal = TemporalGCN(len(NODE), run.state, run.state, order=run.order, recurrent="GRU")
         ends = len(NODE) + run.state
         self.source = nn.Linear(ends, run.hidden)
         self.target = nn.Linear(ends, run.hidden, bias=False)

@@ -7,12 +7,14 @@ Protocol = Literal["live", "streaming"]
 Order = Literal["time_then_space", "space_then_time", "space_time"]
 
 HEURISTICS = ("random", "popularity", "EdgeBank", "EdgeBank, 7 days", "EdgeBank, counts", "EdgeBank, decay", "repeat",
-              "reply", "max(repeat, reply)", "PageRank", "fixed sum")  # fmt: skip
+              "reply", "max(repeat, reply)", "PageRank", "fixed sum", "tuned sum")  # fmt: skip
+CHOSEN = ("tuned sum", "boosted trees")  # of which some options are tried, and one is chosen by the past
 LEARNT = ("logistic regression", "boosted trees")
 ORDERS: tuple[Order, ...] = ("time_then_space", "space_then_time", "space_time")
 SHORT = {"time_then_space": "GRU → GCN", "space_then_time": "GCN → GRU", "space_time": "GRU on both"}
+EVOLVING = "EvolveGCN"
 NETWORKS = (
-    *(f"{SHORT[order]}{end}" for end in ("", " + recency") for order in ORDERS),
+    *(f"{SHORT[order]}{end}" for end in ("", " + recency") for order in ORDERS), EVOLVING,
     "no edges", "no edges + recency", "GCN → GRU, nodes alone",
 )  # fmt: skip
 LEAKS = ("leak: the week's own popularity",)
@@ -27,7 +29,7 @@ class SocialRun:
     width: float  # seconds of a week
     protocol: Protocol
     model: str  # of HEURISTICS, LEARNT or NETWORKS
-    seed: int = 0  # of weights, of minibatches and of sampled training candidates; not of the evaluation's negatives
+    seed: int = 0  # of weights, minibatches and sampled training candidates; of the evaluation's negatives in streaming alone
     hidden: int = 48  # of a pair
     state: int = 16  # channels of a node's state
     history: int = 3  # snapshots that a state is made of

@@ -6,12 +6,12 @@ Letters: N pairs, F columns.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnseq.data.scenes import Scene, Scenes, load_scenes, pipa, pisc
+from harness.files import cached_while_unchanged
 from studies.social_relations.features import labels_of, table_of
 from studies.social_relations.folds import check_apart, grouped_folds
 from studies.social_relations.planted import planted_scenes
@@ -69,7 +69,7 @@ class Split:
         return np.setdiff1d(self.training, self.validation[number])
 
 
-@lru_cache(maxsize=2)
+@cached_while_unchanged(2)
 def scenes_of(data: str, boxes: str | None, person: str) -> Scenes:
     """The source's scenes."""
     if data in IMAGES:
@@ -89,7 +89,7 @@ def digest_of(data: str, boxes: str | None, person: str) -> str:
     return made.hexdigest()
 
 
-@lru_cache(maxsize=2)
+@cached_while_unchanged(2)
 def problem_of(data: str, task: Task, boxes: str | None = None, person: str = "person") -> Problem:
     """The pairs of a source, and what is known of each.
 
