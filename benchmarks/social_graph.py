@@ -26,8 +26,9 @@ from studies.social_graph.runs import HEURISTICS, LEAKS, LEARNT, NETWORKS, Proto
 
 PLANTED, SMALL = "planted 150 16 500 0", "planted 30 4 60 0"
 QUICK = {"hidden": 16, "state": 8, "steps": 2, "epochs": 1}
-STREAMED = ("GCN → GRU", "no edges")  # alone and added to the recency score
+STREAMED = ("GCN → GRU", "GCN → GRU + recency", "no edges", "no edges + recency")
 STREAMING = {"hidden": 64, "epochs": 12}  # it has more to learn from
+ON_SUM = {"hidden": 64, "steps": 60, "candidates": 64}  # a network that is used as far as the past recommends
 SECONDS = {"live": 40.0, "streaming": 30.0}  # of a network on the published messages
 
 
@@ -94,11 +95,12 @@ class Settings(SweepSettings):
             models = [model for model in known if self.models is None or model in self.models]
             for seed, model in product(seeds, models):  # a seed's negatives are drawn once for all models
                 network = model in NETWORKS
-                if not live and network and model.partition(" +")[0] not in STREAMED:
+                if not live and network and model not in STREAMED:
                     continue  # of the others live update says enough
                 if live and seed and not network:
                     continue  # the same again
-                own = ({} if live or self.quick else STREAMING) | options if network else {}
+                own = ON_SUM if model.endswith("+ sum") else {} if live else STREAMING
+                own = options if self.quick and network else own if network else {}
                 made.append(SocialRun(self.reading, digest, width, protocol, model, seed, **own))
             extra = (*LEAKS, *(("oracle",) if self.reading.startswith("planted") else ())) if live else ()
             named = [model for model in extra if self.models is None or model in self.models]

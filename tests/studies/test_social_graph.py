@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from studies.social_graph import heuristics, live
 from studies.social_graph.candidates import draw
+from studies.social_graph.choice import BestSoFar
 from studies.social_graph.classifiers import balanced, classifier_scores, make_classifier
 from studies.social_graph.features import NODE, PAIR, node_features, pair_features
 from studies.social_graph.history import DAY, DECAYS, WEEK, Events
@@ -16,7 +17,7 @@ from studies.social_graph.live import LiveNetwork, rank_loss
 from studies.social_graph.network import PairNetwork
 from studies.social_graph.planted import planted
 from studies.social_graph.ranking import evaluate, evaluate_slowly, week_query
-from studies.social_graph.runs import NETWORKS, SHORT, SocialRun
+from studies.social_graph.runs import EVOLVING, NETWORKS, SHORT, SocialRun
 from studies.social_graph.stream import pairs_at
 from studies.social_graph.streaming import questions, score_stream, score_stream_slowly
 from studies.social_graph.structure import adjacency, pagerank, two_steps, walk
@@ -226,10 +227,10 @@ def test_training_begins_at_the_recency_score():
     assert torch.equal(alone, network.heuristic(some.pair, node[some.target]))
 
 
-@pytest.mark.parametrize("order", SHORT)
-def test_states_do_not_know_numbers_and_without_edges_nothing_of_others(order):
+@pytest.mark.parametrize("model", [*SHORT.values(), EVOLVING])
+def test_states_do_not_know_numbers_and_without_edges_nothing_of_others(model):
     torch.manual_seed(0)
-    network = PairNetwork(run(SHORT[order])).eval()
+    network = PairNetwork(run(model)).eval()
     x, perm = torch.randn(3, 6, len(NODE)), torch.randperm(6)
     edges = [torch.randint(6, (2, 9)) for _ in range(3)]
     weights = [torch.rand(9) for _ in range(3)]
@@ -241,6 +242,39 @@ def test_states_do_not_know_numbers_and_without_edges_nothing_of_others(order):
     x[:, 1:] = 0
     assert torch.allclose(network.states(x, edges, weights)[0], alone[0], atol=1e-6)
     assert not torch.allclose(h[0], alone[0])
+
+
+def test_training_begins_at_the_fixed_sum_and_as_much_is_added_as_the_past_recommends():
+    events = planted(15, 5, 50).events
+    weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 5))
+    learner = LiveNetwork(run("no edges + sum"), events, weeks)
+    nothing, *_, everything = LiveNetwork.shared(learner, 0)
+    assert np.array_equal(nothing, everything)
+    week = weeks[0]
+    learner.network.eval()
+    met = tuple(map(torch.from_numpy, (week.row, week.column, week.pair)))
+    source, near = torch.from_numpy(week.query.source), torch.from_numpy(week.near)
+    scores = learner.network.all_scores(source, learner.node[0], near, met, learner.states(0)).numpy()
+    other = np.arange(15) != week.query.source[:, None]
+    assert scores[other] == pytest.approx(nothing[other], abs=2e-2)  # of 1e-3 messages, where nobody has any
+
+
+def test_a_choice_is_of_the_weeks_before_and_a_leak_is_seen():
+    events = planted(20, 6, 80).events
+    weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 6))
+    walks = [week.dense("walks, 28 d").astype(np.float64) for week in weeks]
+
+    def chosen(asked, place):
+        best = BestSoFar(lambda at: [-walks[at], walks[at]], asked)
+        assert np.array_equal(best.answer(place), [-walks[place], walks[place]][best.chosen[0]])
+        return best.chosen[0]
+
+    def turned(week):  # the week as it would be if everybody wrote to those who are far
+        far = week.dense("walks, 28 d").argmin(1)
+        return dataclasses.replace(week, query=dataclasses.replace(week.query, target=far[week.query.row]))
+
+    assert chosen(weeks, 3) == chosen((*weeks[:3], turned(weeks[3]), turned(weeks[4])), 3) == 1
+    assert chosen((*map(turned, weeks[:3]), *weeks[3:]), 3) == 0
 
 
 def test_the_loss_is_one_minus_the_reciprocal_rank_where_scores_are_far_apart():

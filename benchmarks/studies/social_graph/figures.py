@@ -73,7 +73,7 @@ def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
     weeks = np.array(result["weeks"])
     base = by_week(result, reference, SCORE).mean(0)
     best = max(networks, key=lambda model: statistics.fmean(spread(result, "live", model, SCORE)))
-    plain = "no edges + recency" if best.endswith("recency") else "no edges"
+    plain = "".join(("no edges", *best.partition(" + ")[1:]))
     shown = {best: COLORS["blue"], **({plain: COLORS["sky"]} if plain in there and plain != best else {})}
     learnt = [model for model in there if model in LEARNT]
     if learnt:  # the better one

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from studies.social_graph.features import MINUTE, NEVER, SCALE, WALK
 from studies.social_graph.history import DAY, WEEK
 
-__all__ = ["SUMS", "score", "summed"]
+__all__ = ["FIXED", "SUMS", "score", "summed"]
 
 Column = Callable[[str], NDArray[np.float32]]  # a feature by its name
 

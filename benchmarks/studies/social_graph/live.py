@@ -26,6 +26,8 @@ from studies.social_graph.weeks import FIRST_TEST, WeekInputs, inputs_of
 __all__ = ["LiveNetwork", "follow", "rank_loss"]
 
 SHARPNESS = 2.0  # of the steps that a rank is made of
+OF_NETWORK = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)  # shares beside the fixed sum, of which the past chooses one
+LEAST = 1e-7  # of the fixed sum, for its logarithm: as in the network
 
 
 def follow(run: SocialRun) -> dict[str, Any]:
@@ -40,7 +42,8 @@ def follow(run: SocialRun) -> dict[str, Any]:
         if run.model in CHOSEN:
             learner = BestSoFar(partial(_options, run, weeks), weeks)
         elif run.model not in (*HEURISTICS, *LEARNT, *LEAKS, "oracle"):
-            learner = LiveNetwork(run, events, weeks)
+            network = LiveNetwork(run, events, weeks)
+            learner = BestSoFar(network.shared, weeks) if run.sum else network
         for place in tested:
             scores = learner.answer(place) if learner else _answer(run, events, weeks, place)
             found.append(evaluate(scores, weeks[place].query))
@@ -126,6 +129,14 @@ class LiveNetwork:
             made = self.network.all_scores(source, self.node[place], near, met, self.states(place))  # type: ignore[arg-type]
         self.network.train()
         return made.double().numpy()
+
+    def shared(self, place: int) -> list[NDArray[np.float64]]:
+        """Scores of a week by the fixed sum, and by more and more of the network; of the first week by the sum."""
+        fixed = np.log(heuristics.summed(self.weeks[place].dense, *heuristics.FIXED) + LEAST)
+        if place == 0:
+            return [fixed] * len(OF_NETWORK)
+        own = self.answer(place)
+        return [fixed + share * (own - fixed) for share in OF_NETWORK]
 
     def learn(self, stop: int) -> None:
         """Steps on the weeks before one, the later ones more often."""

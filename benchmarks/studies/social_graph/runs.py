@@ -15,7 +15,7 @@ SHORT = {"time_then_space": "GRU → GCN", "space_then_time": "GCN → GRU", "sp
 EVOLVING = "EvolveGCN"
 NETWORKS = (
     *(f"{SHORT[order]}{end}" for end in ("", " + recency") for order in ORDERS), EVOLVING,
-    "no edges", "no edges + recency", "GCN → GRU, nodes alone",
+    "no edges", "no edges + recency", "GCN → GRU, nodes alone", "GCN → GRU + sum", "no edges + sum",
 )  # fmt: skip
 LEAKS = ("leak: the week's own popularity",)
 
@@ -29,7 +29,7 @@ class SocialRun:
     width: float  # seconds of a week
     protocol: Protocol
     model: str  # of HEURISTICS, LEARNT or NETWORKS
-    seed: int = 0  # of weights, minibatches and sampled training candidates; of the evaluation's negatives in streaming alone
+    seed: int = 0  # of weights, minibatches and sampled candidates; in streaming of the evaluation's negatives
     hidden: int = 48  # of a pair
     state: int = 16  # channels of a node's state
     history: int = 3  # snapshots that a state is made of
@@ -57,6 +57,11 @@ class SocialRun:
     def recency(self) -> bool:
         """Whether the network is added to the recency score."""
         return self.model.endswith("+ recency")
+
+    @property
+    def sum(self) -> bool:
+        """Whether the network is added to the fixed sum, as much of it as did best on the weeks before."""
+        return self.model.endswith("+ sum")
 
     @property
     def pairs(self) -> bool:
