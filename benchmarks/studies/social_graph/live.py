@@ -3,7 +3,7 @@
 Letters: S sources, N nodes, T snapshots, K candidates.
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,8 @@ def follow(run: SocialRun) -> dict[str, Any]:
 def _options(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int) -> list[Floats]:
     """Scores of a week by all that may be chosen."""
     if run.model == "tuned sum":
-        return [heuristics.summed(weeks[place].dense, *each) for each in heuristics.SUMS]
+        column = cache(weeks[place].dense)
+        return [heuristics.summed(column, *each) for each in heuristics.SUMS]
     return [classifier_scores(run, weeks, place, trees) for trees in LIVE_TREES] if place else []
 
 
