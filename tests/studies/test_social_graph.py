@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from studies.social_graph import heuristics, live
 from studies.social_graph.candidates import draw
 from studies.social_graph.choice import BestSoFar
-from studies.social_graph.classifiers import balanced, classifier_scores, make_classifier
+from studies.social_graph.classifiers import balanced, classifier_scores, make_classifier, reciprocal_rank, trained
 from studies.social_graph.features import NODE, PAIR, node_features, pair_features
 from studies.social_graph.history import DAY, DECAYS, WEEK, Events
 from studies.social_graph.live import LiveNetwork, rank_loss
@@ -265,7 +265,9 @@ def test_a_choice_is_of_the_weeks_before_and_a_leak_is_seen():
     walks = [week.dense("walks, 28 d").astype(np.float64) for week in weeks]
 
     def chosen(asked, place):
-        best = BestSoFar(lambda at: [-walks[at], walks[at]], asked)
+        best = BestSoFar(
+            lambda at: [-walks[at], walks[at]], lambda scores, at: evaluate(scores, asked[at].query)["edge MRR"]
+        )
         assert np.array_equal(best.answer(place), [-walks[place], walks[place]][best.chosen[0]])
         return best.chosen[0]
 
@@ -302,12 +304,21 @@ def test_positives_of_boosted_trees_weigh_as_much_as_all_negatives_do():
     assert balanced(np.ones(2, dtype=np.float32), none).tolist() == [1, 1]
 
 
+def test_trees_are_judged_by_the_rank_among_candidates():
+    events = planted(60, 5, 200, seed=2).events
+    weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 5))
+    own = run("logistic regression", candidates=60)  # all nodes, each for itself
+    learnt = trained(own, weeks, 3)
+    expected = evaluate(classifier_scores(learnt, weeks[3]), weeks[3].query)["all-nodes MRR"]
+    assert reciprocal_rank(own, weeks, learnt, 3) == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("model", ["logistic regression", "boosted trees"])
 def test_a_classifier_scores_nodes_that_nobody_saw_alike_and_better_than_at_random(model):
     made = planted(60, 5, 200, seed=2).events
     events = dataclasses.replace(made, nodes=64)  # four more who never write
     weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 5))
-    scores = classifier_scores(run(model), weeks, 3)
+    scores = classifier_scores(trained(run(model), weeks, 3), weeks[3])
     assert scores.shape == (len(weeks[3].query.source), 64)
     assert (scores[:, 60:] == scores[:, 60:61]).all()
     assert (
@@ -332,7 +343,7 @@ def test_scores_of_classifiers_are_not_tied_where_probabilities_are_one(monkeypa
         return 60.0 + np.asarray(x).sum(1)
 
     monkeypatch.setattr(LogisticRegression, "decision_function", sure)
-    scores = classifier_scores(run("logistic regression"), weeks, 3)
+    scores = classifier_scores(trained(run("logistic regression"), weeks, 3), weeks[3])
     assert len(np.unique(scores)) > 10
 
 

@@ -3,6 +3,7 @@
 Letters: S sources, N nodes, T snapshots, K candidates.
 """
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -15,11 +16,11 @@ from torch.nn import functional
 from studies.social_graph import heuristics
 from studies.social_graph.candidates import Candidates, draw
 from studies.social_graph.choice import BestSoFar
-from studies.social_graph.classifiers import LIVE_TREES, classifier_scores
+from studies.social_graph.classifiers import LIVE_TREES, classifier_scores, reciprocal_rank, trained
 from studies.social_graph.history import Events, Floats
 from studies.social_graph.network import PairNetwork
 from studies.social_graph.ranking import SCORES, evaluate, week_of
-from studies.social_graph.runs import CHOSEN, HEURISTICS, LEAKS, LEARNT, SocialRun
+from studies.social_graph.runs import HEURISTICS, LEAKS, LEARNT, SocialRun
 from studies.social_graph.sources import made_up, read
 from studies.social_graph.weeks import FIRST_TEST, WeekInputs, inputs_of
 
@@ -38,30 +39,44 @@ def follow(run: SocialRun) -> dict[str, Any]:
     found: list[dict[str, float]] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        learner: LiveNetwork | BestSoFar | None = None
-        if run.model in CHOSEN:
-            learner = BestSoFar(partial(_options, run, weeks), weeks)
-        elif run.model not in (*HEURISTICS, *LEARNT, *LEAKS, "oracle"):
-            network = LiveNetwork(run, events, weeks)
-            learner = BestSoFar(network.shared, weeks) if run.sum else network
+        chosen: list[int] = []
+        answer = _answers(run, events, weeks, chosen)
         for place in tested:
-            scores = learner.answer(place) if learner else _answer(run, events, weeks, place)
-            found.append(evaluate(scores, weeks[place].query))
-    chosen = {"chosen": learner.chosen} if isinstance(learner, BestSoFar) else {}
+            found.append(evaluate(answer(place), weeks[place].query))
     return {
-        **chosen,
+        **({"chosen": chosen} if chosen else {}),
         "weeks": [weeks[place].query.week for place in tested],
         "positives": [len(weeks[place].query.target) for place in tested],
         "scores": {name: [None if np.isnan(each[name]) else round(each[name], 4) for each in found] for name in SCORES},
     }
 
 
-def _options(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int) -> list[Floats]:
-    """Scores of a week by all that may be chosen."""
-    if run.model == "tuned sum":
+def _answers(
+    run: SocialRun, events: Events, weeks: tuple[WeekInputs, ...], chosen: list[int]
+) -> Callable[[int], Floats]:
+    """From the place of a week to scores; which option it was is added to what was chosen."""
+
+    def judge(scores: Floats, place: int) -> float:
+        return evaluate(scores, weeks[place].query)["edge MRR"]
+
+    def sums(place: int) -> list[Floats]:
         column = cache(weeks[place].dense)
         return [heuristics.summed(column, *each) for each in heuristics.SUMS]
-    return [classifier_scores(run, weeks, place, trees) for trees in LIVE_TREES] if place else []
+
+    def forests(place: int) -> list[Any]:
+        return [trained(run, weeks, place, trees) for trees in LIVE_TREES] if place else []
+
+    if run.model == "tuned sum" or run.sum:
+        best = BestSoFar(LiveNetwork(run, events, weeks).shared if run.sum else sums, judge)
+        best.chosen = chosen
+        return best.answer
+    if run.model == "boosted trees":
+        forest = BestSoFar(forests, partial(reciprocal_rank, run, weeks))
+        forest.chosen = chosen
+        return lambda place: classifier_scores(forest.answer(place), weeks[place])
+    if run.model in (*HEURISTICS, *LEARNT, *LEAKS, "oracle"):
+        return partial(_answer, run, events, weeks)
+    return LiveNetwork(run, events, weeks).answer
 
 
 def _answer(run: SocialRun, events: Events, weeks: tuple[WeekInputs, ...], place: int) -> Floats:
@@ -71,7 +86,7 @@ def _answer(run: SocialRun, events: Events, weeks: tuple[WeekInputs, ...], place
         probability = made_up(run.data).probability[week.query.week]
         return np.asarray(probability[week.query.source])
     if run.model in LEARNT:
-        return classifier_scores(run, weeks, place)
+        return classifier_scores(trained(run, weeks, place), week)
     if run.model in LEAKS:  # what the week itself tells of its targets, to show what a leak is worth
         inside = week_of(events, run.width) == week.query.week
         popular = np.log1p(np.bincount(events.target[inside], minlength=events.nodes))
