@@ -25,6 +25,7 @@ LIVE_TREES = ((31, 60), (8, 30), (8, 60), (8, 200), (31, 30))
 STREAMING_TREES = ((31, 250), (8, 250), (31, 100))
 
 MOST = 20_000  # candidates that a week's classifier learns from
+BINS = 48  # of a column: where candidates have weights, scikit-learn takes longer for bins than for trees
 BLOCK = 64  # sources scored at once
 
 
@@ -60,7 +61,7 @@ def trained(run: SocialRun, weeks: tuple[WeekInputs, ...], place: int, trees: tu
         name = f"{learnt.steps[-1][0]}__sample_weight"
     else:
         name, weight = "sample_weight", balanced(weight, right)
-        learnt.set_params(early_stopping=False)
+        learnt.set_params(early_stopping=False, max_bins=BINS)
     return learnt.fit(np.concatenate(x)[:MOST], right, **{name: weight})
 
 
