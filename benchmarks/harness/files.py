@@ -42,6 +42,7 @@ def cached_while_unchanged(most: int) -> Callable[[Callable[Arguments, Made]], C
         def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
             return kept((os.environ.get("GNNSEQ_DATA"), _stamps((*args, *kwargs.values()))), *args, **kwargs)
 
+        call.cache_clear = kept.cache_clear  # type: ignore[attr-defined]
         return call
 
     return decorate
