@@ -30,7 +30,7 @@ def cached_while_unchanged(most: int) -> Callable[[Callable[Arguments, Made]], C
     """As :func:`functools.lru_cache`, for what is made of files that arguments name: a changed file is read anew.
 
     Args:
-        most: How many results are kept. Arguments are hashable; paths may be texts, or fields of dataclasses.
+        most: How many results are kept. Arguments are hashable; paths may be texts, in tuples, or fields of dataclasses.
     """
 
     def decorate(function: Callable[Arguments, Made]) -> Callable[Arguments, Made]:
@@ -54,6 +54,8 @@ def _stamps(values: Sequence[Any]) -> tuple[Any, ...]:
     for value in values:
         if dataclasses.is_dataclass(value):
             found.append(_stamps([getattr(value, field.name) for field in dataclasses.fields(value)]))
+        elif isinstance(value, tuple):
+            found.append(_stamps(value))
         elif isinstance(value, str | Path) and Path(value).is_file():
             about = Path(value).stat()
             found.append((about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
