@@ -30,7 +30,7 @@ def cached_while_unchanged(most: int) -> Callable[[Callable[Arguments, Made]], C
     """As :func:`functools.lru_cache`, for what is made of files that arguments name: a changed file is read anew.
 
     Args:
-        most: How many results are kept. Arguments are hashable; paths may be texts, in tuples, or fields of dataclasses.
+        most: How many results are kept. Arguments are hashable; paths may be texts, in tuples, or in dataclasses.
     """
 
     def decorate(function: Callable[Arguments, Made]) -> Callable[Arguments, Made]:

@@ -29,7 +29,7 @@ def figures(result: dict[str, Any], stem: Path) -> tuple[Path, ...]:
 
 def _draw(result: dict[str, Any]) -> Figure:
     there = models(result, "live")
-    figure = Figure(figsize=(11.5, 1.7 + 0.23 * max(len(there), 12)), layout=ConstrainedLayoutEngine(w_pad=0.15))
+    figure = Figure(figsize=(9.4, 1.7 + 0.185 * max(len(there), 12)), layout=ConstrainedLayoutEngine(w_pad=0.15))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     _bars(left, result, there)
     _weeks(right, result, there)
@@ -87,4 +87,5 @@ def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
             axes.fill_between(weeks, lines.min(0), lines.max(0), color=color, alpha=0.15, lw=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="week", ylabel=f"edge MRR minus {reference}")
-    axes.legend(loc="best", title="mean over weeks, ± half of a 95 % interval", fontsize=9, title_fontsize=9)
+    title = "mean over weeks, ± half of a 95 % interval"
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), title=title, fontsize=9, title_fontsize=9)
