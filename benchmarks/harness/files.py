@@ -40,7 +40,8 @@ def cached_while_unchanged(most: int) -> Callable[[Callable[Arguments, Made]], C
 
         @wraps(function)
         def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
-            return kept((os.environ.get("GNNSEQ_DATA"), _stamps((*args, *kwargs.values()))), *args, **kwargs)
+            state = os.environ.get("GNNSEQ_DATA"), _stamps((*args, *kwargs.values()))
+            return kept(state, *args, **kwargs)  # type: ignore[arg-type]
 
         call.cache_clear = kept.cache_clear  # type: ignore[attr-defined]
         return call
