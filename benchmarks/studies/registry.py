@@ -132,6 +132,8 @@ STUDIES = (
             '"trees, table" "trees, table and labels by person" "network, table" "network, table and graph"',
             "pipa-relations-some": '--data pipa --tasks relations --models prior "trees, table" "network, table" '
             '"network, table and graph"',
+            "pipa-completion-some": '--data pipa --tasks completion --models prior "mode of the known labels" '
+            '"trees, table and labels by person" "network, table"',
         },
     ),
     Study(
