@@ -16,6 +16,7 @@ cannot be had, or an argument or a file is wrong; 130: interrupted.
 """
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -25,8 +26,9 @@ from studies.social_graph.runs import HEURISTICS, LEAKS, LEARNT, NETWORKS, Proto
 
 PLANTED, SMALL = "planted 150 16 500 0", "planted 30 4 60 0"
 QUICK = {"hidden": 16, "state": 8, "steps": 2, "epochs": 1}
-STREAMED = ("GCN → GRU", "no edges")  # alone and added to the recency score
+STREAMED = ("GCN → GRU", "GCN → GRU + recency", "no edges", "no edges + recency")
 STREAMING = {"hidden": 64, "epochs": 12}  # it has more to learn from
+ON_SUM = {"hidden": 64, "steps": 60, "candidates": 64}  # a network that is used as far as the past recommends
 SECONDS = {"live": 40.0, "streaming": 30.0}  # of a network on the published messages
 
 
@@ -44,8 +46,8 @@ class Settings(SweepSettings):
     heading or without; times in seconds, milliseconds or ISO 8601."""
     every: str = "7D"  # Width of a week, such as 12h or 30D
     seeds: int | None = None
-    """Networks of each kind in live update; 3, or 1 of the published messages and with --quick, where not given. In
-    streaming a third of that."""
+    """Networks of each kind in live update, and draws of streaming's negatives, which all models are asked about; 3, or
+    1 with --quick, where not given."""
     models: tuple[str, ...] | None = None  # Only these
     protocols: tuple[Protocol, ...] = ("live", "streaming")  # Only these
 
@@ -85,17 +87,21 @@ class Settings(SweepSettings):
     def runs(self, digest: str, width: float) -> list[SocialRun]:
         """Everything that is run."""
         options = QUICK if self.quick else {}
-        seeds = range(self.seeds or (1 if self.quick or self.reading == "collegemsg" else 3))
+        seeds = range(self.seeds or (1 if self.quick else 3))
         made = []
         for protocol in self.protocols:
             live = protocol == "live"
             known = (*HEURISTICS, *LEARNT, *NETWORKS)
-            for model in [model for model in known if self.models is None or model in self.models]:
-                if not live and model in NETWORKS and model.partition(" +")[0] not in STREAMED:
+            models = [model for model in known if self.models is None or model in self.models]
+            for seed, model in product(seeds, models):  # a seed's negatives are drawn once for all models
+                network = model in NETWORKS
+                if not live and network and model not in STREAMED:
                     continue  # of the others live update says enough
-                several = range(max(len(seeds) // (1 if live else 3), 1)) if model in NETWORKS else range(1)
-                own = ({} if live or self.quick else STREAMING) | options if model in NETWORKS else {}
-                made += [SocialRun(self.reading, digest, width, protocol, model, seed, **own) for seed in several]
+                if live and seed and not network:
+                    continue  # the same again
+                own = ON_SUM if model.endswith("+ sum") else {} if live else STREAMING
+                own = options if self.quick and network else own if network else {}
+                made.append(SocialRun(self.reading, digest, width, protocol, model, seed, **own))
             extra = (*LEAKS, *(("oracle",) if self.reading.startswith("planted") else ())) if live else ()
             named = [model for model in extra if self.models is None or model in self.models]
             made += [SocialRun(self.reading, digest, width, protocol, model) for model in named]

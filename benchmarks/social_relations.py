@@ -6,7 +6,8 @@
     python benchmarks/social_relations.py --scenes mine.json      your images, as COCO-like JSON with relations
     python benchmarks/social_relations.py --quick                 little of what is made up, seconds
 
-Two tasks: the relation of each pair of persons, and the same where all other pairs of the image are known. Each fold is
+Three tasks: the relation of each pair of persons, and the same where all other pairs of the image are known, or half of
+the image's pairs, drawn at random. Each fold is
 of whole images, of whole albums where there are any. Boosted trees and a network read a table of each pair's numbers;
 networks on the graph of persons, pairs, objects and the image have the same with messages and without. Choices are
 made on parts of the training part. Intervals are of a bootstrap over images or albums. PISC and PIPA are read from the
@@ -35,7 +36,8 @@ class Settings(SweepSettings):
     """Relations of people in images, from boxes: graphs against tables of the same numbers."""
 
     study = "social_relations"
-    least = dict.fromkeys(("folds", "members"), 2) | dict.fromkeys(("hidden", "rounds", "epochs", "draws"), 1)
+    least = dict.fromkeys(("folds", "members"), 2)
+    least |= dict.fromkeys(("partitions", "hidden", "rounds", "epochs", "draws"), 1)
 
     data: Literal["planted", "pisc", "pipa"] = "planted"  # Scenes that are made up, or published
     scenes: Path | None = None
@@ -43,10 +45,13 @@ class Settings(SweepSettings):
     boxes: Literal["xywh", "corners"] | None = None
     """How boxes in --scenes are written; told from the file where not given."""
     person: str = "person"  # The category of persons in --scenes
-    tasks: tuple[Task, ...] = ("relations", "completion")  # Only these
+    tasks: tuple[Task, ...] = ("relations", "completion", "half")  # Only these
     models: tuple[str, ...] = ()
     """Only these, of those that the report names; all, where not given."""
     folds: int = 5  # Parts of images or albums, each tested once
+    partitions: int | None = None
+    """Ways to divide images into folds, for models without messages; networks with edges, which take longest, are of
+    the first alone. 3, or 1 on PIPA and with --quick, where not given."""
     members: int | None = None
     """Of every network, each validated on another part of the training part; 3, or 2 on PIPA, where not given."""
     hidden: int = 64  # Channels
@@ -85,7 +90,7 @@ class Settings(SweepSettings):
     def name(self) -> str:
         """What results are called: no other settings overwrite those of the committed results."""
         stem = self.data if self.scenes is None else name_of([self.scenes])
-        fields = ("folds", "members", "hidden", "rounds", "epochs", "draws")
+        fields = ("folds", "partitions", "members", "hidden", "rounds", "epochs", "draws")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         changed = any(getattr(self, name) != defaults[name] for name in fields)
         if self.quick:
@@ -107,14 +112,18 @@ class Settings(SweepSettings):
         usual["folds"] = self.folds
         options = {**(QUICK if self.quick else usual), **given}
         own = {"boxes": self.boxes, "person": self.person}
-        models = (PRIOR, *((MODE,) if task == "completion" else ()), *models_of(task, objects))
+        models = (PRIOR, *((MODE,) if task != "relations" else ()), *models_of(task, objects))
         models = tuple(model for model in models if not self.models or model in self.models)
         if not models:
             raise ValueError(f"--models: none of them is asked of {task}; expected one that is")
         made = [SceneRun(self.source_of_scenes, digest, task, "grouped", model, fold, **own, **options)  # type: ignore[arg-type]
                 for model in models for fold in range(options["folds"])]  # fmt: skip
+        partitions = range(1, self.partitions or (1 if self.quick or self.data == "pipa" else 3))
+        more = [dataclasses.replace(one, partition=partition) for partition in partitions for one in made
+                if not NETWORKS.get(one.model, (False, False))[1]]  # fmt: skip
         if official and task == "relations":
             made += [dataclasses.replace(one, split="official") for one in made if one.fold == 0]
+        made += more
         return made
 
     def seconds(self, run: SceneRun) -> float:

@@ -1,14 +1,17 @@
 """Files that are whole or not there: results as JSON, pages as text."""
 
+import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
     "UnreadableResultError",
+    "cached_while_unchanged",
     "expect_result",
     "name_of",
     "read_json",
@@ -17,6 +20,47 @@ __all__ = [
     "write_json",
     "write_text",
 ]
+
+
+Arguments = ParamSpec("Arguments")
+Made = TypeVar("Made")
+
+
+def cached_while_unchanged(most: int) -> Callable[[Callable[Arguments, Made]], Callable[Arguments, Made]]:
+    """As :func:`functools.lru_cache`, for what is made of files that arguments name: a changed file is read anew.
+
+    Args:
+        most: How many results are kept. Arguments are hashable; paths may be texts, in tuples, or in dataclasses.
+    """
+
+    def decorate(function: Callable[Arguments, Made]) -> Callable[Arguments, Made]:
+        @lru_cache(maxsize=most)
+        def kept(_: object, *args: Any, **kwargs: Any) -> Made:
+            return function(*args, **kwargs)
+
+        @wraps(function)
+        def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
+            state = os.environ.get("GNNSEQ_DATA"), _stamps((*args, *kwargs.values()))
+            return kept(state, *args, **kwargs)  # type: ignore[arg-type]
+
+        call.cache_clear = kept.cache_clear  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+def _stamps(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Size and times of every file that some values name."""
+    found: list[Any] = []
+    for value in values:
+        if dataclasses.is_dataclass(value):
+            found.append(_stamps([getattr(value, field.name) for field in dataclasses.fields(value)]))
+        elif isinstance(value, tuple):
+            found.append(_stamps(value))
+        elif isinstance(value, str | Path) and Path(value).is_file():
+            about = Path(value).stat()
+            found.append((about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
+    return tuple(found)
 
 
 class UnreadableResultError(ValueError):

@@ -152,7 +152,8 @@ def _run(name: str, schedule: Schedule, nodes: range, inputs: _Inputs, **tensors
         "first": None if inputs.initial is None else inputs.initial.contiguous(),
         **tensors,
     }
-    valid = len(h) == schedule.num_nodes == schedule.node_offsets[-1] and (weight is None or weight.shape == source.shape)
+    valid = len(h) == schedule.num_nodes == schedule.node_offsets[-1]
+    valid = valid and (weight is None or weight.shape == source.shape)
     linear = Linear(
         threads=torch.get_num_threads(),
         begin=nodes.start,

@@ -131,6 +131,10 @@ def test_other_settings_have_other_names_and_errors_name_options(tmp_path):
     )
     with pytest.raises(ValueError, match="--site place: no such column; expected one of centre, age"):
         publish(script.Settings(**given, only_shared=True, site="place"))
+    with pytest.raises(ValueError, match="--within agee=2: no such column; expected one of the columns of numbers"):
+        publish(script.Settings(**given, only_shared=True, within=("age=2", "agee=2")))
+    with pytest.raises(ValueError, match="--within sex=1: it holds texts; expected one of the columns of numbers, age"):
+        study._check_within(planted_population(people=40, features=5, sites=2), (("sex", 1.0),))
     with pytest.raises(ValueError, match="20 people of a class for 30 folds"):
         publish(script.Settings(**{**given, "folds": 30}, only_shared=True))
     with pytest.raises(ValueError, match=r"no upper triangle|no correlations"):

@@ -46,6 +46,19 @@ def test_a_file_of_contacts(tmp_path, form, capsys):
         publish(dataclasses.replace(settings, every="900D"))
 
 
+def test_a_file_that_changes_is_read_anew(tmp_path):
+    path, found = tmp_path / "c.csv", []
+    path.touch()
+    settings = script.Settings(contacts=path, quick=True, results=tmp_path / "made", jobs=1, models=("repeat",))
+    for whom in ("b", "c"):  # files of one size
+        path.write_text("".join(f"a,{whom if n % 2 else 'b'},{n * 300000}\nb,a,{n * 300001}\n" for n in range(20)))
+        assert publish(settings) == 0
+        result = json.loads(settings.path.read_text())
+        found.append((result["nodes"], result["runs"][0]["result"]["scores"]["edge MRR"]))
+    assert (found[0][0], found[1][0]) == (2, 3)
+    assert found[0][1] != found[1][1]
+
+
 def test_files_with_nobody_to_tell_apart(tmp_path):
     path, week = tmp_path / "c.csv", 604800
     two, gap = tmp_path / "two.csv", tmp_path / "gap.csv"

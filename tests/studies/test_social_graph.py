@@ -5,17 +5,19 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from studies.social_graph import heuristics, live
 from studies.social_graph.candidates import draw
-from studies.social_graph.classifiers import balanced, classifier_scores
+from studies.social_graph.choice import BestSoFar
+from studies.social_graph.classifiers import balanced, classifier_scores, make_classifier, reciprocal_rank, trained
 from studies.social_graph.features import NODE, PAIR, node_features, pair_features
 from studies.social_graph.history import DAY, DECAYS, WEEK, Events
 from studies.social_graph.live import LiveNetwork, rank_loss
 from studies.social_graph.network import PairNetwork
 from studies.social_graph.planted import planted
 from studies.social_graph.ranking import evaluate, evaluate_slowly, week_query
-from studies.social_graph.runs import NETWORKS, SHORT, SocialRun
+from studies.social_graph.runs import EVOLVING, NETWORKS, SHORT, SocialRun
 from studies.social_graph.stream import pairs_at
 from studies.social_graph.streaming import questions, score_stream, score_stream_slowly
 from studies.social_graph.structure import adjacency, pagerank, two_steps, walk
@@ -225,10 +227,10 @@ def test_training_begins_at_the_recency_score():
     assert torch.equal(alone, network.heuristic(some.pair, node[some.target]))
 
 
-@pytest.mark.parametrize("order", SHORT)
-def test_states_do_not_know_numbers_and_without_edges_nothing_of_others(order):
+@pytest.mark.parametrize("model", [*SHORT.values(), EVOLVING])
+def test_states_do_not_know_numbers_and_without_edges_nothing_of_others(model):
     torch.manual_seed(0)
-    network = PairNetwork(run(SHORT[order])).eval()
+    network = PairNetwork(run(model)).eval()
     x, perm = torch.randn(3, 6, len(NODE)), torch.randperm(6)
     edges = [torch.randint(6, (2, 9)) for _ in range(3)]
     weights = [torch.rand(9) for _ in range(3)]
@@ -240,6 +242,41 @@ def test_states_do_not_know_numbers_and_without_edges_nothing_of_others(order):
     x[:, 1:] = 0
     assert torch.allclose(network.states(x, edges, weights)[0], alone[0], atol=1e-6)
     assert not torch.allclose(h[0], alone[0])
+
+
+def test_training_begins_at_the_fixed_sum_and_as_much_is_added_as_the_past_recommends():
+    events = planted(15, 5, 50).events
+    weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 5))
+    learner = LiveNetwork(run("no edges + sum"), events, weeks)
+    nothing, *_, everything = LiveNetwork.shared(learner, 0)
+    assert np.array_equal(nothing, everything)
+    week = weeks[0]
+    learner.network.eval()
+    met = tuple(map(torch.from_numpy, (week.row, week.column, week.pair)))
+    source, near = torch.from_numpy(week.query.source), torch.from_numpy(week.near)
+    scores = learner.network.all_scores(source, learner.node[0], near, met, learner.states(0)).numpy()
+    other = np.arange(15) != week.query.source[:, None]
+    assert scores[other] == pytest.approx(nothing[other], abs=2e-2)  # of 1e-3 messages, where nobody has any
+
+
+def test_a_choice_is_of_the_weeks_before_and_a_leak_is_seen():
+    events = planted(20, 6, 80).events
+    weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 6))
+    walks = [week.dense("walks, 28 d").astype(np.float64) for week in weeks]
+
+    def chosen(asked, place):
+        best = BestSoFar(
+            lambda at: [-walks[at], walks[at]], lambda scores, at: evaluate(scores, asked[at].query)["edge MRR"]
+        )
+        assert np.array_equal(best.answer(place), [-walks[place], walks[place]][best.chosen[0]])
+        return best.chosen[0]
+
+    def turned(week):  # the week as it would be if everybody wrote to those who are far
+        far = week.dense("walks, 28 d").argmin(1)
+        return dataclasses.replace(week, query=dataclasses.replace(week.query, target=far[week.query.row]))
+
+    assert chosen(weeks, 3) == chosen((*weeks[:3], turned(weeks[3]), turned(weeks[4])), 3) == 1
+    assert chosen((*map(turned, weeks[:3]), *weeks[3:]), 3) == 0
 
 
 def test_the_loss_is_one_minus_the_reciprocal_rank_where_scores_are_far_apart():
@@ -267,18 +304,47 @@ def test_positives_of_boosted_trees_weigh_as_much_as_all_negatives_do():
     assert balanced(np.ones(2, dtype=np.float32), none).tolist() == [1, 1]
 
 
+def test_trees_are_judged_by_the_rank_among_candidates():
+    events = planted(60, 5, 200, seed=2).events
+    weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 5))
+    own = run("logistic regression", candidates=60)  # all nodes, each for itself
+    learnt = trained(own, weeks, 3)
+    expected = evaluate(classifier_scores(learnt, weeks[3]), weeks[3].query)["all-nodes MRR"]
+    assert reciprocal_rank(own, weeks, learnt, 3) == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("model", ["logistic regression", "boosted trees"])
 def test_a_classifier_scores_nodes_that_nobody_saw_alike_and_better_than_at_random(model):
     made = planted(60, 5, 200, seed=2).events
     events = dataclasses.replace(made, nodes=64)  # four more who never write
     weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 5))
-    scores = classifier_scores(run(model), weeks, 3)
+    scores = classifier_scores(trained(run(model), weeks, 3), weeks[3])
     assert scores.shape == (len(weeks[3].query.source), 64)
     assert (scores[:, 60:] == scores[:, 60:61]).all()
     assert (
         evaluate(scores, weeks[3].query)["edge MRR"]
         > 2 * evaluate(RNG.random(scores.shape), weeks[3].query)["edge MRR"]
     )
+
+
+def test_logistic_regression_does_not_follow_a_column_beyond_what_it_has_seen():
+    x = RNG.normal(size=(400, 2))
+    x[:, 1] = RNG.random(400) < 0.01  # nearly constant
+    learnt = make_classifier("logistic regression", 0).fit(x, x[:, 0] + x[:, 1] > 0)
+    inside, beyond = (learnt.decision_function(np.array([[0.0, value]])) for value in (1.0, 1000.0))
+    assert inside == beyond
+
+
+def test_scores_of_classifiers_are_not_tied_where_probabilities_are_one(monkeypatch):
+    events = planted(60, 5, 200, seed=2).events
+    weeks = tuple(inputs_of_week(events, week_query(events, week, WEEK)) for week in range(1, 5))
+
+    def sure(self, x):
+        return 60.0 + np.asarray(x).sum(1)
+
+    monkeypatch.setattr(LogisticRegression, "decision_function", sure)
+    scores = classifier_scores(trained(run("logistic regression"), weeks, 3), weeks[3])
+    assert len(np.unique(scores)) > 10
 
 
 # Data and heuristics

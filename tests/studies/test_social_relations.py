@@ -104,6 +104,46 @@ def test_the_table_does_not_change_with_who_of_two_is_named_first():
         assert np.allclose(one, other, atol=1e-12)
 
 
+def test_where_half_is_known_the_rest_is_asked_and_tells_nothing():
+    problem = sources.problem_of("planted small", "half")
+    counts = np.bincount(problem.image)
+    assert np.bincount(problem.image, problem.known).tolist() == (counts // 2).tolist()
+    assert np.array_equal(problem.asked, ~problem.known)
+    assert np.array_equal(problem.known, sources.problem_of("planted small", "half").known)
+    image = int(np.flatnonzero(counts == 4)[0])
+    scene, told = problem.scenes[image], problem.known[problem.image == image]
+    crowd = replace(scene, pairs=np.array([[0, 1], [1, 2], [0, 2], [2, 3]]))
+    for row in range(4):
+        relations = crowd.relations.copy()
+        relations[row] = (relations[row] + 1) % 4
+        for kind, columns in labels_of(crowd, 4, told).items():
+            change = (columns != labels_of(replace(crowd, relations=relations), 4, told)[kind]).any(1)
+            assert not change[row]
+            assert change.any() == told[row]
+    torch.manual_seed(0)
+    network = SceneNetwork(setting("half", "network, table and graph"), problem, (2, 1), True, True).eval()
+    batch = make_minibatch(problem, np.array([image]), torch.zeros(len(problem.y), 3))
+    before = network(batch)
+    for row in range(4):
+        y = batch.y.clone()
+        y[row] = (y[row] + 1) % 4
+        change = (network(batch._replace(y=y)) - before).abs().sum(1) > 0
+        assert change.tolist() == [told[row] and other != row for other in range(4)]
+    best = [best_of(scene, known) for known in (False, told, True)]
+    assert not np.allclose(best[0], best[1])
+    assert not np.allclose(best[1], best[2])
+
+
+def test_a_partition_divides_images_anew_and_networks_with_edges_have_one():
+    problem = sources.problem_of("planted small", "relations")
+    one, other = (sources.split_of(problem, replace(setting(), partition=number)).test for number in (0, 1))
+    assert not np.array_equal(one, other)
+    runs = script.Settings(quick=True, partitions=3).runs("relations", "", True, False)
+    kinds = {model: {run.partition for run in runs if run.model == model} for model in NETWORKS}
+    assert kinds["network, table"] == {0, 1, 2}
+    assert kinds["network, graph"] == {0}
+
+
 @pytest.mark.parametrize("model", NETWORKS)
 def test_what_a_network_hears_of(model):
     problem = sources.problem_of("planted small", "completion")
@@ -194,6 +234,15 @@ def test_the_study_on_a_users_file(tmp_path, capsys):
     assert "best possible (Bayes)" not in part["scores"]
     assert str(tmp_path) not in json.dumps(result["parts"])
     assert publish(replace(settings, report_only=True)) == 0
+
+
+def test_a_file_of_scenes_that_changes_is_read_anew(tmp_path):
+    file, pairs = users_file(tmp_path / "mine.json")
+    first = sources.problem_of(str(file), "relations")
+    file.write_text(file.read_text().replace(RELATIONS[0], "strangerz"))
+    other = sources.problem_of(str(file), "relations")
+    assert (len(first.y), len(other.y)) == (pairs, pairs)
+    assert set(other.relations) - set(first.relations) == {"strangerz"}
 
 
 def test_a_file_with_one_pair_an_image_has_no_completion_and_says_so(tmp_path, capsys):

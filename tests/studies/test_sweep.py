@@ -13,7 +13,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from harness.files import UnreadableResultError, read_json, write_json
+from harness.files import UnreadableResultError, cached_while_unchanged, read_json, write_json
 from harness.provenance import provenance
 from harness.sweep import one_thread, run_sweep
 from places import BENCHMARKS
@@ -194,3 +194,30 @@ def test_a_killed_sweep_leaves_no_workers(tmp_path):
         time.sleep(0.02)
     else:
         assert not Path(f"/proc/{worker}").exists()
+
+
+def test_what_is_made_of_files_is_made_anew_when_one_changes(tmp_path, monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class Place:
+        path: Path
+
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_text("old")
+    seen = []
+
+    @cached_while_unchanged(2)
+    def joined(text, *, several, place):
+        seen.append(text)
+        return "".join(Path(path).read_text() for path in (text, *several, place.path))
+
+    def asked():
+        return joined(str(paths[0]), several=(paths[1],), place=Place(paths[2]))
+
+    assert asked() == asked() == "oldoldold"
+    for number, path in enumerate(paths):
+        path.write_text("new")
+        assert asked().count("new") == number + 1
+    monkeypatch.setenv("GNNSEQ_DATA", str(tmp_path))  # another folder of published files
+    asked()
+    assert len(seen) == 5

@@ -5,7 +5,6 @@ Letters: N people, F features, n people in training.
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from gnnseq.data.populations import Population, population_graph
+from harness.files import cached_while_unchanged
 from studies.disease import runs as of
 from studies.disease.filters import GRID, response, site_filter
 from studies.disease.folds import Integers, site_folds, stratified_folds
@@ -47,7 +47,7 @@ class Prepared:
     nearest: Graph
 
 
-@lru_cache(maxsize=1)
+@cached_while_unchanged(1)
 def prepared(source: PopulationSource, neighbours: int) -> Prepared:
     """Read and prepare, once a process."""
     population = read(source)

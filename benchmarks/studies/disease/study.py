@@ -27,6 +27,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     population = read(source)  # what is wrong with it is met here, not in a process of the sweep
     if len(population) > MOST:
         raise ValueError(f"{len(population)} people; kernels between all of them are for {MOST} at most")
+    _check_within(population, source.within)
     stratified_folds(population.labels, settings.folds, seed=0)
     parts, notes = _sites(population, source.site, bool(settings.site))
     if source.correlations:
@@ -55,6 +56,16 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     return {"experiment": "disease", "provenance": provenance(), "data": about, "influence": influences(),
             "settings": records[0]["settings"]["training"], "models": models, "networks": list(first["epochs"]),
             "runs": [_short(record, models) for record in records]}  # fmt: skip
+
+
+def _check_within(population: Population, within: tuple[tuple[str, float], ...]) -> None:
+    """That the columns of --within are there and hold numbers."""
+    numbers = [name for name, column in population.phenotypes.items() if column.dtype.kind == "f"]
+    for name, far in within:
+        if name not in numbers:
+            why = "it holds texts" if name in population.phenotypes else "no such column"
+            raise ValueError(f"--within {name}={far:g}: {why}; expected one of the columns of numbers, "
+                             f"{', '.join(numbers) or 'of which there are none'}")  # fmt: skip
 
 
 def _sites(population: Population, column: str, asked: bool) -> tuple[tuple[str, ...], list[str]]:

@@ -4,7 +4,6 @@ Letters: N nodes, L lags, B windows, K horizons, C channels.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from gnnseq.data.graph_series import GraphSeries, Values
 from gnnseq.data.sensors import sensor_network
 from gnnseq.data.series_files import read_graph_series
 from harness import processes
+from harness.files import cached_while_unchanged
 from harness.lightning_fit import data_parallel
 from studies.forecasting.series_baselines import Origins, linear_path, origins_of
 from studies.forecasting.series_networks import SeriesNetwork, own_weighted
@@ -25,7 +25,7 @@ from studies.forecasting.series_runs import SeriesRun
 __all__ = ["forecast_series", "load"]
 
 
-@lru_cache
+@cached_while_unchanged(8)
 def load(series: str, graph: str | None, reading: tuple[tuple[str, Any], ...]) -> GraphSeries:
     """The series of a run."""
     if series.startswith("twin "):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from gnnseq.plots import COLORS, save_figure, style
@@ -28,7 +29,7 @@ def figures(result: dict[str, Any], stem: Path) -> tuple[Path, ...]:
 
 def _draw(result: dict[str, Any]) -> Figure:
     there = models(result, "live")
-    figure = Figure(figsize=(11.5, 1.7 + 0.23 * max(len(there), 12)), layout="constrained")
+    figure = Figure(figsize=(9.4, 1.7 + 0.185 * max(len(there), 12)), layout=ConstrainedLayoutEngine(w_pad=0.15))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     _bars(left, result, there)
     _weeks(right, result, there)
@@ -72,7 +73,7 @@ def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
     weeks = np.array(result["weeks"])
     base = by_week(result, reference, SCORE).mean(0)
     best = max(networks, key=lambda model: statistics.fmean(spread(result, "live", model, SCORE)))
-    plain = "no edges + recency" if best.endswith("recency") else "no edges"
+    plain = "".join(("no edges", *best.partition(" + ")[1:]))
     shown = {best: COLORS["blue"], **({plain: COLORS["sky"]} if plain in there and plain != best else {})}
     learnt = [model for model in there if model in LEARNT]
     if learnt:  # the better one
@@ -86,4 +87,5 @@ def _weeks(axes: Axes, result: dict[str, Any], there: list[str]) -> None:
             axes.fill_between(weeks, lines.min(0), lines.max(0), color=color, alpha=0.15, lw=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="week", ylabel=f"edge MRR minus {reference}")
-    axes.legend(loc="lower right", title="mean over weeks, ± half of a 95 % interval", fontsize=9, title_fontsize=9)
+    title = "mean over weeks, ± half of a 95 % interval"
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), title=title, fontsize=9, title_fontsize=9)

@@ -3,6 +3,8 @@
 Letters: S sources, N nodes, T snapshots, K candidates.
 """
 
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ from torch.nn import functional
 
 from studies.social_graph import heuristics
 from studies.social_graph.candidates import Candidates, draw
-from studies.social_graph.classifiers import classifier_scores
+from studies.social_graph.choice import BestSoFar
+from studies.social_graph.classifiers import LIVE_TREES, classifier_scores, reciprocal_rank, trained
 from studies.social_graph.history import Events, Floats
 from studies.social_graph.network import PairNetwork
 from studies.social_graph.ranking import SCORES, evaluate, week_of
@@ -24,6 +27,8 @@ from studies.social_graph.weeks import FIRST_TEST, WeekInputs, inputs_of
 __all__ = ["LiveNetwork", "follow", "rank_loss"]
 
 SHARPNESS = 2.0  # of the steps that a rank is made of
+OF_NETWORK = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)  # shares beside the fixed sum, of which the past chooses one
+LEAST = 1e-7  # of the fixed sum, for its logarithm: as in the network
 
 
 def follow(run: SocialRun) -> dict[str, Any]:
@@ -34,15 +39,44 @@ def follow(run: SocialRun) -> dict[str, Any]:
     found: list[dict[str, float]] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        learner = LiveNetwork(run, events, weeks) if run.model not in (*HEURISTICS, *LEARNT, *LEAKS, "oracle") else None
+        chosen: list[int] = []
+        answer = _answers(run, events, weeks, chosen)
         for place in tested:
-            scores = learner.answer(place) if learner else _answer(run, events, weeks, place)
-            found.append(evaluate(scores, weeks[place].query))
+            found.append(evaluate(answer(place), weeks[place].query))
     return {
+        **({"chosen": chosen} if chosen else {}),
         "weeks": [weeks[place].query.week for place in tested],
         "positives": [len(weeks[place].query.target) for place in tested],
         "scores": {name: [None if np.isnan(each[name]) else round(each[name], 4) for each in found] for name in SCORES},
     }
+
+
+def _answers(
+    run: SocialRun, events: Events, weeks: tuple[WeekInputs, ...], chosen: list[int]
+) -> Callable[[int], Floats]:
+    """From the place of a week to scores; which option it was is added to what was chosen."""
+
+    def judge(scores: Floats, place: int) -> float:
+        return evaluate(scores, weeks[place].query)["edge MRR"]
+
+    def sums(place: int) -> list[Floats]:
+        column = cache(weeks[place].dense)
+        return [heuristics.summed(column, *each) for each in heuristics.SUMS]
+
+    def forests(place: int) -> list[Any]:
+        return [trained(run, weeks, place, trees) for trees in LIVE_TREES] if place else []
+
+    if run.model == "tuned sum" or run.sum:
+        best = BestSoFar(LiveNetwork(run, events, weeks).shared if run.sum else sums, judge)
+        best.chosen = chosen
+        return best.answer
+    if run.model == "boosted trees":
+        forest = BestSoFar(forests, partial(reciprocal_rank, run, weeks))
+        forest.chosen = chosen
+        return lambda place: classifier_scores(forest.answer(place), weeks[place])
+    if run.model in (*HEURISTICS, *LEARNT, *LEAKS, "oracle"):
+        return partial(_answer, run, events, weeks)
+    return LiveNetwork(run, events, weeks).answer
 
 
 def _answer(run: SocialRun, events: Events, weeks: tuple[WeekInputs, ...], place: int) -> Floats:
@@ -52,7 +86,7 @@ def _answer(run: SocialRun, events: Events, weeks: tuple[WeekInputs, ...], place
         probability = made_up(run.data).probability[week.query.week]
         return np.asarray(probability[week.query.source])
     if run.model in LEARNT:
-        return classifier_scores(run, weeks, place)
+        return classifier_scores(trained(run, weeks, place), week)
     if run.model in LEAKS:  # what the week itself tells of its targets, to show what a leak is worth
         inside = week_of(events, run.width) == week.query.week
         popular = np.log1p(np.bincount(events.target[inside], minlength=events.nodes))
@@ -111,6 +145,14 @@ class LiveNetwork:
             made = self.network.all_scores(source, self.node[place], near, met, self.states(place))  # type: ignore[arg-type]
         self.network.train()
         return made.double().numpy()
+
+    def shared(self, place: int) -> list[NDArray[np.float64]]:
+        """Scores of a week by the fixed sum, and by more and more of the network; of the first week by the sum."""
+        fixed = np.log(heuristics.summed(self.weeks[place].dense, *heuristics.FIXED) + LEAST)
+        if place == 0:
+            return [fixed] * len(OF_NETWORK)
+        own = self.answer(place)
+        return [fixed + share * (own - fixed) for share in OF_NETWORK]
 
     def learn(self, stop: int) -> None:
         """Steps on the weeks before one, the later ones more often."""

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.layers import TemporalGCN
-from studies.social_graph.features import NEAR, NEVER, NODE, PAIR, SCALE, WALK
-from studies.social_graph.runs import SocialRun
+from gnnseq.layers import EvolveGCN, TemporalGCN
+from studies.social_graph.features import MINUTE, NEAR, NEVER, NODE, PAIR, SCALE, WALK
+from studies.social_graph.heuristics import FIXED
+from studies.social_graph.history import DAY
+from studies.social_graph.runs import EVOLVING, SocialRun
 
 __all__ = ["PairNetwork"]
 
@@ -22,19 +24,25 @@ SHARES = (-11.7, -17.4)  # logarithms of a and b: those of heuristics' fixed sum
 class PairNetwork(nn.Module):
     r"""score(i, j) = g log(recency) + v relu(A [x_i, h_i] + B [x_j, h_j] + C p_ij) + h_i' D h_j
 
-    with node features x, pair features p and states h of a :class:`~gnnseq.layers.TemporalGCN` over the snapshots
-    before; without edges its graphs are empty. The recency score, missing in a network alone, is
+    with node features x, pair features p and states h of a :class:`~gnnseq.layers.TemporalGCN`, or of an
+    :class:`~gnnseq.layers.EvolveGCN`, over the snapshots before; without edges its graphs are empty. The recency score,
+    missing in a network alone, is
 
         recency = 1 / (1 + minutes since either wrote to the other) + a walks_ij + b received_j
 
-    with g, a and b learnt; v and D begin at zero, so that training begins at the heuristic. No number of a node enters,
-    so nodes that were never seen are scored as any other: with features that say never.
+    with g, a and b learnt, or, added to the sum, exp(-minutes / m) + a walks_ij + b received_j with m learnt too, which
+    begin at the fixed sum's. v and D begin at zero, so that training begins at the heuristic. No number of a node
+    enters, so nodes that were never seen are scored as any other: with features that say never.
     """
 
     def __init__(self, run: SocialRun) -> None:
         super().__init__()
-        self.edges, self.recency, self.pairs = run.edges, run.recency, run.pairs
-        self.temporal = TemporalGCN(len(NODE), run.state, run.state, order=run.order, recurrent="GRU")
+        self.edges, self.recency, self.sum, self.pairs = run.edges, run.recency, run.sum, run.pairs
+        self.temporal: nn.Module
+        if run.model == EVOLVING:
+            self.temporal = EvolveGCN(len(NODE), run.state, recurrent="GRU")
+        else:
+            self.temporal = TemporalGCN(len(NODE), run.state, run.state, order=run.order, recurrent="GRU")
         ends = len(NODE) + run.state
         self.source = nn.Linear(ends, run.hidden)
         self.target = nn.Linear(ends, run.hidden, bias=False)
@@ -44,7 +52,10 @@ class PairNetwork(nn.Module):
         self.dropout = nn.Dropout(run.dropout)
         nn.init.zeros_(self.readout.weight)
         nn.init.zeros_(self.product.weight)
-        self.log_shares = nn.Parameter(torch.tensor(SHARES))  # a, b
+        days, *shares = FIXED
+        self.log_shares = nn.Parameter(torch.tensor(shares).log() if run.sum else torch.tensor(SHARES))  # a, b
+        if run.sum:
+            self.log_memory = nn.Parameter(torch.tensor(days * DAY / MINUTE).log())  # m
         self.scale = nn.Parameter(torch.ones(()))  # g
 
     def states(self, x: Tensor, edges: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
@@ -63,12 +74,15 @@ class PairNetwork(nn.Module):
             hidden = hidden + self.pair(pair)
         made: Tensor = self.readout(self.dropout(hidden.relu())).squeeze(1)
         made = made + (states[0] * self.product(states[1])).sum(1)
-        return made + self.heuristic(pair, target) if self.recency else made
+        return made + self.heuristic(pair, target) if self.recency or self.sum else made
 
     def heuristic(self, pair: Tensor, target: Tensor) -> Tensor:
-        """The recency path, g log(recency), of pairs [..., P + 3] and targets [..., F]."""
+        """The recency path, g log(recency), or the sum's, of pairs [..., P + 3] and targets [..., F]."""
         fresh = pair[..., PAIR.index("freshness of either")]
-        lately = torch.where(fresh > 0, SCALE * fresh - NEVER, -4.0 * NEVER)
+        lately = SCALE * fresh - NEVER  # less the logarithm of 1 + minutes
+        if self.sum:
+            lately = -torch.expm1(-lately) / self.log_memory.exp()
+        lately = torch.where(fresh > 0, lately, -4.0 * NEVER)
         walks = WALK * torch.expm1(SCALE * pair[..., len(PAIR) + NEAR.index("walks, 28 d")])
         received = torch.expm1(target[..., NODE.index("received, 7 d")])
         parts = [lately, self.log_shares[0] + torch.log(walks + LEAST), self.log_shares[1] + torch.log(received + 1e-3)]
@@ -102,5 +116,5 @@ class PairNetwork(nn.Module):
                 hidden = torch.addmm(hidden, near[place], walks.T)
                 hidden[column[mine]] += features[mine] @ known.T
             line = functional.linear(hidden.relu(), self.readout.weight).squeeze(1) + product @ states[source[place]]
-            scores[place] = line + self.heuristic(pair, node) if self.recency else line
+            scores[place] = line + self.heuristic(pair, node) if self.recency or self.sum else line
         return scores

@@ -57,9 +57,9 @@ def sentences(result: dict[str, Any]) -> list[str]:
     """What the edges are worth: each network against the same without messages, and the best one named."""
     there = [model for model in models(result, "live") if model in NETWORKS]
     said = []
-    for end in ("", " + recency"):
+    for end in ("", " + recency", " + sum"):
         plain = f"no edges{end}"
-        others = [model for model in there if model.endswith("recency") == bool(end) and "nodes" not in model]
+        others = [model for model in there if "".join(model.partition(" + ")[1:]) == end and "nodes" not in model]
         for model in others if plain in there else ():
             if model != plain:
                 mean, half, p = interval(result, model, plain, "edge MRR")

@@ -7,13 +7,15 @@ Protocol = Literal["live", "streaming"]
 Order = Literal["time_then_space", "space_then_time", "space_time"]
 
 HEURISTICS = ("random", "popularity", "EdgeBank", "EdgeBank, 7 days", "EdgeBank, counts", "EdgeBank, decay", "repeat",
-              "reply", "max(repeat, reply)", "PageRank", "fixed sum")  # fmt: skip
+              "reply", "max(repeat, reply)", "PageRank", "fixed sum", "tuned sum")  # fmt: skip
+CHOSEN = ("tuned sum", "boosted trees")  # of which some options are tried, and one is chosen by the past
 LEARNT = ("logistic regression", "boosted trees")
 ORDERS: tuple[Order, ...] = ("time_then_space", "space_then_time", "space_time")
 SHORT = {"time_then_space": "GRU → GCN", "space_then_time": "GCN → GRU", "space_time": "GRU on both"}
+EVOLVING = "EvolveGCN"
 NETWORKS = (
-    *(f"{SHORT[order]}{end}" for end in ("", " + recency") for order in ORDERS),
-    "no edges", "no edges + recency", "GCN → GRU, nodes alone",
+    *(f"{SHORT[order]}{end}" for end in ("", " + recency") for order in ORDERS), EVOLVING,
+    "no edges", "no edges + recency", "GCN → GRU, nodes alone", "GCN → GRU + sum", "no edges + sum",
 )  # fmt: skip
 LEAKS = ("leak: the week's own popularity",)
 
@@ -27,7 +29,7 @@ class SocialRun:
     width: float  # seconds of a week
     protocol: Protocol
     model: str  # of HEURISTICS, LEARNT or NETWORKS
-    seed: int = 0  # of weights, of minibatches and of sampled training candidates; not of the evaluation's negatives
+    seed: int = 0  # of weights, minibatches and sampled candidates; in streaming of the evaluation's negatives
     hidden: int = 48  # of a pair
     state: int = 16  # channels of a node's state
     history: int = 3  # snapshots that a state is made of
@@ -55,6 +57,11 @@ class SocialRun:
     def recency(self) -> bool:
         """Whether the network is added to the recency score."""
         return self.model.endswith("+ recency")
+
+    @property
+    def sum(self) -> bool:
+        """Whether the network is added to the fixed sum, as much of it as did best on the weeks before."""
+        return self.model.endswith("+ sum")
 
     @property
     def pairs(self) -> bool:

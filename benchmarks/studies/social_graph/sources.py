@@ -7,6 +7,7 @@ import numpy as np
 
 from gnnseq.data.cache import fetch
 from gnnseq.data.contacts import load_contacts
+from harness.files import cached_while_unchanged
 from studies.social_graph.history import Events
 from studies.social_graph.planted import Planted, planted
 
@@ -24,7 +25,7 @@ def made_up(name: str) -> Planted:
     return planted(nodes, weeks, events, seed)
 
 
-@lru_cache(maxsize=2)
+@cached_while_unchanged(2)
 def read(data: str, width: float) -> tuple[Events, str, str]:
     """The log of some data, a digest of it, and what a file's report says.
 

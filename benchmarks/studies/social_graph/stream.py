@@ -4,9 +4,8 @@ Letters: Q questions, K pairs, M negatives, N nodes.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,21 +14,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from harness.files import cached_while_unchanged
 from studies.social_graph import heuristics
-from studies.social_graph.classifiers import make_classifier
+from studies.social_graph.classifiers import STREAMING_TREES, make_classifier
 from studies.social_graph.features import NEAR, NODE, PAIR, near_features, node_features, pair_features
 from studies.social_graph.history import Events, Floats, Ints
 from studies.social_graph.live import snapshot
 from studies.social_graph.network import PairNetwork
 from studies.social_graph.ranking import week_of
-from studies.social_graph.runs import HEURISTICS, LEARNT, SocialRun
+from studies.social_graph.runs import CHOSEN, HEURISTICS, LEARNT, SocialRun
 from studies.social_graph.sources import read
 from studies.social_graph.streaming import COLUMNS, StreamQuery, parts_of, questions, score_stream
 
 __all__ = ["Pairs", "pairs_at", "stream"]
 
 ASKED = (2, 5, 20)  # negatives of each kind in training, validation and test
-TREES = 250  # of boosted trees, fixed
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +75,18 @@ def pairs_at(events: Events, source: Ints, target: Ints, time: Floats, width: fl
     return Pairs(source, target, week, ends, np.hstack([pair_features(events, source, target, time), near]))
 
 
-@lru_cache(maxsize=1)
-def _parts(data: str, width: float) -> tuple[tuple[StreamQuery, Pairs], ...]:
-    """Training, validation and test: questions, and their pairs: positives, random, historical, each question's row."""
+@cached_while_unchanged(1)
+def _parts(data: str, width: float, seed: int) -> tuple[tuple[StreamQuery, Pairs], ...]:
+    """Training, validation and test: questions, and their pairs: positives, random, historical, each question's row.
+
+    The seed draws the negatives.
+    """
     events, _, _ = read(data, width)
     validation, test = parts_of(events)
     bounds = ((-np.inf, validation), (validation, test), (test, np.inf))
     made: list[tuple[StreamQuery, Pairs]] = []
     for (start, stop), asked in zip(bounds, ASKED, strict=True):
-        query = questions(events, start, stop, negatives=asked)
+        query = questions(events, start, stop, seed, asked)
         if not len(query.source):
             part = ("training", "validation", "test")[len(made)]
             raise ValueError(f"{data}: no contacts between two nodes in the {part} part of streaming, which is cut at "
@@ -98,19 +100,14 @@ def _parts(data: str, width: float) -> tuple[tuple[StreamQuery, Pairs], ...]:
 
 def stream(run: SocialRun) -> dict[str, Any]:
     """The scores of the test part, in JSON values."""
-    parts = _parts(run.data, run.width)
+    parts = _parts(run.data, run.width, run.seed)
     rng = np.random.default_rng([run.seed, 1])
     more: dict[str, Any] = {}
-    if run.model in HEURISTICS:
-        scores = heuristics.score(run.model, parts[2][1].column, rng)
-    elif run.model in LEARNT:
-        query, pairs = parts[0]
-        kept = _kept(query)
-        if _labels(query)[kept].all():  # who knows no other node has nothing to tell its positives from
-            scores = np.zeros(len(parts[2][1].source))
-        else:
-            learnt = make_classifier(run.model, run.seed, TREES).fit(pairs.rows[kept], _labels(query)[kept])
-            scores = learnt.decision_function(parts[2][1].rows)
+    if run.model in (*HEURISTICS, *LEARNT):
+        options = _options(run, parts[0], rng)
+        place = int(np.argmax([_mean(parts[1][0], option(parts[1][1])) for option in options])) if options[1:] else 0
+        scores = options[place](parts[2][1])
+        more = {"chosen": place} if options[1:] else {}
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
@@ -119,6 +116,31 @@ def stream(run: SocialRun) -> dict[str, Any]:
     found = _score(parts[2][0], scores)
     return {"questions": [len(query.source) for query, _ in parts], **more,
             "scores": {name: None if np.isnan(found[name]) else round(found[name], 5) for name in COLUMNS}}  # fmt: skip
+
+
+def _options(
+    run: SocialRun, training: tuple[StreamQuery, Pairs], rng: np.random.Generator
+) -> list[Callable[[Pairs], Floats]]:
+    """Ways to score pairs, of which validation chooses one."""
+    if run.model == "tuned sum":
+        return [lambda pairs, each=each: heuristics.summed(pairs.column, *each) for each in heuristics.SUMS]
+    if run.model in HEURISTICS:
+        return [lambda pairs: heuristics.score(run.model, pairs.column, rng)]
+    query, pairs = training
+    kept = _kept(query)
+    if _labels(query)[kept].all():  # who knows no other node has nothing to tell its positives from
+        return [lambda pairs: np.zeros(len(pairs.source))]
+    sizes = STREAMING_TREES if run.model in CHOSEN else STREAMING_TREES[:1]
+    made = [make_classifier(run.model, run.seed, trees) for trees in sizes]
+    for learnt in made:
+        learnt.fit(pairs.rows[kept], _labels(query)[kept])
+    return [lambda pairs, learnt=learnt: learnt.decision_function(pairs.rows) for learnt in made]
+
+
+def _mean(query: StreamQuery, scores: Floats) -> float:
+    """What validation is chosen by: the mean of both average precisions; -1 where no question has a negative."""
+    found = [value for name, value in _score(query, scores).items() if name in COLUMNS[:2] and not np.isnan(value)]
+    return float(np.mean(found)) if found else -1.0
 
 
 def _score(query: StreamQuery, scores: Floats) -> dict[str, Any]:
@@ -184,8 +206,7 @@ def _network(
             optimizer.step()
             total += loss.item()
         losses.append(round(total / len(batches), 5))
-        found = _score(parts[1][0], predict(parts[1][1]))
-        validation.append(round(float(np.nanmean([found[name] for name in COLUMNS[:2]])), 5))
+        validation.append(round(_mean(parts[1][0], predict(parts[1][1])), 5))
         if validation[-1] == max(validation):
             best = copy.deepcopy(network.state_dict())
     network.load_state_dict(best)

@@ -4,12 +4,12 @@ Letters: S sources, N nodes, M pairs that have met, P pair features, F node feat
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from harness.files import cached_while_unchanged
 from studies.social_graph.features import NEAR, NODE, PAIR, near_features, node_features, pair_features
 from studies.social_graph.history import Events, Ints
 from studies.social_graph.ranking import WeekQuery, week_of, week_query
@@ -76,7 +76,7 @@ def inputs_of_week(events: Events, query: WeekQuery) -> WeekInputs:
     )
 
 
-@lru_cache(maxsize=1)
+@cached_while_unchanged(1)
 def inputs_of(data: str, width: float) -> tuple[WeekInputs, ...]:
     """The questions of all weeks from the second on that have any."""
     events, _, _ = read(data, width)

@@ -92,21 +92,22 @@ def _objects(scene: Scene, categories: int) -> Numbers:
     return np.concatenate([tiled, near.max(0), on.max(0), on.min(0)], 1)
 
 
-def labels_of(scene: Scene, classes: int) -> dict[str, Numbers]:
+def labels_of(scene: Scene, classes: int, known: NDArray[np.bool_] | None = None) -> dict[str, Numbers]:
     """What the image's other pairs are: shares of relations, and the same of those with one person in common.
 
-    Of a pair's own label nothing is read. The second part also has, for every third person k, the relations of i to k
-    and of j to k together, as shares of all such.
+    Of a pair's own label nothing is read, nor of those that are not known; all are where nothing is said. The second
+    part also has, for every third person k, the relations of i to k and of j to k together, as shares of all such.
     """
     pairs, labels = scene.pairs, scene.relations
+    told = np.ones(len(pairs), dtype=bool) if known is None else known
     hot = np.eye(classes)[labels]
-    beside = (pairs[:, None, :, None] == pairs[None, :, None, :]).any((2, 3)) & ~np.eye(len(pairs), dtype=bool)
-    every = ~np.eye(len(pairs), dtype=bool)
+    every = ~np.eye(len(pairs), dtype=bool) & told
+    beside = (pairs[:, None, :, None] == pairs[None, :, None, :]).any((2, 3)) & every
     count = every.sum(1)
     sides = [(pairs[:, side, None, None] == pairs[None]).any(2) & every for side in (0, 1)]
     mean, shared, *sides = (_shares(each, hot) for each in (every, beside, *sides))
     table = np.full((len(scene.persons), len(scene.persons)), -1)
-    table[tuple(pairs.T)] = table[tuple(pairs.T[::-1])] = labels
+    table[tuple(pairs.T)] = table[tuple(pairs.T[::-1])] = np.where(told, labels, -1)
     both = np.zeros((len(pairs), classes, classes))
     for row, (i, j) in enumerate(pairs):
         met = (table[i] >= 0) & (table[j] >= 0)  # neither i nor j: nobody is in a pair with oneself

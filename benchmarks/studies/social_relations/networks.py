@@ -31,7 +31,7 @@ class Minibatch(NamedTuple):
     category: Tensor  # of objects
     edges: Tensor  # over persons, objects, pairs and images, in this order [2, E]
     address: Tensor  # of each edge: its kind as one of eight, and the geometry between boxes [E, 16]
-    others: Tensor  # from each pair to each other one of its image [2, E']
+    others: Tensor  # from each pair whose label is known to each other one of its image [2, E']
     shared: Tensor  # of those, whether a person is in both [E', 2]
     y: Tensor  # [N]
     scored: Tensor  # [N]
@@ -59,7 +59,8 @@ def make_minibatch(problem: Problem, images: np.ndarray, table: Tensor) -> Minib
                                                                                      strict=True)], 1)  # fmt: skip
     others = torch.cat([others, others.flip(0)], 1)
     both = (members[others[0]].unsqueeze(2) == members[others[1]].unsqueeze(1)).any(2).any(1)
-    shared = functional.one_hot(both.long(), 2).float()
+    known = torch.from_numpy(problem.known[rows])[others[0]]
+    others, shared = others[:, known], functional.one_hot(both.long(), 2).float()[known]
     nodes = {kind: graph[kind].x for kind in KINDS} | {"table": table[torch.from_numpy(rows)]}
     return Minibatch(nodes, graph["object"].category, torch.cat(edges, 1), torch.cat(address), others, shared,
                      graph["pair"].y, torch.from_numpy(problem.scored[rows]))  # fmt: skip
@@ -108,7 +109,7 @@ class SceneNetwork(nn.Module):
         self.norm, self.dropout = nn.LayerNorm(hidden), nn.Dropout(run.dropout)
         self.rounds = nn.ModuleList(Propagation(hidden, run.heads, ADDRESS, run.dropout) for _ in range(run.rounds))
         self.label, self.others = None, None
-        if run.task == "completion":
+        if run.task != "relations":
             self.label = nn.Embedding(len(problem.relations), hidden)
             self.others = Propagation(hidden, run.heads, 2, run.dropout)
         self.readout = nn.Linear(hidden, len(problem.relations))

@@ -59,8 +59,8 @@ def planted_scenes(images: int, seed: int = 0) -> Scenes:
     return Scenes(tuple(scenes), RELATIONS, THINGS)
 
 
-def best_of(scene: Scene, known: bool = False) -> Numbers:
-    """The probability of each relation of each pair given all boxes, and with ``known`` all other pairs' labels. [K, 4]
+def best_of(scene: Scene, known: bool | NDArray[np.bool_] = False) -> Numbers:
+    """The probability of each relation of each pair given all boxes and the other pairs' labels that are known. [K, 4]
 
     With l(k, r) the likelihood of what is seen of pair k, and q(r | R) that of its relation,
 
@@ -82,7 +82,8 @@ def best_of(scene: Scene, known: bool = False) -> Numbers:
         held[row] = scene.categories[np.flatnonzero(inside[0] | inside[1])[0]]
     likelihood = np.exp(-0.5 * z**2) * (signed[0] + signed[1]) * HELD[:, held].T  # [K, 4]
     given = np.full((4, 4), (1 - SAME) / 3) + np.eye(4) * (SAME - (1 - SAME) / 3)  # q(r | R) [R, r]
-    term = np.eye(4)[scene.relations] * likelihood if known else likelihood
+    told = np.broadcast_to(known, len(likelihood))[:, None]
+    term = np.where(told, np.eye(4)[scene.relations] * likelihood, likelihood)
     each = term @ given.T  # [K, R]
     p = np.empty_like(likelihood)
     for row in range(len(p)):

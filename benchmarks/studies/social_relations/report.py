@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.report import markdown_table, table
+from harness.report import markdown_table, mean_std, table
 from studies.social_relations.figures import figures
 from studies.social_relations.results import PUBLISHED, models_in, title_of
 
@@ -38,7 +38,19 @@ def differences(part: dict[str, Any]) -> list[list[str]]:
     return made
 
 
+def partitions(part: dict[str, Any]) -> list[list[str]]:
+    """Name, number of partitions, accuracy and mAP with their spread, of models that have several."""
+    made = []
+    for name in models_in(part):
+        found = part.get("partitions", {}).get(name, [])
+        if len(found) > 1:
+            cells = [mean_std([each[kind] for each in found], digits=3) for kind in ("accuracy", "mAP")]
+            made.append([name, str(len(found)), *cells])
+    return made
+
+
 SCORES = ("accuracy", "macro recall", "mAP", "95 % of accuracy", "95 % of mAP")
+PARTITIONS = ("partitions", "accuracy", "mAP")
 DIFFERENCES = ("accuracy", "95 %", "p", "mAP", "95 %", "p")
 
 
@@ -63,6 +75,11 @@ def print_report(result: dict[str, Any], console: Console) -> None:
                 against.add_row(name, "accuracy", *cells[:3])
                 against.add_row("", "mAP", *cells[3:])
             console.print("", against, sep="\n")
+        if partitions(part):
+            several = table("Other ways to divide", "Mean and spread over partitions.", [""], PARTITIONS)
+            for row in partitions(part):
+                several.add_row(*row)
+            console.print("", several, sep="\n")
         few = rare(part)
         if few:
             console.print(f"Relations with fewer than five pairs in some fold: {', '.join(few)}.", highlight=False)
@@ -86,10 +103,23 @@ def _page(task: str, split: str, compared: bool) -> Any:
     return made
 
 
+def _partitions(task: str) -> Any:
+    def made(result: dict[str, Any]) -> str:
+        part = next(part for part in result["parts"] if (part["task"], part["split"]) == (task, "grouped"))
+        return markdown_table([f"{result['data']}: {title_of(part)}", *PARTITIONS], partitions(part))
+
+    return made
+
+
 TABLES = {
     "relations": _page("relations", "grouped", compared=False),
     "completion": _page("completion", "grouped", compared=False),
     "official": _page("relations", "official", compared=False),
     "relations-differences": _page("relations", "grouped", compared=True),
     "completion-differences": _page("completion", "grouped", compared=True),
+    "half": _page("half", "grouped", compared=False),
+    "half-differences": _page("half", "grouped", compared=True),
+    "relations-partitions": _partitions("relations"),
+    "completion-partitions": _partitions("completion"),
+    "half-partitions": _partitions("half"),
 }

@@ -16,6 +16,7 @@ PUBLISHED = {
 TITLES = {
     ("relations", "grouped"): "relations, from boxes alone",
     ("completion", "grouped"): "relations, all others of the image known",
+    ("half", "grouped"): "relations, half of the image's known",
     ("relations", "official"): "relations, the published parts",
 }
 

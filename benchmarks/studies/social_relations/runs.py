@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Task = Literal["relations", "completion"]
+Task = Literal["relations", "completion", "half"]  # the last: completion where half of an image is known
 Split = Literal["grouped", "official"]
 
 PRIOR, MODE = "prior", "mode of the known labels"
@@ -44,6 +44,7 @@ class SceneRun:
     split: Split
     model: str
     fold: int
+    partition: int = 0  # which of all ways to divide images into folds
     folds: int = 5
     members: int = 3  # each trained without another part of the training part, on which blends are weighted
     boxes: str | None = None  # how a file's boxes are written

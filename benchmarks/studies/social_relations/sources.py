@@ -6,12 +6,12 @@ Letters: N pairs, F columns.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnseq.data.scenes import Scene, Scenes, load_scenes, pipa, pisc
+from harness.files import cached_while_unchanged
 from studies.social_relations.features import labels_of, table_of
 from studies.social_relations.folds import check_apart, grouped_folds
 from studies.social_relations.planted import planted_scenes
@@ -36,7 +36,9 @@ class Problem:
         image: Of each pair, its place in ``scenes``. int64 [N]
         group: Of each pair, its album or image, numbered. int64 [N]
         groups: Their names.
-        scored: Pairs that count: all, or for completion those of images with several. bool [N]
+        known: Pairs whose label others may read: none, for completion all, or half of those of each image. bool [N]
+        scored: Pairs to train on: all, or for completion those of images with several. bool [N]
+        asked: Of these the ones that count in a test: where half are known, the others. bool [N]
         official: Of each pair, whether it is in the published test part; None where nothing is published. bool [N]
     """
 
@@ -48,7 +50,9 @@ class Problem:
     image: NDArray[np.int64]
     group: NDArray[np.int64]
     groups: tuple[str, ...]
+    known: NDArray[np.bool_]
     scored: NDArray[np.bool_]
+    asked: NDArray[np.bool_]
     official: NDArray[np.bool_] | None
 
     def table(self, kinds: Sequence[str]) -> NDArray[np.float64]:
@@ -69,7 +73,7 @@ class Split:
         return np.setdiff1d(self.training, self.validation[number])
 
 
-@lru_cache(maxsize=2)
+@cached_while_unchanged(2)
 def scenes_of(data: str, boxes: str | None, person: str) -> Scenes:
     """The source's scenes."""
     if data in IMAGES:
@@ -89,7 +93,7 @@ def digest_of(data: str, boxes: str | None, person: str) -> str:
     return made.hexdigest()
 
 
-@lru_cache(maxsize=2)
+@cached_while_unchanged(2)
 def problem_of(data: str, task: Task, boxes: str | None = None, person: str = "person") -> Problem:
     """The pairs of a source, and what is known of each.
 
@@ -113,16 +117,27 @@ def problem_of(data: str, task: Task, boxes: str | None = None, person: str = "p
         raise ValueError(f"{data}: no image with several pairs, of which some could be told by the others")
     names = {group: code for code, group in enumerate(sorted({scene.group for scene in scenes}))}
     parts = [table_of(scene, len(found.categories)) for scene in scenes]
-    if task == "completion":
-        parts = [part | labels_of(scene, len(found.relations)) for part, scene in zip(parts, scenes, strict=True)]
+    known = np.concatenate([_known(len(scene.pairs), task, number) for number, scene in enumerate(scenes)])
+    if task != "relations":
+        own = np.split(known, np.cumsum(counts)[:-1])
+        parts = [part | labels_of(scene, len(found.relations), told)
+                 for part, scene, told in zip(parts, scenes, own, strict=True)]  # fmt: skip
     columns = {kind: np.concatenate([part[kind] for part in parts]) for kind in parts[0]}
     if not found.categories:
         del columns["object"]
     return Problem(
         tuple(scenes), found.relations, len(found.categories), columns, y, image,
-        np.array([names[scene.group] for scene in scenes])[image], tuple(names), scored,
+        np.array([names[scene.group] for scene in scenes])[image], tuple(names), known, scored,
+        scored & ~known if task == "half" else scored,
         np.array(official)[image] if len(test) else None,
     )  # fmt: skip
+
+
+def _known(pairs: int, task: Task, number: int) -> NDArray[np.bool_]:
+    """Whose labels the image's others may read; half of them are drawn by the image's place alone. [N]"""
+    if task == "half":
+        return np.random.default_rng([number, 7]).permutation(pairs) < pairs // 2
+    return np.full(pairs, task == "completion")
 
 
 def split_of(problem: Problem, run: SceneRun) -> Split:
@@ -132,7 +147,7 @@ def split_of(problem: Problem, run: SceneRun) -> Split:
             raise ValueError(f"{run.data} has no published parts; expected pipa")
         outside = np.flatnonzero(problem.official)
     else:
-        outside = np.flatnonzero(grouped_folds(problem.group, problem.y, run.folds, seed=0) == run.fold)
+        outside = np.flatnonzero(grouped_folds(problem.group, problem.y, run.folds, seed=run.partition) == run.fold)
     training = np.setdiff1d(np.arange(len(problem.y)), outside)
     parts = max(run.members, min(run.parts, len(np.unique(problem.group[training]))))
     inner = grouped_folds(problem.group[training], problem.y[training], parts, seed=1 + run.fold)

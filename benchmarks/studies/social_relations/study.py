@@ -23,7 +23,9 @@ STEPS = 4  # of blends' weights: quarters
 __all__ = ["blend_weights", "run"]
 
 Numbers = NDArray[np.float64]
+Integers = NDArray[np.int64]
 Record = dict[str, Any]
+Run = tuple[SceneRun, Record]
 
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
@@ -34,8 +36,8 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     several = any((scene.relations >= 0).sum() > 1
                   for scene in scenes_of(source, settings.boxes, settings.person).scenes)  # fmt: skip
     for task in settings.tasks:
-        if task == "completion" and "relations" in settings.tasks and not several:
-            console.print("note: no image has several pairs whose relation is known: completion is not asked")
+        if task != "relations" and "relations" in settings.tasks and not several:
+            console.print(f"note: no image has several pairs whose relation is known: {task} is not asked")
             continue
         problem = problem_of(source, task, settings.boxes, settings.person)
         runs += settings.runs(task, digest, bool(problem.categories), problem.official is not None)
@@ -53,7 +55,10 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
                 problem_of(source, task, settings.boxes, settings.person), own, 20 if settings.quick else settings.draws
             )
         )
-    kept = [{"settings": record["settings"], "seconds": record["seconds"], "commit": record["commit"],
+    common = {name: value for name, value in records[0]["settings"].items()
+              if all(record["settings"][name] == value for record in records)}  # fmt: skip
+    kept = [{"settings": {name: value for name, value in record["settings"].items() if name not in common},
+             "seconds": record["seconds"], "commit": record["commit"][:8],
              "result": {name: value for name, value in record["result"].items() if name not in ("test", "validation")}}
             for record in records]  # fmt: skip
     about = {"experiment": "social_relations", "provenance": provenance(), "data": settings.shown}
@@ -61,6 +66,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         **about,
         "example": _example(scenes_of(source, settings.boxes, settings.person)),
         "parts": parts,
+        "settings": common,
         "runs": kept,
     }
 
@@ -78,51 +84,65 @@ def _example(scenes: Scenes) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _scored(problem: Problem, runs: Sequence[tuple[SceneRun, Record]], draws: int) -> dict[str, Any]:
-    """Scores of all models of a task on all its test pairs together."""
-    first = runs[0][0]
-    splits = {one.fold: split_of(problem, one) for one, _ in runs}
-    rows = np.concatenate([split.test for split in splits.values()])
-    of_fold = {name: {one.fold: record["result"] for one, record in runs if one.model == name}
-               for name in dict.fromkeys(one.model for one, _ in runs)}  # fmt: skip
-    models = {
-        name: np.concatenate([np.array(found[fold]["test"]) for fold in splits]) for name, found in of_fold.items()
-    }
-    weights: dict[str, list[list[float]]] = {}
-    blends = {blend: [part for part in parts if part in of_fold] for blend, parts in BLENDS.items()}
-    for blend, parts in blends.items():
-        fewer = len(parts) < 2 or any(parts == blends[other] for other in weights)
-        if not fewer:
-            weights[blend], mixed = [], []
-            for fold, split in splits.items():
-                held = np.concatenate(split.validation)
-                seen = [np.concatenate([np.array(p) for p in of_fold[part][fold]["validation"]]) for part in parts]
-                chosen = blend_weights([p[problem.scored[held]] for p in seen], problem.y[held[problem.scored[held]]])
-                weights[blend].append(chosen)
-                mixed.append(
-                    sum(w * np.array(of_fold[part][fold]["test"]) for w, part in zip(chosen, parts, strict=True))
-                )
-            models[blend] = np.concatenate(mixed)
-    if first.data in IMAGES:
-        best = np.concatenate([best_of(scene, first.task == "completion") for scene in problem.scenes])
-        models[BEST] = best[rows]
-    scored = problem.scored[rows]
-    models = {name: p[scored] for name, p in models.items()}
-    rows = rows[scored]
+def _scored(problem: Problem, runs: Sequence[Run], draws: int) -> dict[str, Any]:
+    """Scores of all models of a task on all its test pairs together, and by partition where there are several."""
+    first, several = runs[0][0], []
+    for partition in dict.fromkeys(one.partition for one, _ in runs):
+        own = [(one, record) for one, record in runs if one.partition == partition]
+        several.append(_answers(problem, own))
+    models, rows, weights, parts = several[0]
     y = problem.y[rows]
-    folds = [np.bincount(problem.y[split.test[problem.scored[split.test]]], minlength=len(problem.relations)).tolist()
-             for split in splits.values()]  # fmt: skip
+    folds = [np.bincount(problem.y[part], minlength=len(problem.relations)).tolist() for part in parts]
     pairs = [pair for pair in COMPARED if all(name in models for name in pair)]
     by_fold = np.cumsum([0, *map(sum, folds)])
     right = {name: p.argmax(1) == y for name, p in models.items()}
-    own = {name: [round(float(hits[a:b].mean()), 4) for a, b in pairwise(by_fold)] for name, hits in right.items()}
-    scores = {name: {kind: round(value, 5) for kind, value in scores_of(p, y).items()} for name, p in models.items()}
+    own_accuracy = {name: [round(float(hits[a:b].mean()), 4) for a, b in pairwise(by_fold)]
+                    for name, hits in right.items()}  # fmt: skip
+    found = [{name: {kind: round(value, 5) for kind, value in scores_of(p, problem.y[at]).items()}
+              for name, p in each.items()} for each, at, _, _ in several]  # fmt: skip
     return {
         "task": first.task, "split": first.split, "relations": problem.relations, "pairs": len(y),
         "images": len(np.unique(problem.image[rows])), "groups": len(np.unique(problem.group[rows])), "folds": folds,
-        "scores": scores,
-        "accuracy by fold": own, "weights": weights, **bootstrap(models, y, problem.group[rows], pairs, draws),
+        "scores": found[0], "partitions": {name: [each[name] for each in found if name in each] for name in found[0]},
+        "accuracy by fold": own_accuracy, "weights": weights,
+        **bootstrap(models, y, problem.group[rows], pairs, draws),
     }  # fmt: skip
+
+
+def _answers(
+    problem: Problem, runs: Sequence[Run]
+) -> tuple[dict[str, Numbers], Integers, dict[str, list[list[float]]], list[Integers]]:
+    """Of one partition: probabilities by model and blend, of which rows, weights of blends, and the rows by fold."""
+    first = runs[0][0]
+    splits = {one.fold: split_of(problem, one) for one, _ in runs}
+    asked = {fold: problem.asked[split.test] for fold, split in splits.items()}
+    parts = [split.test[asked[fold]] for fold, split in splits.items()]
+    of_fold = {name: {one.fold: record["result"] for one, record in runs if one.model == name}
+               for name in dict.fromkeys(one.model for one, _ in runs)}  # fmt: skip
+
+    def tested(model: str, fold: int) -> Numbers:
+        return np.array(of_fold[model][fold]["test"])[asked[fold]]
+
+    models = {name: np.concatenate([tested(name, fold) for fold in splits]) for name in of_fold}
+    weights: dict[str, list[list[float]]] = {}
+    blends = {blend: [name for name in names if name in of_fold] for blend, names in BLENDS.items()}
+    for blend, names in blends.items():
+        if len(names) < 2 or any(names == blends[other] for other in weights):
+            continue
+        weights[blend], mixed = [], []
+        for fold, split in splits.items():
+            held = np.concatenate(split.validation)
+            seen = [np.concatenate([np.array(p) for p in of_fold[name][fold]["validation"]]) for name in names]
+            chosen = blend_weights([p[problem.asked[held]] for p in seen], problem.y[held[problem.asked[held]]])
+            weights[blend].append(chosen)
+            mixed.append(sum(w * tested(name, fold) for w, name in zip(chosen, names, strict=True)))
+        models[blend] = np.concatenate(mixed)
+    rows = np.concatenate(parts)
+    if first.data in IMAGES:
+        told = np.split(problem.known, np.flatnonzero(np.diff(problem.image)) + 1)
+        best = [best_of(scene, known) for scene, known in zip(problem.scenes, told, strict=True)]
+        models[BEST] = np.concatenate(best)[rows]
+    return models, rows, weights, parts
 
 
 def blend_weights(parts: Sequence[Numbers], y: NDArray[np.int64]) -> list[float]:

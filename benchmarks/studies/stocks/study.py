@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from gnnseq.data.stocks.market import Market, make_market
 from gnnseq.data.stocks.panel import Panel
 from gnnseq.data.stocks.relations import Relations, join, nearest
 from gnnseq.data.stocks.samples import Samples, leak_free, published, training_returns
+from harness.files import cached_while_unchanged
 from harness.provenance import provenance
 from harness.sweep import run_sweep
 from studies.stocks.baselines import Forecast, predict
@@ -106,7 +107,7 @@ def load(run: StockRun, source: Source | None) -> Loaded:
     return _load(source, run.synthetic, run.seed if source is None else 0, run.protocol, run.neighbours)
 
 
-@lru_cache(maxsize=2)
+@cached_while_unchanged(2)
 def _load(source: Source | None, synthetic: Synthetic | None, seed: int, protocol: str, neighbours: int) -> Loaded:
     drawn = None
     if source is None:

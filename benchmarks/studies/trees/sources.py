@@ -4,12 +4,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from torch import Tensor, tensor
 
 from gnnseq.data.trees import Tree, load_trees
+from harness.files import cached_while_unchanged
 from studies.trees.runs import Task
 
 PARTS = ("training", "validation", "test")
@@ -36,7 +36,7 @@ class Trees:
     targets: tuple[list[Tensor], ...]
 
 
-@lru_cache(maxsize=1)
+@cached_while_unchanged(1)
 def load(files: tuple[str, ...]) -> tuple[tuple[list[Tree], ...], str]:
     """The trees of the parts, and the digest of all that they hold; without files, what is made up."""
     parts = tuple(map(load_trees, files)) if files else tuple(made_up(part) for part in range(len(PARTS)))
@@ -59,7 +59,7 @@ def tasks_of(files: tuple[str, ...]) -> tuple[Task, ...]:
     return ("SST-5", "SST-2") if {a for tree in training for a in tree.labels} == set("01234") else ("labels",)
 
 
-@lru_cache(maxsize=1)
+@cached_while_unchanged(1)
 def number(files: tuple[str, ...], task: Task) -> Trees:
     """The trees of a task; classes and words are those of the training part alone.
 
