@@ -142,6 +142,14 @@ STUDIES = (
         {"abide": "--data abide"},
     ),
     Study(
+        "large_graph",
+        "does training on samples do as well as on the whole graph?",
+        "FINDING",
+        "10 min, estimated",
+        {"planted-1e6-1e7": ""},
+        ("--quick",),
+    ),
+    Study(
         "speed",
         "how fast is it?",
         "1.1 to 2.3 times as fast as torch.nn on equal lengths, 2.7 to 3.4 times on ragged ones; trees and graphs in "

@@ -9,6 +9,7 @@ from torch_geometric.data import Data
 
 from gnnseq.checks import flag
 from gnnseq.graphs import as_edge_index
+from gnnseq.kernels.adjacency import CSR
 from gnnseq.normalization import DegreeError
 
 __all__ = ["GraphDegrees"]
@@ -26,7 +27,7 @@ class GraphDegrees:
     of the graph on average. Chen, Zhu and Song 2018, https://arxiv.org/abs/1710.10568.
 
     Args:
-        edge_index: The whole graph. [2, E]
+        edge_index: The whole graph, [2, E], or its compressed rows by target.
         num_nodes: Number of nodes N.
         edge_weight: Its weights; samples then need their own, ``batch.edge_weight``. [E]
         improved: Whether a new self-loop weighs 2 instead of 1.
@@ -49,12 +50,19 @@ class GraphDegrees:
     """
 
     def __init__(
-        self, edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None, improved: bool = False
+        self, edge_index: Tensor | CSR, num_nodes: int, edge_weight: Tensor | None = None, improved: bool = False
     ) -> None:
-        edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
+        if isinstance(edge_index, CSR):
+            if edge_weight is not None:
+                raise ValueError("edge_weight came with compressed rows, whose edges weigh 1; give edge_index")
+            nodes = torch.arange(num_nodes, dtype=edge_index.indices.dtype)
+            edges = (edge_index.indices, nodes.repeat_interleave(edge_index.indptr.diff()))
+        else:
+            listed_edges, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
+            edges = listed_edges[0], listed_edges[1]
         edge_weight = None if edge_weight is None else edge_weight.detach()
         self.num_nodes, self.weighted = num_nodes, edge_weight is not None
-        source, target = edge_index
+        source, target = edges
         self.in_count = torch.bincount(target, minlength=num_nodes)
         (loop,) = (source == target).nonzero(as_tuple=True)
         weight = None if edge_weight is None else edge_weight.double()
@@ -62,7 +70,7 @@ class GraphDegrees:
             (num_nodes,), 2.0 if flag(improved=improved) else 1.0, dtype=torch.float64, device=source.device
         )
         # Of loops that are listed twice the last one's weight counts, as everywhere here, and only once.
-        nodes = source[loop]
+        nodes = source[loop].long()
         loops = torch.ones(loop.numel(), dtype=torch.float64, device=source.device) if weight is None else weight[loop]
         last = nodes.new_full((num_nodes,), -1).scatter_reduce(0, nodes, torch.arange(len(nodes)).to(nodes), "amax")
         own = torch.where(last >= 0, loops[last.clamp(min=0)] if len(loops) else own, own)
@@ -97,8 +105,8 @@ class GraphDegrees:
         node, (source, target) = batch.n_id, batch.edge_index
         weight = batch.edge_weight if self.weighted and "edge_weight" in batch else None
         if self.weighted and not isinstance(weight, Tensor):
-            raise ValueError("the graph was weighted and batch has no edge_weight; expected data.edge_weight to be what "
-                             "the degrees were made of")  # fmt: skip
+            raise ValueError("the graph was weighted and batch has no edge_weight; expected data.edge_weight to be "
+                             "what the degrees were made of")  # fmt: skip
         if node.numel() > 0 and int(node.max()) >= self.num_nodes:
             raise ValueError(f"batch.n_id holds node {int(node.max())}; expected a sample of the graph of "
                              f"{self.num_nodes} nodes that the degrees are of")  # fmt: skip

@@ -24,7 +24,9 @@ def as_rows(data: Data | CSR, times: Times | None, weight_attr: str | None) -> R
     if isinstance(data, CSR):
         if weight_attr is not None:
             raise ValueError(f"weight_attr={weight_attr!r} of compressed rows, which have none; give a Data")
-        return Rows(_checked(data))
+        rows = Rows(_checked(data))
+        rows.edge_id = None if data.edge_id.numel() == 0 else rows.edge_id
+        return rows
     edge_index, num_nodes = data.edge_index, data.num_nodes
     if edge_index is None or num_nodes is None:
         raise ValueError("data has no edge_index; expected one, [2, E]: of adj_t, give torch_geometric.utils."
@@ -77,11 +79,11 @@ def _checked(csr: CSR) -> CSR:
     steps = indptr.diff()
     if num_nodes < 0 or int(indptr[0]) != 0 or int(indptr[-1]) != size or bool((steps < 0).any()):
         raise ValueError(f"data.indptr does not go from 0 to E={size} without a step back; {expected}")
-    if edge_id.numel() != size or max(num_nodes, size) > MOST:
+    if edge_id.numel() not in (0, size) or max(num_nodes, size) > MOST:
         raise ValueError(f"data.edge_id has {edge_id.numel()} entries for {size} edges of {num_nodes} nodes; {expected}"
                          ", less than 2^31")  # fmt: skip
     for name, places, end in (("indices", indices, num_nodes), ("edge_id", edge_id, MOST)):
-        if size > 0:
+        if places.numel() > 0:
             low, high = (int(bound) for bound in torch.aminmax(places))
             if low < 0 or high >= end:
                 raise ValueError(f"data.{name} holds {low if low < 0 else high}; expected 0..{end - 1}")

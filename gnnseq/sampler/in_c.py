@@ -32,8 +32,8 @@ def draw(
     edge, column = torch.empty(2, most, dtype=torch.int32).unbind()
     taken = torch.zeros(rows.longest if k > 0 else 0, dtype=torch.uint8)
     drawn = compiled("neighbors_draw")(
-        size.numel(), first, k, int(replace), key, begin, size, rows.csr.indices, rows.edge_id, rows.weight, taken, edge,
-        column,
+        size.numel(), first, k, int(replace), key, begin, size, rows.csr.indices, rows.edge_id, rows.weight, taken,
+        edge, column,
     )  # fmt: skip
     return edge[:drawn], column[:drawn]
 

@@ -42,7 +42,8 @@ class NeighborSampler(BaseSampler):
 
     Args:
         data: A graph with ``edge_index``, or compressed rows by target, such as
-            ``gnnseq.kernels.Adjacency.of(edge_index, N).by_target``.
+            ``gnnseq.kernels.Adjacency.of(edge_index, N).by_target``; these may lie in mapped files, and have an empty
+            ``edge_id`` if edges are told by their places in the rows.
         num_neighbors: How many neighbours of a node are drawn in each hop; -1 for all.
         subgraph_type: ``"directional"``: the edges that were drawn; ``"bidirectional"``: and their reverses;
             ``"induced"``: all edges between the nodes.

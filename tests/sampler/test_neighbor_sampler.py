@@ -167,8 +167,8 @@ def test_every_neighbour_is_as_likely(least, monkeypatch):
 def test_every_pair_of_neighbours_is_as_likely():
     out = draw(NeighborSampler(star(6), [2], disjoint=True, seed=2), torch.zeros(6000, dtype=torch.int64))
     pairs = out.node[out.row].view(-1, 2).sort(1).values
-    assert chisquare(torch.bincount(pairs[:, 0] * 7 + pairs[:, 1])[[8 * a + b for a in range(1, 6) for b in range(1, 7 - a)]]
-                     .numpy()).pvalue > 1e-3  # fmt: skip
+    possible = [7 * a + b for a in range(1, 6) for b in range(a + 1, 7)]
+    assert chisquare(torch.bincount(pairs[:, 0] * 7 + pairs[:, 1])[possible].numpy()).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("least", [0, 2**40], ids=["compiled", "numpy"])
@@ -177,14 +177,14 @@ def test_neighbours_are_drawn_by_weight(least, monkeypatch):
     weight = torch.tensor([1.0, 2.0, 0.0, 3.0, 4.0])
     data = star(5, edge_weight=weight)
     options = {"weight_attr": "edge_weight", "disjoint": True, "seed": 5}
-    for options in (options, {**options, "replace": True}):
-        drawn = counts(NeighborSampler(data, [1], **options), 5, 4000)
+    for replace in (False, True):
+        drawn = counts(NeighborSampler(data, [1], replace=replace, **options), 5, 1000)
         assert drawn[2] == 0
-        assert chisquare(drawn[[0, 1, 3, 4]], 4000 * weight[[0, 1, 3, 4]].numpy() / 10).pvalue > 1e-3
-    two = counts(NeighborSampler(data, [2], **{**options, "replace": False}), 5, 4000)
+        assert chisquare(drawn[[0, 1, 3, 4]], 1000 * weight[[0, 1, 3, 4]].numpy() / 10).pvalue > 1e-3
+    two = counts(NeighborSampler(data, [2], **options), 5, 2000)
     p = weight.double() / 10
     expected = [p[i] + sum(p[j] * p[i] / (1 - p[j]) for j in range(5) if j != i) for i in range(5)]
-    assert np.allclose(two / 4000, expected, atol=0.03)
+    assert np.allclose(two / 2000, expected, atol=0.05)
 
 
 def test_few_neighbours_are_all_drawn():
@@ -276,7 +276,7 @@ HETERO = HeteroData({"a": {"x": torch.ones(2, 1)}})
         ((HETERO, HETERO), {}, r"several kinds"),
         (torch.ones(2, 2), {}, r"data is a Tensor; expected a torch_geometric Data"),
         (Data(x=torch.ones(3, 1)), {}, r"data has no edge_index"),
-        (graph(), {"num_neighbors": {("a", "b", "c"): [1]}}, r"several kinds; expected a list"),
+        (graph(), {"num_neighbors": {("a", "b", "c"): [1]}}, r"of several kinds apart; expected a list"),
         (graph(), {"num_neighbors": 5}, r"num_neighbors=5; expected a list"),
         (graph(), {"num_neighbors": [-2]}, r"num_neighbors=-2; expected an integer of -1 or more"),
         (graph(), {"num_neighbors": [2.5]}, r"num_neighbors=2.5"),
