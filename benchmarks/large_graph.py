@@ -15,14 +15,16 @@ Ctrl-C is safe: finished runs are kept and the same command continues. Exit code
 not hold; 2: an argument or a file is wrong; 130: interrupted.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cli import StudySettings, run_study
-from harness.files import name_of
+from harness.files import name_of, short_hash
 from studies.large_graph.runs import METHODS, LargeRun, Method
 
+CHOICES = ("methods", "neighbors", "batch", "parts", "epochs", "full_epochs", "hidden", "seeds")
 QUICK = {"nodes": 2000, "edges": 20000, "epochs": 2, "full_epochs": 5, "batch": 256, "parts": 10}
 
 
@@ -85,11 +87,16 @@ class Settings(StudySettings):
     @property
     def name(self) -> str:
         """What the results are called: neither other graphs nor other settings overwrite a result."""
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        changed = [(name, getattr(self, name)) for name in CHOICES if getattr(self, name) != usual[name]]
+        stem = "quick" if self.quick else ""
         if self.graph is not None:
             own = [path for path in (self.graph, self.features, self.labels) if path is not None]
-            return f"{name_of(own)}{'-quick' if self.quick else ''}"
-        nodes, edges = self.size
-        return "quick" if self.quick else f"planted-{nodes:.0e}-{edges:.0e}".replace("e+0", "e").replace("e+", "e")
+            stem = f"{name_of(own)}{'-quick' if self.quick else ''}{'-directed' if self.directed else ''}"
+        elif not self.quick or self.nodes or self.edges:
+            sizes = "-".join(f"{size:.6g}" if size % 10**5 else f"{size:.0e}".replace("+0", "") for size in self.size)
+            stem = f"planted-{sizes}{'-quick' if self.quick else ''}"
+        return f"{stem}-{short_hash(repr(changed))}" if changed else stem
 
     def runs(self, digest: str, num_nodes: int) -> list[LargeRun]:
         """Every network that is trained."""

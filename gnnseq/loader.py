@@ -175,7 +175,7 @@ def layerwise(
     h: Tensor | np.ndarray[Any, Any] = x
     for layer in layers:
         made: Tensor | None = None
-        seen = torch.zeros(size, dtype=torch.int32)
+        seen = torch.zeros(size, dtype=torch.int32, device="cpu")
         for batch in loader:
             rows = h[batch.n_id] if isinstance(h, Tensor) else torch.from_numpy(h[batch.n_id.numpy()])
             with torch.no_grad():
@@ -183,7 +183,7 @@ def layerwise(
             made = out.new_empty(size, *out.shape[1:]) if made is None else made
             seeds = batch.n_id[: batch.batch_size]
             made[seeds] = out
-            seen.index_add_(0, seeds.cpu(), torch.ones(seeds.numel(), dtype=torch.int32))
+            seen.index_add_(0, seeds.cpu(), torch.ones(seeds.numel(), dtype=torch.int32, device="cpu"))
         if made is None or bool((seen != 1).any()):
             node = int((seen != 1).nonzero()[0]) if size else 0
             raise ValueError(f"loader has node {node} {int(seen[node]) if size else 0} times as a seed; expected every "
@@ -230,7 +230,12 @@ def _size_of(nodes: Tensor) -> int:
 
 
 def _begin_epoch(loader: "NeighborLoader | LinkNeighborLoader", sampler: NeighborSampler) -> None:
-    sampler.epoch = None if loader.persistent_workers else int(torch.randint(2**62, (), generator=loader.generator))
+    sampler.epoch = None if loader.persistent_workers else _drawn(loader.generator)
+
+
+def _drawn(generator: torch.Generator | None) -> int:
+    device = "cpu" if generator is None else generator.device
+    return int(torch.randint(2**62, (), generator=generator, device=device))
 
 
 def _with_edges(batch: Data, out: Any) -> Data:

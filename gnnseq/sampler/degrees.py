@@ -55,7 +55,7 @@ class GraphDegrees:
         if isinstance(edge_index, CSR):
             if edge_weight is not None:
                 raise ValueError("edge_weight came with compressed rows, whose edges weigh 1; give edge_index")
-            nodes = torch.arange(num_nodes, dtype=edge_index.indices.dtype)
+            nodes = torch.arange(num_nodes, dtype=edge_index.indices.dtype, device=edge_index.indices.device)
             edges = (edge_index.indices, nodes.repeat_interleave(edge_index.indptr.diff()))
         else:
             listed_edges, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
@@ -72,7 +72,9 @@ class GraphDegrees:
         # Of loops that are listed twice the last one's weight counts, as everywhere here, and only once.
         nodes = source[loop].long()
         loops = torch.ones(loop.numel(), dtype=torch.float64, device=source.device) if weight is None else weight[loop]
-        last = nodes.new_full((num_nodes,), -1).scatter_reduce(0, nodes, torch.arange(len(nodes)).to(nodes), "amax")
+        last = nodes.new_full((num_nodes,), -1).scatter_reduce(
+            0, nodes, torch.arange(len(nodes), device=nodes.device), "amax"
+        )
         own = torch.where(last >= 0, loops[last.clamp(min=0)] if len(loops) else own, own)
         listed = torch.zeros_like(own).index_add(0, nodes, loops)
 

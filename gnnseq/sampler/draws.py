@@ -62,7 +62,7 @@ def sample(
         induced: Whether all edges between the nodes are wanted in place of those that were drawn.
     """
     work = in_c if rows.in_c else in_numpy
-    tree = torch.arange(seed.numel(), dtype=torch.int32) if disjoint else None
+    tree = torch.arange(seed.numel(), dtype=torch.int32, device="cpu") if disjoint else None
     numbers = work.Numbering(rows, seed, tree)
     try:
         found: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -80,7 +80,7 @@ def sample(
             row = numbers.find(source, column)
             kept = row >= 0
             found = [(row[kept], column[kept], listed[kept])]
-        nothing = torch.empty(0, dtype=torch.int64)
+        nothing = torch.empty(0, dtype=torch.int64, device="cpu")
         parts = zip(*found, strict=True) if found else ((nothing,),) * 3
         row, col, listed = (torch.cat(part) if len(part) > 1 else part[0] for part in parts)
         own = None if numbers.tree is None else numbers.tree.long()

@@ -46,7 +46,7 @@ def as_rows(data: Data | CSR, times: Times | None, weight_attr: str | None) -> R
     rows = Rows(csr, node_time, edge_time, None if weight is None else weight[csr.edge_id.long()])
     if is_sorted:
         rows.edge_id = None
-        rows.csr = csr._replace(edge_id=torch.empty(0, dtype=torch.int32))
+        rows.csr = csr._replace(edge_id=torch.empty(0, dtype=torch.int32, device="cpu"))
     return rows
 
 

@@ -11,12 +11,14 @@ from gnnseq.sampler.rows import Rows
 
 __all__ = ["Numbering", "draw", "gather", "reach"]
 
+FEW = 32  # draws that compiled code compares one by one
+
 
 def reach(
     rows: Rows, node: Tensor, tree: Tensor | None, limit: Tensor | None, k: int, last: bool, replace: bool
 ) -> tuple[Tensor, Tensor, int]:
     """Where the edges begin that each target may draw from, how many they are [n], and how many at most are drawn."""
-    begin, size = torch.empty(2, node.numel(), dtype=torch.int32).unbind()
+    begin, size = torch.empty(2, node.numel(), dtype=torch.int32, device="cpu").unbind()
     timed = limit is not None
     most = compiled("neighbors_reach")(
         node.numel(), node, tree if timed else None, limit, rows.csr.indptr, rows.csr.indices,
@@ -29,8 +31,8 @@ def draw(
     rows: Rows, begin: Tensor, size: Tensor, most: int, first: int, k: int, replace: bool, key: int
 ) -> tuple[Tensor, Tensor]:
     """The edges drawn, as places in the rows, and the number of each one's target. [m]"""
-    edge, column = torch.empty(2, most, dtype=torch.int32).unbind()
-    taken = torch.zeros(rows.longest if k > 0 else 0, dtype=torch.uint8)
+    edge, column = torch.empty(2, most, dtype=torch.int32, device="cpu").unbind()
+    taken = torch.zeros(rows.longest if k > FEW or rows.weight is not None else 0, dtype=torch.uint8, device="cpu")
     drawn = compiled("neighbors_draw")(
         size.numel(), first, k, int(replace), key, begin, size, rows.csr.indices, rows.edge_id, rows.weight, taken,
         edge, column,
@@ -40,7 +42,10 @@ def draw(
 
 def gather(rows: Rows, edge: Tensor) -> tuple[Tensor, Tensor]:
     """The source of each edge, int32, and its place in the list that made the rows, int64. [m]"""
-    source, listed = torch.empty(edge.numel(), dtype=torch.int32), torch.empty(edge.numel(), dtype=torch.int64)
+    source, listed = (
+        torch.empty(edge.numel(), dtype=torch.int32, device="cpu"),
+        torch.empty(edge.numel(), dtype=torch.int64, device="cpu"),
+    )
     compiled("neighbors_gather")(edge.numel(), edge, rows.csr.indices, rows.edge_id, source, listed)
     return source, listed
 
@@ -67,12 +72,12 @@ class Numbering:
     def add(self, source: Tensor, column: Tensor) -> Tensor:
         """The number of each source [m], in its column's tree; those that are new get one."""
         count, m = self.node.numel(), source.numel()
-        row = torch.empty(m, dtype=torch.int64)
-        node = torch.cat([self.node, torch.empty(m, dtype=torch.int32)])
+        row = torch.empty(m, dtype=torch.int64, device="cpu")
+        node = torch.cat([self.node, torch.empty(m, dtype=torch.int32, device="cpu")])
         if self.tree is None:
             count = compiled("neighbors_number")(m, source, count, node, self._local, row)
         else:
-            tree = torch.cat([self.tree, torch.empty(m, dtype=torch.int32)])
+            tree = torch.cat([self.tree, torch.empty(m, dtype=torch.int32, device="cpu")])
             keys, numbers = self._table(count + m)
             count = compiled("neighbors_number_trees")(
                 m, self._rows.num_nodes, source, column, 1, count, node, tree, keys.numel(), keys, numbers, row
@@ -83,7 +88,7 @@ class Numbering:
 
     def find(self, source: Tensor, column: Tensor) -> Tensor:
         """The number of each source, -1 where it has none. [m]"""
-        row = torch.empty(source.numel(), dtype=torch.int64)
+        row = torch.empty(source.numel(), dtype=torch.int64, device="cpu")
         if self.tree is None:
             compiled("neighbors_find")(source.numel(), source, self._local, row)
         else:
@@ -105,7 +110,10 @@ class Numbering:
         slots = 2 << most.bit_length()
         if self._slots is None or self._slots[0].numel() < slots:
             assert self.tree is not None
-            self._slots = torch.full((slots,), -1, dtype=torch.int64), torch.empty(slots, dtype=torch.int32)
+            self._slots = (
+                torch.full((slots,), -1, dtype=torch.int64, device="cpu"),
+                torch.empty(slots, dtype=torch.int32, device="cpu"),
+            )
             compiled("neighbors_table")(
                 self.node.numel(), self._rows.num_nodes, self.node, self.tree, slots, *self._slots
             )

@@ -56,7 +56,7 @@ class LinkSeeds(NamedTuple):
         size = source.numel()
         triplet = negatives is not None and negatives.is_triplet()
         made_up = 0 if negatives is None else math.ceil(size * negatives.amount)
-        beside = torch.arange(made_up) % max(size, 1)  # the link that each is beside
+        beside = torch.arange(made_up, device="cpu") % max(size, 1)  # the link that each is beside
         links_time = (
             None if times is None or links.time is None else times.of_seeds(source, links.time, "edge_label_time")
         )
@@ -67,7 +67,7 @@ class LinkSeeds(NamedTuple):
             if label is not None and label.numel() > 0 and float(label.min()) <= 0:
                 raise ValueError(f"edge_label holds {label.min().item():g}, and made-up links are labelled 0; expected "
                                  "labels from 0 on, which torch_geometric's loaders count from 1 then")  # fmt: skip
-            random = torch.Generator().manual_seed(key & (2**63 - 1))
+            random = torch.Generator("cpu").manual_seed(key & (2**63 - 1))
             if triplet:
                 target = torch.cat(
                     [target, _nodes(negatives, "dst", target, beside, links_time, num_nodes, times, random)]
@@ -76,9 +76,9 @@ class LinkSeeds(NamedTuple):
                 more = (_nodes(negatives, end, own, beside, links_time, num_nodes, times, random)
                         for end, own in (("src", source), ("dst", target)))  # fmt: skip
                 source, target = (torch.cat(pair) for pair in zip((source, target), more, strict=True))
-                label = torch.ones(size) if label is None else label
+                label = torch.ones(size, device="cpu") if label is None else label
                 label = torch.cat([label, label.new_zeros(made_up, *label.shape[1:])])
-        own = torch.arange(size)
+        own = torch.arange(size, device="cpu")
         both = torch.cat([own, beside])
         link = torch.cat([own if triplet else both, both])
         seed = torch.cat([source, target])
@@ -110,24 +110,25 @@ def _nodes(
 ) -> Tensor:  # fmt: skip
     """A node for each end of a made-up link, there at the time of the link that it is beside. [M]"""
     weight = negatives.src_weight if end == "src" else negatives.dst_weight
+    weight = None if weight is None else weight.cpu()
     size = beside.numel()
     if weight is not None and weight.numel() != num_nodes:
         raise ValueError(f"{end}_weight has {weight.numel()} entries; expected {num_nodes}, one a node")
     if times is None or not times.of_nodes:
         if weight is None:
-            return torch.randint(num_nodes, (size,), generator=random)
+            return torch.randint(num_nodes, (size,), generator=random, device="cpu")
         return torch.multinomial(weight.double(), size, replacement=True, generator=random) if size else own[:0]
     now = times.time[own[beside]] if links_time is None else links_time[beside]
     order = times.ranks.argsort(stable=True)
     there = torch.searchsorted(times.ranks[order].contiguous(), times.rank(now), right=True)  # how many nodes
-    mass = torch.ones(num_nodes, dtype=torch.float64) if weight is None else weight.double()[order]
+    mass = torch.ones(num_nodes, dtype=torch.float64, device="cpu") if weight is None else weight.double()[order]
     below = torch.cat([mass.new_zeros(1), mass.cumsum(0)])
     total = below[there]
     if size > 0 and not bool((total > 0).all()):
         late = now[int((total <= 0).nonzero()[0])].item()
         raise ValueError(f"no node is there at time {late}, so that no link can be made up; expected later links, or "
                          "nodes of earlier times")  # fmt: skip
-    aim = torch.rand(size, generator=random, dtype=torch.float64) * total
+    aim = torch.rand(size, generator=random, dtype=torch.float64, device="cpu") * total
     chosen = torch.searchsorted(below[1:].contiguous(), aim, right=True)
     nodes: Tensor = order[torch.minimum(chosen, there - 1)]
     return nodes

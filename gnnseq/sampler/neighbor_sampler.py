@@ -191,7 +191,7 @@ class NeighborSampler(BaseSampler):
             seed, place = links.seed.unique(return_inverse=True)
             out = self._draw(seed, None, key)
         else:
-            place = torch.arange(links.seed.numel())
+            place = torch.arange(links.seed.numel(), device="cpu")
             out = self._draw(links.seed, links.seed_time, key)
             out.batch = links.link[out.batch]
         out.metadata = links.metadata(index, place)
@@ -233,9 +233,9 @@ class NeighborSampler(BaseSampler):
         """Which of all possible samples. 64 bits with a sign"""
         which = self.seed if self.seed is not None else self.epoch
         if which is None:
-            return int(torch.randint(2**63 - 1, ()))
+            return int(torch.randint(2**63 - 1, (), device="cpu"))
         # A sum of products of all at once, which wraps: the order of seeds counts, as it does in a sample.
-        turn = torch.arange(1, seed.numel() + 1) * -7046029254386353131
+        turn = torch.arange(1, seed.numel() + 1, device="cpu") * -7046029254386353131
         mixed = (seed + 1) * (turn ^ (turn >> 29))
         return _signed(int((mixed ^ (mixed >> 31)).sum()) + which * 0x9E3779B97F4A7C15)
 

@@ -50,7 +50,7 @@ class Rows:
         try:
             return self._lent.pop()
         except IndexError:
-            return torch.full((self.num_nodes,), -1, dtype=torch.int32)
+            return torch.full((self.num_nodes,), -1, dtype=torch.int32, device="cpu")
 
     def give_back(self, local: Tensor) -> None:
         """Keeps what was borrowed for the next."""
@@ -71,13 +71,13 @@ class Rows:
         source, target = edge_index
         size = source.numel()
         if size >= LEAST_EDGES and library() is not None:
-            indptr = torch.empty(num_nodes + 1, dtype=torch.int32)
-            indices, edge_id = torch.empty(2, size, dtype=torch.int32).unbind()
+            indptr = torch.empty(num_nodes + 1, dtype=torch.int32, device="cpu")
+            indices, edge_id = torch.empty(2, size, dtype=torch.int32, device="cpu").unbind()
             compiled("neighbors_compress")(
                 num_nodes, size, source.contiguous(), target.contiguous(), order, indptr, indices, edge_id
             )
             return CSR(indptr, indices, edge_id)
         by_target = target.argsort(stable=True) if order is None else order[target[order].argsort(stable=True)]
-        indptr = torch.zeros(num_nodes + 1, dtype=torch.int64)
+        indptr = torch.zeros(num_nodes + 1, dtype=torch.int64, device="cpu")
         torch.cumsum(torch.bincount(target, minlength=num_nodes), 0, out=indptr[1:])
         return CSR(indptr.int(), source[by_target].int(), by_target.int())

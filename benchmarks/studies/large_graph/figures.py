@@ -11,8 +11,8 @@ from studies.large_graph.runs import METHODS
 
 __all__ = ["figures"]
 
-LOOKS: dict[str, tuple[str, str]] = dict(zip(METHODS, (("ink", "D"), ("blue", "o"), ("sky", "o"), ("green", "s"), ("vermillion", "^"),
-                           ("orange", "v"), ("purple", "P")), strict=True))  # fmt: skip
+HUES = ("ink", "blue", "sky", "green", "vermillion", "orange", "purple")
+LOOKS: dict[str, tuple[str, str]] = dict(zip(METHODS, zip(HUES, "DoosP^v", strict=True), strict=True))
 
 
 def figures(result: dict[str, Any], stem: Path) -> list[Path]:

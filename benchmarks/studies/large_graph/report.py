@@ -57,8 +57,8 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     if result["sampling"]:
         speed = result["sampling"]
         caption = (
-            f"{speed['seeds']} seeds, {speed['neighbors']} neighbours, {speed['nodes']:,} nodes, {speed['edges']:,} edges\n"
-            f"of R-MAT; CPU time, medians of {speed['rounds']} rounds in turns."
+            f"{speed['seeds']} seeds, {speed['neighbors']} neighbours, {speed['nodes']:,} nodes and\n"
+            f"{speed['edges']:,} edges of R-MAT; CPU time, medians of {speed['rounds']} rounds in turns."
         )
         drawn = table("Neighbours drawn on one thread", caption, [""], ["ms a batch", "times ours"])
         for row in sampling_rows(result):

@@ -36,6 +36,8 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     for method, why in left_out.items():
         console.print(f"[yellow]left out:[/] {method}: {why}", **PLAIN)
     runs = [each for each in settings.runs(digest, about["nodes"]) if each.method not in left_out]
+    if not runs:
+        raise ValueError(f"nothing is left to do: {'; '.join(f'{name} {why}' for name, why in left_out.items())}")
     # One process, so that no run's memory is another's: the network's epochs differ most, and take so long at most.
     records = run_sweep(
         partial(fit, folder=folder), runs, settings.folder / "cache", 1,
