@@ -34,6 +34,9 @@ class GraphDegrees:
 
     Attributes:
         in_count: Edges into each node. [N]
+        own: What a node's self-loop weighs. float64 [N]
+        out_scale: One over the root of each node's out-degree, 0 where that is 0. float64 [N]
+        in_scale: The same of the in-degree. float64 [N]
 
     Raises:
         ValueError: If the graph is malformed, or a degree is negative.
@@ -85,7 +88,7 @@ class GraphDegrees:
                 raise DegreeError(node, name, float(degree[node]))
             return degree.masked_fill(degree == 0, torch.inf).rsqrt()
 
-        self.own, self._out_scale, self._in_scale = own, scale(source, "out"), scale(target, "in")
+        self.own, self.out_scale, self.in_scale = own, scale(source, "out"), scale(target, "in")
 
     def normalize(self, batch: Data, rescale: bool = True) -> tuple[Tensor, Tensor]:
         """A sample's edges and their weights, for layers with ``normalize=False``, gnnseq's or torch_geometric's.
@@ -113,7 +116,7 @@ class GraphDegrees:
             raise ValueError(f"batch.n_id holds node {int(node.max())}; expected a sample of the graph of "
                              f"{self.num_nodes} nodes that the degrees are of")  # fmt: skip
         place = node.to(self.own.device)
-        out_scale, in_scale = (part[place].to(node.device) for part in (self._out_scale, self._in_scale))
+        out_scale, in_scale = (part[place].to(node.device) for part in (self.out_scale, self.in_scale))
         sent = out_scale[source] * in_scale[target] * (source != target)
         if rescale:
             drawn = torch.bincount(target, minlength=len(node)).clamp(min=1)

@@ -9,11 +9,15 @@ import pytest
 import torch
 import tyro
 from scipy.sparse import csr_array, save_npz
+from torch_geometric.data import Data
+from torch_geometric.loader import NodeLoader
 
 import large_graph as script
+from gnnseq.layers import GCN
+from gnnseq.sampler import GraphDegrees, NeighborSampler
 from harness.cli import publish
-from studies.large_graph.batches import cluster_batches, sample_loader, whole_loader
-from studies.large_graph.fit import fit
+from studies.large_graph.batches import cluster_batches, sample_loader
+from studies.large_graph.fit import _trimmed, fit, whole
 from studies.large_graph.graph import LargeGraph
 from studies.large_graph.planted import WITHIN, best_scores, planted, rmat
 from studies.large_graph.report import checks
@@ -67,7 +71,23 @@ def test_every_batch_is_of_the_graph(model):
     inside = torch.isin(model.edge_index(), batch.n_id).all(0)
     assert batch.edge_index.size(1) == int(inside.sum())
     assert {tuple(edge) for edge in batch.n_id[batch.edge_index].t().tolist()} <= edges
-    assert sum(batch.num_edges for batch in whole_loader(model, 500)) == len(model.indices)
+
+
+def test_scores_are_those_of_the_whole_graph_and_trimmed_ones_too(model):
+    parts = [GCN(32, 8, normalize=False), GCN(8, 10, normalize=False)]
+    full = [GCN(32, 8), GCN(8, 10)]
+    for part, layer in zip(parts, full, strict=True):
+        torch.nn.init.normal_(part.bias)
+        layer.load_state_dict(part.state_dict())
+    edges = model.edge_index()
+    with torch.no_grad():
+        expected = full[1](full[0](model.x, edges).relu(), edges)
+        assert torch.allclose(whole(parts, model), expected, atol=1e-5)  # float32
+        sampler = NeighborSampler(model.csr, [-1, -1])
+        loader = NodeLoader(Data(x=model.x, edge_index=edges[:, :0]), sampler, batch_size=100)
+        batch, degrees = next(iter(loader)), GraphDegrees(model.csr, 3000)
+        out = _trimmed(parts, batch.x, *degrees.normalize(batch), batch.num_sampled_nodes)
+        assert torch.allclose(out, expected[:100], atol=1e-5)
 
 
 def test_masks_of_torch_draw_no_more_than_asked_for():

@@ -22,7 +22,7 @@ from harness.peers import import_dgl
 from studies.large_graph.graph import LargeGraph
 from studies.large_graph.runs import LargeRun
 
-__all__ = ["DglSampler", "cluster_batches", "has_dgl", "peer_loader", "sample_loader", "whole_loader"]
+__all__ = ["DglSampler", "cluster_batches", "has_dgl", "peer_loader", "sample_loader"]
 
 Batches = NodeLoader | list[Data] | Iterator[Data]
 
@@ -32,12 +32,6 @@ def sample_loader(graph: LargeGraph, run: LargeRun) -> NeighborLoader:
     sampler = NeighborSampler(graph.csr, run.neighbors)
     data = Data(x=graph.x, y=graph.y)
     return NeighborLoader(data, [], graph.nodes(0), neighbor_sampler=sampler, batch_size=run.batch, shuffle=True)
-
-
-def whole_loader(graph: LargeGraph, batch_size: int = 8192) -> NeighborLoader:
-    """Every node once, with all its neighbours."""
-    data = Data(num_nodes=graph.num_nodes)
-    return NeighborLoader(data, [], neighbor_sampler=NeighborSampler(graph.csr, [-1]), batch_size=batch_size)
 
 
 def cluster_batches(graph: LargeGraph, run: LargeRun) -> tuple[Iterator[Data], str]:
@@ -107,13 +101,14 @@ class DglSampler(BaseSampler):
     def sample_from_nodes(self, index: NodeSamplerInput, **_: Any) -> SamplerOutput:
         """Draws around nodes."""
         node, _, blocks = self.sampler.sample(self.graph, index.node.int())
-        rows, columns, done = [], [], 0
+        rows, columns, done, sizes = [], [], 0, [len(index.node)]
         for block in reversed(blocks):  # its targets are the sources before, of which only new ones are drawn for
             row, col = (end.long() for end in block.edges())
             rows.append(row[col >= done])
             columns.append(col[col >= done])
             done = block.num_dst_nodes()
-        out = SamplerOutput(node.long(), torch.cat(rows), torch.cat(columns), None)
+            sizes.append(block.num_src_nodes() - done)
+        out = SamplerOutput(node.long(), torch.cat(rows), torch.cat(columns), None, num_sampled_nodes=sizes)
         out.metadata = (index.input_id, None)
         return out
 

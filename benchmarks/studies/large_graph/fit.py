@@ -13,21 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from gnnseq.kernels.spmm import sum_rows
 from gnnseq.layers import GCN
-from gnnseq.loader import layerwise
+from gnnseq.normalization import gcn_normalize
 from gnnseq.sampler import GraphDegrees
-from studies.large_graph.batches import cluster_batches, peer_loader, sample_loader, whole_loader
+from studies.large_graph.batches import cluster_batches, peer_loader, sample_loader
 from studies.large_graph.graph import LargeGraph
 from studies.large_graph.peak import peak, reset_peak
 from studies.large_graph.runs import PEER, LargeRun
 
-__all__ = ["fit", "needed"]
+__all__ = ["fit", "needed", "whole"]
 
-Net = list[nn.Module]
+Net = list[Any]
 CHUNK = 1 << 16
 
 
@@ -81,8 +81,8 @@ def _network(run: LargeRun, graph: LargeGraph) -> Net:
         return [nn.Linear(*pair) for pair in pairs]
     if run.method == "full batch":
         return [GCN(*pair) for pair in pairs]
-    own = run.method in (PEER, "samples, own degrees")  # normalised by a batch's own degrees, as is usual
-    return [GCNConv(*pair) if run.method == PEER else GCN(*pair, normalize=own) for pair in pairs]
+    kind = GCNConv if run.method == PEER else GCN
+    return [kind(*pair, normalize=False) for pair in pairs]
 
 
 def _forward(net: Net, x: Tensor, *edges: Tensor) -> Tensor:
@@ -110,15 +110,32 @@ def _full(run: LargeRun, graph: LargeGraph, net: Net, optimizer: torch.optim.Opt
 def _samples(run: LargeRun, graph: LargeGraph, net: Net, optimizer: torch.optim.Optimizer) -> tuple[list[float], str]:
     loader = peer_loader(graph, run) if run.method == PEER else sample_loader(graph, run)
     degrees = _degrees(graph) if run.method == "samples" else None
-    kind = "" if degrees is None else "degrees of the graph"
 
     def losses() -> Iterator[Tensor]:
         for batch in loader:
-            edges = (batch.edge_index,) if degrees is None else degrees.normalize(batch)
-            seeds = batch.batch_size
-            yield functional.cross_entropy(_forward(net, batch.x, *edges)[:seeds], batch.y[:seeds])
+            if degrees is not None:
+                edges = degrees.normalize(batch)
+            elif run.method == PEER:
+                edges = gcn_norm(batch.edge_index, None, batch.num_nodes)
+            else:
+                edges = gcn_normalize(batch.edge_index, None, batch.num_nodes)
+            out = _trimmed(net, batch.x, *edges, batch.num_sampled_nodes)
+            yield functional.cross_entropy(out, batch.y[: batch.batch_size])
 
-    return _epochs(run, losses, optimizer), kind
+    return _epochs(run, losses, optimizer), "" if degrees is None else "degrees of the graph"
+
+
+def _trimmed(net: Net, x: Tensor, edge_index: Tensor, edge_weight: Tensor, sizes: list[int]) -> Tensor:
+    """Scores of the seeds; each layer is spared the edges into nodes that no later layer reads."""
+    for number, layer in enumerate(net):
+        if number > 0:
+            x = x[: sum(sizes[: len(net) + 1 - number])].relu()
+        kept = edge_index[1] < sum(sizes[: len(net) - number])
+        if number > 0:
+            kept &= edge_index[0] < len(x)
+        edge_index, edge_weight = edge_index[:, kept], edge_weight[kept]
+        x = layer(x, edge_index, edge_weight)
+    return x[: sizes[0]]
 
 
 def _clusters(run: LargeRun, graph: LargeGraph, net: Net, optimizer: torch.optim.Optimizer) -> tuple[list[float], str]:
@@ -163,18 +180,32 @@ def _degrees(graph: LargeGraph) -> GraphDegrees:
 
 def _scores(run: LargeRun, graph: LargeGraph, net: Net) -> Tensor:
     """The network's scores of all nodes, with the graph's own degrees, whatever it was trained on. [N, C]"""
-    if run.method == "no edges":
-        with torch.no_grad():
+    with torch.no_grad():
+        if run.method == "no edges":
             return torch.cat([_forward(net, chunk) for chunk in graph.x.split(CHUNK)])
-    for layer in net:
-        if isinstance(layer, GCN | GCNConv):
-            layer.normalize = layer.add_self_loops = False
-    degrees = _degrees(graph)
+        return whole(net, graph)
 
-    def call(layer: nn.Module, number: int) -> Callable[[Tensor, Data], Tensor]:
-        return lambda x, batch: layer(x if number == 0 else x.relu(), *degrees.normalize(batch))
 
-    return layerwise([call(layer, number) for number, layer in enumerate(net)], graph.x, whole_loader(graph))
+def whole(net: Net, graph: LargeGraph) -> Tensor:
+    """What layers of GCN make of the whole graph, of which two outputs are held at a time. [N, C]"""
+    degrees, h = _degrees(graph), graph.x
+    out_scale, in_scale, own = (
+        each.float().unsqueeze(1) for each in (degrees.out_scale, degrees.in_scale, degrees.own)
+    )
+    for number, layer in enumerate(net):
+        weight, bias = layer.lin.weight, layer.bias
+        sent = torch.empty(graph.num_nodes, len(weight))
+        for first in range(0, graph.num_nodes, CHUNK):
+            rows = slice(first, first + CHUNK)
+            sent[rows] = (h[rows] if number == 0 else h[rows].relu()) @ weight.t() * out_scale[rows]
+        h = torch.empty_like(sent)
+        for first in range(0, graph.num_nodes, CHUNK):
+            rows = slice(first, first + CHUNK)
+            indptr = graph.indptr[first : first + CHUNK + 1]
+            begin, end = int(indptr[0]), int(indptr[-1])
+            summed = sum_rows(sent, graph.indices[begin:end], indptr - begin, None)
+            h[rows] = (summed + own[rows] * sent[rows]) * in_scale[rows] + bias
+    return h
 
 
 def _propagate(graph: LargeGraph, rounds: int = 10) -> Tensor:

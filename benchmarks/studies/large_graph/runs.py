@@ -51,4 +51,4 @@ class LargeRun:
     batch: int
     neighbors: tuple[int, ...]
     parts: int
-    learning_rate: float = 0.01
+    learning_rate: float = 0.01  # the full batch, which takes few steps, takes longer ones
