@@ -43,6 +43,12 @@ def sampling_rows(result: dict[str, Any]) -> list[list[str]]:
             for name, milliseconds in speed["milliseconds"].items()]  # fmt: skip
 
 
+def degrees_rows(result: dict[str, Any]) -> list[list[str]]:
+    """A row a way to weigh a sample's edges."""
+    return [[name, f"{100 * lost['off']:.2g} %", f"{100 * lost['other_class']:.1f} %"]
+            for name, lost in result["degrees"].items()]  # fmt: skip
+
+
 def print_report(result: dict[str, Any], console: Console) -> None:
     """The graph, the scores, and how fast neighbours are drawn."""
     graph = result["graph"]
@@ -64,6 +70,12 @@ def print_report(result: dict[str, Any], console: Console) -> None:
         for row in sampling_rows(result):
             drawn.add_row(*row)
         console.print(drawn)
+    if result["degrees"]:
+        caption = "Two layers before training, against the whole graph; medians over seeds."
+        lost = table("All neighbours of two hops", caption, ["normalised by"], ["off by", "another class first"])
+        for row in degrees_rows(result):
+            lost.add_row(*row)
+        console.print(lost)
 
 
 def scores_table(result: dict[str, Any]) -> str:
@@ -76,7 +88,13 @@ def sampling_table(result: dict[str, Any]) -> str:
     return markdown_table(["", "ms a batch", "times ours"], sampling_rows(result))
 
 
-TABLES = {"scores": scores_table, "sampling": sampling_table}
+def degrees_table(result: dict[str, Any]) -> str:
+    """A row a way to weigh a sample's edges."""
+    headings = ["all neighbours of two hops, normalised by", "scores off by", "another class first"]
+    return markdown_table(headings, degrees_rows(result))
+
+
+TABLES = {"scores": scores_table, "sampling": sampling_table, "degrees": degrees_table}
 
 
 def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
@@ -90,6 +108,9 @@ def checks(result: dict[str, Any]) -> list[tuple[str, bool]]:
         found.append((f"samples score {100 * gap:+.2f} points against the full batch, at least -0.5", gap >= -CLOSE))
     best = result["best"]["features and neighbours' labels"]
     found.append((f"nothing is above the best possible, {100 * best:.2f} %", max(scores.values()) <= best + 0.002))
+    if result["degrees"]:
+        off = result["degrees"]["degrees of the graph"]["off"]
+        found.append((f"with the graph's degrees a sample's scores are the whole graph's, to {off:.1g}", off < 1e-6))
     speed = result["sampling"]
     for name, least in (("DGL", 2.0), ("masks of torch", 20.0)):
         if speed and name in speed["ratios"]:

@@ -13,6 +13,7 @@ from harness.provenance import provenance
 from harness.report import PLAIN
 from harness.sweep import run_sweep
 from studies.large_graph.batches import has_dgl
+from studies.large_graph.degrees import measure_degrees
 from studies.large_graph.fit import fit, needed
 from studies.large_graph.graph import LargeGraph
 from studies.large_graph.planted import best_scores, planted
@@ -49,9 +50,11 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     if not own:
         nodes, edges = (20_000, 200_000) if settings.quick else (1_000_000, 10_000_000)
         speed = measure_sampling(nodes, edges, 3 if settings.quick else 30)
+    lost = None if own else measure_degrees(LargeGraph.load(folder), 64 if settings.quick else 512)
     shown = {key: value for key, value in about.items() if key != "features"}
     return {
         "experiment": "large_graph", "provenance": provenance(), "graph": shown, "best": best, "sampling": speed,
+        "degrees": lost,
         "left_out": left_out, "runs": [{**record["settings"], **record["result"]} for record in records],
     }  # fmt: skip
 
