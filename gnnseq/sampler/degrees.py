@@ -95,7 +95,8 @@ class GraphDegrees:
 
         Args:
             batch: A sample, with ``n_id``, of the graph; of a weighted one with ``edge_weight``.
-            rescale: Whether the weights of a node's drawn edges stand for those that were not drawn too.
+            rescale: Whether the weights of a node's drawn edges stand for those that were not drawn too; so they do, on
+                average, where neighbours were drawn uniformly.
 
         Returns:
             ``edge_index`` [2, m + n], the self-loops last, and weights [m + n] of x's type, or else float32.

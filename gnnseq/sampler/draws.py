@@ -64,29 +64,27 @@ def sample(
     work = in_c if rows.in_c else in_numpy
     tree = torch.arange(seed.numel(), dtype=torch.int32, device="cpu") if disjoint else None
     numbers = work.Numbering(rows, seed, tree)
-    try:
-        found: list[tuple[Tensor, Tensor, Tensor]] = []
-        first, sizes = 0, [seed.numel()]
-        for k in num_neighbors:
-            edge, column = _drawn(rows, numbers, first, limit, k, last, replace, key)
-            source, listed = work.gather(rows, edge)
-            first = numbers.node.numel()
-            found.append((numbers.add(source, column), column, listed))
-            sizes.append(numbers.node.numel() - first)
-        num_edges = [listed.numel() for *_, listed in found]
-        if induced:
-            edge, column = _drawn(rows, numbers, 0, limit, -1, False, False, key)
-            source, listed = work.gather(rows, edge)
-            row = numbers.find(source, column)
-            kept = row >= 0
-            found = [(row[kept], column[kept], listed[kept])]
-        nothing = torch.empty(0, dtype=torch.int64, device="cpu")
-        parts = zip(*found, strict=True) if found else ((nothing,),) * 3
-        row, col, listed = (torch.cat(part) if len(part) > 1 else part[0] for part in parts)
-        own = None if numbers.tree is None else numbers.tree.long()
-        return Sample(numbers.node.long(), row, col.long(), listed, own, sizes, None if induced else num_edges)
-    finally:
-        numbers.close()
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    first, sizes = 0, [seed.numel()]
+    for k in num_neighbors:
+        edge, column = _drawn(rows, numbers, first, limit, k, last, replace, key)
+        source, listed = work.gather(rows, edge)
+        first = numbers.node.numel()
+        found.append((numbers.add(source, column), column, listed))
+        sizes.append(numbers.node.numel() - first)
+    num_edges = [listed.numel() for *_, listed in found]
+    if induced:
+        edge, column = _drawn(rows, numbers, 0, limit, -1, False, False, key)
+        source, listed = work.gather(rows, edge)
+        row = numbers.find(source, column)
+        kept = row >= 0
+        found = [(row[kept], column[kept], listed[kept])]
+    nothing = torch.empty(0, dtype=torch.int64, device="cpu")
+    parts = zip(*found, strict=True) if found else ((nothing,),) * 3
+    row, col, listed = (torch.cat(part) if len(part) > 1 else part[0] for part in parts)
+    numbers.close()  # not after an error, when what was lent may be half written
+    own = None if numbers.tree is None else numbers.tree.long()
+    return Sample(numbers.node.long(), row, col.long(), listed, own, sizes, None if induced else num_edges)
 
 
 def _drawn(

@@ -21,10 +21,11 @@ def reach(
     begin, size = torch.empty(2, node.numel(), dtype=torch.int32, device="cpu").unbind()
     timed = limit is not None
     most = compiled("neighbors_reach")(
-        node.numel(), node, tree if timed else None, limit, rows.csr.indptr, rows.csr.indices,
-        rows.node_time if timed else None, rows.edge_time if timed else None, k, int(last), int(replace), begin, size,
+        node.numel(), rows.num_nodes, rows.csr.indices.numel(), rows.longest, node, tree if timed else None, limit,
+        rows.csr.indptr, rows.csr.indices, rows.node_time if timed else None, rows.edge_time if timed else None,
+        k, int(last), int(replace), begin, size,
     )  # fmt: skip
-    return begin, size, most if most >= 0 else 2**31
+    return begin, size, _checked(most) if most != -1 else 2**31
 
 
 def draw(
@@ -46,8 +47,16 @@ def gather(rows: Rows, edge: Tensor) -> tuple[Tensor, Tensor]:
         torch.empty(edge.numel(), dtype=torch.int32, device="cpu"),
         torch.empty(edge.numel(), dtype=torch.int64, device="cpu"),
     )
-    compiled("neighbors_gather")(edge.numel(), edge, rows.csr.indices, rows.edge_id, source, listed)
+    _checked(
+        compiled("neighbors_gather")(edge.numel(), rows.num_nodes, edge, rows.csr.indices, rows.edge_id, source, listed)
+    )
     return source, listed
+
+
+def _checked(number: int) -> int:
+    if number < 0:
+        raise ValueError("the rows that a sampler was made of were written to since; make a new sampler of them")
+    return number
 
 
 class Numbering:

@@ -6,6 +6,7 @@ Letters: N nodes, E edges of the graph; B seeds; n nodes and m edges of a sample
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
@@ -133,7 +134,7 @@ class NeighborSampler(BaseSampler):
         if isinstance(values, dict):
             raise ValueError(f"num_neighbors={values!r} tells edges of several kinds apart; expected a list, a number "
                              "a hop")  # fmt: skip
-        if isinstance(values, Tensor):
+        if isinstance(values, Tensor | np.ndarray):
             values = values.tolist()
         if isinstance(values, str) or not isinstance(values, Sequence):
             raise ValueError(f"num_neighbors={values!r}; expected a list, a number a hop, as [15, 10]")

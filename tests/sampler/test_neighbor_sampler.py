@@ -9,7 +9,7 @@ from threading import Thread
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch_geometric.data import Data, HeteroData
@@ -193,6 +193,7 @@ def test_few_neighbours_are_all_drawn():
     assert out.edge.tolist() == [0, 1, 2, 3, 4]
 
 
+@settings(max_examples=12)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 4))
 def test_all_neighbours_are_the_k_hop_subgraph(seed, hops, size):
     data = graph(30, 60, seed)
@@ -308,6 +309,28 @@ def test_seeds_that_are_none_are_named():
         draw(sampler, [0], torch.tensor([1]))
     with pytest.raises(ValueError, match="give input_time"):
         draw(NeighborSampler(graph(), [2], time_attr="edge_time"), [0])
+
+
+def test_rows_that_were_written_to_end_no_process(monkeypatch):
+    if library() is None:
+        pytest.skip("no compiler")
+    monkeypatch.setattr(rows_module, "LEAST_EDGES", 0)
+    data = graph()
+    for name, value in (("indices", 10**6), ("indices", -1), ("indptr", 10**6), ("indptr", -5)):
+        rows = Adjacency.of(data.edge_index, data.num_nodes).by_target
+        sampler = NeighborSampler(rows, [-1, -1])
+        getattr(rows, name)[2:] = value
+        with pytest.raises(ValueError, match="were written to since"):
+            draw(sampler, range(40))
+
+
+def test_graphs_without_edges_or_seeds():
+    for data in (Data(edge_index=torch.zeros(2, 0, dtype=torch.int64), num_nodes=3), graph()):
+        for form in ({}, {"disjoint": True}, {"subgraph_type": "induced"}):
+            out = draw(NeighborSampler(data, [2, -1], **form), torch.zeros(0, dtype=torch.int64))
+            assert out.node.numel() == out.edge.numel() == 0
+    lone = draw(NeighborSampler(graph(), np.array([2, 2])), [39])
+    assert (lone.node.tolist(), lone.num_sampled_nodes, lone.num_sampled_edges) == ([39], [1, 0, 0], [0, 0])
 
 
 def test_a_sample_of_too_many_edges_is_refused():

@@ -60,19 +60,23 @@ void neighbors_compress(ptrdiff_t N, ptrdiff_t E, const int64_t *source, const i
 }
 
 /* Where the edges begin that a target may draw from, and how many they are; of rows in the order of time those of no
- * later time than the target's tree's, and of these the last k alone if asked. The number that will be drawn, or -1
- * where it is beyond an int. */
-int neighbors_reach(ptrdiff_t n, const int32_t *node, const int32_t *tree, const int32_t *limit, const int32_t *indptr,
+ * later time than the target's tree's, and of these the last k alone if asked. The number that will be drawn; -1 where
+ * it is beyond an int, -2 where rows are none: they are shared, and whoever shares them may write there. */
+int neighbors_reach(ptrdiff_t n, ptrdiff_t N, ptrdiff_t E, ptrdiff_t longest, const int32_t *node, const int32_t *tree, const int32_t *limit, const int32_t *indptr,
                     const int32_t *indices, const int32_t *node_time, const int32_t *edge_time, ptrdiff_t k,
                     ptrdiff_t last, ptrdiff_t replace, int32_t *begin, int32_t *size) {
     int64_t total = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
         int32_t low = indptr[node[i]], high = indptr[node[i] + 1];
         const int32_t start = low;
+        if (low < 0 || high < low || high > E || high - low > longest)
+            return -2;
         if (node_time || edge_time) {
             const int32_t now = limit[tree[i]];
             while (low < high) {
                 const int32_t middle = low + (high - low) / 2;
+                if ((uint32_t)indices[middle] >= (uint64_t)N)
+                    return -2;
                 if ((edge_time ? edge_time[middle] : node_time[indices[middle]]) <= now)
                     low = middle + 1;
                 else
@@ -172,13 +176,17 @@ int neighbors_draw(ptrdiff_t n, ptrdiff_t first, ptrdiff_t k, ptrdiff_t replace,
     return (int)m;
 }
 
-/* What is at the places: the source of each edge, and its place in the list that made the rows, where there is one. */
-void neighbors_gather(ptrdiff_t m, const int32_t *edge, const int32_t *indices, const int32_t *edge_id, int32_t *source,
+/* What is at the places: the source of each edge, and its place in the list that made the rows, where there is one. 0, or
+ * -2 where a source is no node. */
+int neighbors_gather(ptrdiff_t m, ptrdiff_t N, const int32_t *edge, const int32_t *indices, const int32_t *edge_id, int32_t *source,
                       int64_t *listed) {
     for (ptrdiff_t t = 0; t < m; t++) {
         source[t] = indices[edge[t]];
+        if ((uint32_t)source[t] >= (uint64_t)N)
+            return -2;
         listed[t] = edge_id ? edge_id[edge[t]] : edge[t];
     }
+    return 0;
 }
 
 /* Numbers the seeds: `local` [N] of equal ones is the first's. */
