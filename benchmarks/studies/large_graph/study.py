@@ -21,6 +21,8 @@ from studies.large_graph.runs import PEER
 from studies.large_graph.sampling import measure_sampling
 from studies.large_graph.sources import own_graph
 
+MOST_MEASURED = 1_000_000  # nodes: what is measured beside the runs needs no larger graph
+
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
     """Make or read the graph, train what is asked for and fits; finished runs are not trained again."""
@@ -47,10 +49,10 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     own = settings.graph is not None
     best = None if own else {name: round(score, 5) for name, score in best_scores(LargeGraph.load(folder)).items()}
     speed = None
-    if not own:
+    if not own and about["nodes"] <= MOST_MEASURED:
         nodes, edges = (20_000, 200_000) if settings.quick else (1_000_000, 10_000_000)
         speed = measure_sampling(nodes, edges, 3 if settings.quick else 30)
-    lost = None if own else measure_degrees(LargeGraph.load(folder), 64 if settings.quick else 512)
+    lost = None if speed is None else measure_degrees(LargeGraph.load(folder), 64 if settings.quick else 512)
     shown = {key: value for key, value in about.items() if key != "features"}
     return {
         "experiment": "large_graph", "provenance": provenance(), "graph": shown, "best": best, "sampling": speed,
