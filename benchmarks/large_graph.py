@@ -50,7 +50,7 @@ class Settings(StudySettings):
     neighbors: tuple[int, ...] = (15, 10)  # Drawn in each hop, -1 for all; one number a layer
     batch: int | None = None  # Seeds a step; 1024 where not given
     parts: int | None = None  # Clusters; one of 1000 nodes each where not given
-    epochs: int | None = None  # Of samples and clusters; 4 where not given
+    epochs: int | None = None  # Of samples and clusters; 2 where not given
     full_epochs: int | None = None  # Of the full batch; 30 where not given
     hidden: int = 64  # Hidden channels
     seeds: int | None = None  # Networks of each kind; 1 where not given
@@ -101,7 +101,7 @@ class Settings(StudySettings):
     def runs(self, digest: str, num_nodes: int) -> list[LargeRun]:
         """Every network that is trained."""
         small = QUICK if self.quick else {}
-        epochs = self.epochs or small.get("epochs", 4)
+        epochs = self.epochs or small.get("epochs", 2)
         full = self.full_epochs or small.get("full_epochs", 30)
         seeds = self.seeds or 1
         parts = self.parts or small.get("parts") or max(num_nodes // 1000, 1)

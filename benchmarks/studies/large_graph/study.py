@@ -52,7 +52,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     if not own and about["nodes"] <= MOST_MEASURED:
         nodes, edges = (20_000, 200_000) if settings.quick else (1_000_000, 10_000_000)
         speed = measure_sampling(nodes, edges, 3 if settings.quick else 30)
-    lost = None if speed is None else measure_degrees(LargeGraph.load(folder), 64 if settings.quick else 512)
+    lost = None if speed is None else measure_degrees(LargeGraph.load(folder), 64 if settings.quick else 256)
     shown = {key: value for key, value in about.items() if key != "features"}
     return {
         "experiment": "large_graph", "provenance": provenance(), "graph": shown, "best": best, "sampling": speed,
