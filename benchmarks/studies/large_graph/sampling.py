@@ -40,7 +40,7 @@ def by_masks(edge_index: Tensor, num_nodes: int, neighbors: tuple[int, ...], see
     return torch.cat(found)
 
 
-def measure_sampling(num_nodes: int, num_edges: int, rounds: int = 30) -> dict[str, Any]:
+def measure_sampling(num_nodes: int, num_edges: int, rounds: int = 10) -> dict[str, Any]:
     """CPU seconds a batch of each, in turns on one thread, and the median of the ratios to ours.
 
     CPU time of one thread, and not the clock's, so that others who share the machine's cores count less.
