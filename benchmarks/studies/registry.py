@@ -144,9 +144,13 @@ STUDIES = (
     Study(
         "large_graph",
         "does training on samples do as well as on the whole graph?",
-        "FINDING",
+        "on 10^6 nodes samples score 70.3 %, the full batch 69.9 %, in a quarter of its memory; degrees must be handed "
+        "along, or even all neighbours do not give the graph's numbers",
         "10 min, estimated",
-        {"planted-1e6-1e7": ""},
+        {
+            "planted-1e6-1e7-1dd0b66d": '--methods "full batch" samples "samples, own degrees" "no edges" '
+            '"label propagation"',
+        },
         ("--quick",),
     ),
     Study(
