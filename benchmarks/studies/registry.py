@@ -147,10 +147,7 @@ STUDIES = (
         "on 10^6 nodes samples score 70.3 %, the full batch 69.9 %, in a quarter of its memory; degrees must be handed "
         "along, or even all neighbours do not give the graph's numbers",
         "10 min, estimated",
-        {
-            "planted-1e6-1e7-1dd0b66d": '--methods "full batch" samples "samples, own degrees" "no edges" '
-            '"label propagation"',
-        },
+        {"planted-1e6-1e7": ""},
         ("--quick",),
     ),
     Study(
