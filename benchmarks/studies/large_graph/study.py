@@ -50,7 +50,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     best = None if own else {name: round(score, 5) for name, score in best_scores(LargeGraph.load(folder)).items()}
     speed = None
     if not own and about["nodes"] <= MOST_MEASURED:
-        nodes, edges = (20_000, 200_000) if settings.quick else (1_000_000, 10_000_000)
+        nodes, edges = (5_000, 50_000) if settings.quick else (1_000_000, 10_000_000)
         speed = measure_sampling(nodes, edges, 3 if settings.quick else 10)
     lost = None if speed is None else measure_degrees(LargeGraph.load(folder), 32 if settings.quick else 64)
     shown = {key: value for key, value in about.items() if key != "features"}
