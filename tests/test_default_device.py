@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch_geometric.data import Data
+from torch_geometric.sampler import EdgeSamplerInput, NegativeSampling, NodeSamplerInput
 
 from gnnseq import pack_trees, receptive_field, synchronous, topological
 from gnnseq.data.epidemics import planted
@@ -11,6 +13,7 @@ from gnnseq.data.text import Corpus, TextWindows
 from gnnseq.graphs import path_graph, space_time_graph, tree_graph
 from gnnseq.layers import GCN, LSTM, RelationalGCN, TemporalGCN
 from gnnseq.models.language_model import LanguageModel, score
+from gnnseq.sampler import NeighborSampler
 from gnnseq.schedule import pack_paths, packed_paths, unpack_paths
 
 
@@ -87,3 +90,17 @@ def test_data_windows_and_prompts():
         assert Palindromes(5, encoding, 0, "train").sample(2)[0].device.type == "cpu"
     assert planted(nodes=4, steps=20).graphs[0][0].device.type == "cpu"
     make_market(16, 200, seed=0)
+
+
+@pytest.mark.usefixtures("meta")
+def test_samples():
+    edges = torch.randint(50, (2, 5000), device="cpu")  # enough for compiled code
+    data = Data(edge_index=edges, num_nodes=50, time=torch.zeros(50, device="cpu"))
+    seeds = torch.tensor([3, 4], device="cpu")
+    for options in ({}, {"disjoint": True}, {"time_attr": "time"}, {"subgraph_type": "induced"}):
+        sampler = NeighborSampler(data, [3, 50], **options)
+        out = sampler.sample_from_nodes(NodeSamplerInput(None, seeds))
+        assert torch.equal(out.node[out.row], edges[0, out.edge])
+        links = EdgeSamplerInput(None, seeds, seeds)
+        out = sampler.sample_from_edges(links, NegativeSampling("triplet", 2))
+        assert out.metadata[3].shape == (2, 2)

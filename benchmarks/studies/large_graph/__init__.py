@@ -1,0 +1,1 @@
+"""Graphs larger than a step: full batch, samples and clusters."""

@@ -1,0 +1,54 @@
+"""What one run is: a network, trained in one way on one graph."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["BASELINES", "METHODS", "PEER", "LargeRun", "Method"]
+
+Method = Literal[
+    "full batch",
+    "samples",
+    "samples, own degrees",
+    "clusters",
+    "torch_geometric, DGL's sampler",
+    "no edges",
+    "label propagation",
+]
+METHODS: tuple[Method, ...] = (
+    "full batch",
+    "samples",
+    "samples, own degrees",
+    "clusters",
+    "torch_geometric, DGL's sampler",
+    "no edges",
+    "label propagation",
+)
+PEER: Method = "torch_geometric, DGL's sampler"
+BASELINES: tuple[Method, ...] = ("no edges", "label propagation")
+
+
+@dataclass(frozen=True)
+class LargeRun:
+    """One run.
+
+    Attributes:
+        method: How it is trained.
+        seed: Of its weights and of what it draws.
+        digest: Of the graph.
+        hidden: Hidden channels.
+        epochs: Of training; of label propagation, rounds.
+        batch: Seeds a step.
+        neighbors: Drawn in each hop; as many hops as layers.
+        parts: Clusters.
+        learning_rate: Adam's.
+    """
+
+    method: Method
+    seed: int
+    digest: str
+    hidden: int
+    epochs: int
+    batch: int
+    neighbors: tuple[int, ...]
+    parts: int
+    learning_rate: float = 0.01  # the full batch, which takes few steps, takes longer ones
