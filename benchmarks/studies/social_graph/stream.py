@@ -6,6 +6,7 @@ Letters: Q questions, K pairs, M negatives, N nodes.
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ def _options(
 ) -> list[Callable[[Pairs], Floats]]:
     """Ways to score pairs, of which validation chooses one."""
     if run.model == "tuned sum":
-        return [lambda pairs, each=each: heuristics.summed(pairs.column, *each) for each in heuristics.SUMS]
+        return [partial(_summed, each) for each in heuristics.SUMS]
     if run.model in HEURISTICS:
         return [lambda pairs: heuristics.score(run.model, pairs.column, rng)]
     query, pairs = training
@@ -134,7 +135,16 @@ def _options(
     made = [make_classifier(run.model, run.seed, trees) for trees in sizes]
     for learnt in made:
         learnt.fit(pairs.rows[kept], _labels(query)[kept])
-    return [lambda pairs, learnt=learnt: learnt.decision_function(pairs.rows) for learnt in made]
+    return [partial(_decided, learnt) for learnt in made]
+
+
+def _summed(constants: tuple[float, ...], pairs: Pairs) -> Floats:
+    return heuristics.summed(pairs.column, *constants)
+
+
+def _decided(learnt: Any, pairs: Pairs) -> Floats:
+    scores: Floats = learnt.decision_function(pairs.rows)
+    return scores
 
 
 def _mean(query: StreamQuery, scores: Floats) -> float:
