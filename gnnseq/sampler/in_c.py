@@ -6,7 +6,7 @@ Letters: N nodes, E edges of the graph; n targets whose neighbours are drawn, m 
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.native import compiled
+from gnnseq.kernels.native import address, compiled
 from gnnseq.sampler.rows import Rows
 
 __all__ = ["Numbering", "draw", "gather", "reach"]
@@ -35,8 +35,8 @@ def draw(
     edge, column = torch.empty(2, most, dtype=torch.int32, device="cpu").unbind()
     taken = torch.zeros(rows.longest if k > FEW or rows.weight is not None else 0, dtype=torch.uint8, device="cpu")
     drawn = compiled("neighbors_draw")(
-        size.numel(), first, k, int(replace), key, begin, size, rows.csr.indices, rows.edge_id, rows.weight, taken,
-        edge, column,
+        size.numel(), first, k, int(replace), key, begin, size, rows.csr.indices, rows.edge_id,
+        None if rows.weight is None else address(rows.weight, torch.float64), taken, edge, column,
     )  # fmt: skip
     return edge[:drawn], column[:drawn]
 
