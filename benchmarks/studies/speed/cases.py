@@ -18,11 +18,13 @@ from gnnseq import pack_paths
 from gnnseq.layers import GRU, LSTM, RNN
 from gnnseq.stream import Stream
 from studies.speed.graphs import GRAPH_CASES
+from studies.speed.linear import mingru, mingru_trees
 from studies.speed.measure import Case, Peer, Results, Step, layer_step, same_weights
 from studies.speed.roofline import Product, Roofline, path_products
-from studies.speed.targets import TEMPORAL
+from studies.speed.targets import INFERENCE, TEMPORAL
 from studies.speed.temporal import GATES, temporal
 from studies.speed.trees import trees
+from studies.speed.use import fresh, inference
 
 OURS = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
 SIZES = {  # T, B, F, H, and those of --quick
@@ -106,6 +108,10 @@ def _step_by_step(call: Callable[[Tensor, Any], Any], xs: Sequence[Tensor]) -> R
 
 CASES: dict[str, Callable[[bool, torch.device], Case]] = {
     **{f"{kind}-{cell.lower()}": partial(paths, kind, cell) for kind in SIZES for cell in OURS},
+    "mingru": mingru,
+    "mingru-trees": mingru_trees,
+    "gcn-fresh": fresh,
+    **{name: partial(inference, name) for name in INFERENCE},
     "trees": trees,
     **GRAPH_CASES,
     **{name: partial(temporal, *row) for name, row in TEMPORAL.items()},

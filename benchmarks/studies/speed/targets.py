@@ -12,13 +12,30 @@ TEMPORAL = {
     for cell in ("LSTM", "GRU")
     for nodes in (200, 1000)
 }
+INFERENCE = {
+    **{
+        f"inference-{'-'.join(map(str, sizes))}": ("LSTM", sizes)  # T, B, F, H
+        for sizes in (
+            (28, 96, 12, 128), (22, 128, 10, 128), (100, 64, 128, 128), (50, 32, 64, 64), (30, 64, 87, 128),
+            (200, 16, 32, 256), (20, 256, 64, 64), (60, 128, 16, 512),
+        )
+    },
+    **{
+        f"call-{cell.lower()}-{steps}": (cell, (steps, 1, 64, 128))
+        for cell in ("LSTM", "GRU", "RNN") for steps in (1, 10)
+    },
+}  # fmt: skip
 NAMES = (  # in the order of the tables
     *(f"{paths}-{cell}" for paths in ("paths", "palindromes", "ragged") for cell in ("rnn", "gru", "lstm")),
+    *("mingru", "mingru-trees", "gcn-fresh", *INFERENCE),
     *("trees", "gcn", "cora", "cora-sparse", "gated", "reach", "influence", *TEMPORAL, "character"),
 )
 MEMORY = 1.2  # a step's peak, as a multiple of the peer's
 GROWTH = 1.5  # the time per node or edge, memory and a call's own left out, as a multiple of that at smaller sizes
-PRODUCTS = {"LSTM, binary trees": 1.3}  # the time, as a multiple of the bare products'
+PRODUCTS = {
+    "LSTM, binary trees": 1.3,
+    "MinGRU, equal-length paths": 1.25,
+}  # the time, as a multiple of the bare products'
 NO_SLOWER = (0.98, 0.93)  # another build's time, as a multiple of this one's: the mean of all cases, and each case
 
 Row = dict[str, Any]
@@ -51,6 +68,13 @@ TARGETS = {
     ("GCN, sparse features", "GCNConv(cached=True), dense"): Target(5, 20),
     ("LSTM, sampling of characters", "torch.nn.LSTMCell, two a step"): Target(1.5, 3),
     ("receptive field, 3 GCN layers", "total_influence"): Target(20, 100),
+    ("MinGRU, equal-length paths", "loop in torch"): Target(18, 25),
+    ("MinGRU, equal-length paths", "scan of logarithms in torch"): Target(5, 6.5),
+    ("MinGRU, equal-length paths", "torch.nn.LSTM, as wide"): Target(3.3, 4.4),
+    ("MinGRU, binary trees", "our LSTM"): Target(3, 4),
+    ("GCN, a new graph each step", "GCNConv"): Target(2, 3),
+    ("LSTM, batches without gradients", "torch.nn.LSTM"): Target(1, 1.3),
+    **{(f"{cell}, a path without gradients", f"torch.nn.{cell}"): Target(0.9, 1.2) for cell in ("LSTM", "GRU", "RNN")},
 }
 
 

@@ -1,0 +1,67 @@
+"""The speed benchmark as trained layers are used: without gradients, on a sequence at a time, on ever new graphs.
+
+Letters: T steps, B paths, N nodes, E edges, F input channels, H hidden channels.
+"""
+
+from collections.abc import Iterator
+from itertools import cycle
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import GCNConv
+
+from gnnseq.layers import GCN, GRU, LSTM, RNN
+from studies.speed.graphs import random_graph
+from studies.speed.measure import Case, Peer, Results, Step, same_weights, training_step
+from studies.speed.targets import INFERENCE
+
+CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
+
+
+def inference(name: str, quick: bool, device: torch.device) -> Case:
+    """A layer without gradients, called as torch.nn's is: batches of LSTMs, and single paths of each cell."""
+    cell, (steps, batch, features, hidden) = INFERENCE[name]
+    if quick:
+        steps, batch, features, hidden = min(steps, 3), min(batch, 2), 4, 6
+    torch.manual_seed(0)
+    ours = CELLS[cell](features, hidden).to(device)
+    x = torch.randn(steps, batch, features, device=device)
+
+    def step(layer: nn.Module) -> Step:
+        @torch.no_grad()
+        def run() -> Results:
+            return [layer(x)[0]]
+
+        return run
+
+    return Case(
+        title=f"{cell}, {'a path' if batch == 1 else 'batches'} without gradients",
+        shape=f"T={steps} B={batch} F={features} H={hidden}",
+        ours=step(ours),
+        peers={
+            f"torch.nn.{cell}": Peer("torch", lambda: step(same_weights(getattr(nn, cell)(features, hidden), ours)))
+        },
+        is_step=False,
+    )
+
+
+def fresh(quick: bool, device: torch.device) -> Case:
+    """A training step on a graph that no step before has seen, as mini-batches are."""
+    nodes, edges, width = (20, 60, 5) if quick else (2000, 8000, 64)
+    torch.manual_seed(0)
+    ours = GCN(width, width).to(device)
+    x = torch.randn(nodes, width, device=device).requires_grad_()
+    graphs = [random_graph(nodes, edges, seed).to(device) for seed in range(3 if quick else 30)]
+
+    def step(layer: nn.Module) -> Step:
+        coming: Iterator[Tensor] = cycle(graphs)
+        leaves = [parameter for _, parameter in sorted(layer.named_parameters())]
+        return training_step(lambda: layer(x, next(coming).clone()), [*leaves, x])
+
+    return Case(
+        title="GCN, a new graph each step",
+        shape=f"N={nodes} E={edges} F=H={width}",
+        ours=step(ours),
+        # Each goes through the graphs by itself, and training_step calls it once before: so they meet the same ones.
+        peers={"GCNConv": Peer("torch_geometric", lambda: step(same_weights(GCNConv(width, width), ours)))},
+    )
