@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from gnnseq import packed_paths, topological
 from gnnseq.graphs import tree_graph
-from gnnseq.layers import LSTM, MinGRU
+from gnnseq.layers import LSTM, MinGRU, MinLSTM
 from studies.speed.measure import Case, Peer, Step, layer_step, training_step
 from studies.speed.roofline import Roofline, linear_products
 from studies.speed.trees import random_forest
@@ -80,4 +80,16 @@ def mingru_trees(quick: bool, device: torch.device) -> Case:
         ours=layer_step(MinGRU(features, hidden).to(device), x, schedule),
         peers={"our LSTM": Peer("torch", lambda: layer_step(theirs, x, schedule), as_ours=None)},
         roofline=lambda: Roofline(linear_products(len(parents), features, 2 * hidden), device),
+    )
+
+
+def minlstm(quick: bool, device: torch.device) -> Case:
+    """The other cell, of which autocast's error is asked."""
+    steps, batch, features, hidden = (7, 3, 4, 6) if quick else (1000, 16, 128, 128)
+    torch.manual_seed(0)
+    x = torch.randn(steps * batch, features, device=device).requires_grad_()
+    return Case(
+        title="MinLSTM, equal-length paths",
+        shape=f"T={steps} B={batch} F={features} H={hidden}",
+        ours=layer_step(MinLSTM(features, hidden).to(device), x, packed_paths([steps] * batch).to(device)),
     )

@@ -15,6 +15,7 @@ from studies.speed import scaling
 from studies.speed.against import compare_builds
 from studies.speed.cases import CASES
 from studies.speed.graphs import relational
+from studies.speed.linear import minlstm
 from studies.speed.measure import Step, disagreement, interleave, measure, prepare
 from studies.speed.targets import NAMES
 from studies.speed.temporal import evolving
@@ -22,7 +23,19 @@ from studies.speed.temporal import evolving
 # TemporalGCN in two of its orders: space_then_time has a convolution, a sweep of paths and a linear map, which is all
 # that time_then_space has, and space_time sweeps another graph.
 ORDERS = ("space-then-time-lstm-1000", "space-time-lstm-1000")
-LAYERS = ("paths-rnn", "paths-gru", "paths-lstm", "trees", "gcn", "gated", "relational", "evolving", *ORDERS)
+LAYERS = (
+    "paths-rnn",
+    "paths-gru",
+    "paths-lstm",
+    "mingru",
+    "minlstm",
+    "trees",
+    "gcn",
+    "gated",
+    "relational",
+    "evolving",
+    *ORDERS,
+)
 
 
 def run(settings: Any, console: Console) -> dict[str, Any]:
@@ -68,7 +81,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
 def measure_autocast(quick: bool, rounds: int, warm_up: int, device: torch.device) -> Iterator[dict[str, Any]]:
     """bfloat16 autocast against float32, a record a layer: a training step's time, and how far its numbers are off."""
     for name in LAYERS:
-        case = (CASES | {"relational": relational, "evolving": evolving})[name](quick, device)
+        case = (CASES | {"minlstm": minlstm, "relational": relational, "evolving": evolving})[name](quick, device)
         mixed_step: Step = partial(case.ours, autocast=True)
         exact, mixed = case.ours(), mixed_step()
         steps = {"float32": case.ours, "bfloat16": mixed_step}

@@ -13,7 +13,9 @@ from torch_geometric.nn import GCNConv
 from gnnseq.layers import GCN, GRU, LSTM, RNN
 from studies.speed.graphs import random_graph
 from studies.speed.measure import Case, Peer, Results, Step, same_weights, training_step
+from studies.speed.roofline import Product, Roofline, aggregation_bytes, linear_products
 from studies.speed.targets import INFERENCE
+from studies.speed.temporal import GATES
 
 CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
 
@@ -26,6 +28,9 @@ def inference(name: str, quick: bool, device: torch.device) -> Case:
     torch.manual_seed(0)
     ours = CELLS[cell](features, hidden).to(device)
     x = torch.randn(steps, batch, features, device=device)
+
+    width = GATES[cell] * hidden
+    products = [Product(steps * batch, features, width), *[Product(batch, hidden, width)] * (steps - 1)]
 
     def step(layer: nn.Module) -> Step:
         @torch.no_grad()
@@ -41,6 +46,7 @@ def inference(name: str, quick: bool, device: torch.device) -> Case:
         peers={
             f"torch.nn.{cell}": Peer("torch", lambda: step(same_weights(getattr(nn, cell)(features, hidden), ours)))
         },
+        roofline=lambda: Roofline(products, device),
         is_step=False,
     )
 
@@ -64,4 +70,7 @@ def fresh(quick: bool, device: torch.device) -> Case:
         ours=step(ours),
         # Each goes through the graphs by itself, and training_step calls it once before: so they meet the same ones.
         peers={"GCNConv": Peer("torch_geometric", lambda: step(same_weights(GCNConv(width, width), ours)))},
+        roofline=lambda: Roofline(
+            linear_products(nodes, width, width), device, 2 * aggregation_bytes(edges, nodes, width), (nodes, width)
+        ),
     )
