@@ -117,7 +117,7 @@ def influence(ink: str, faint: str) -> Figure:
         found = receptive_field(torch.nn.ModuleList(layers), torch.randn(nodes, 4), edges, call=one_by_one)
         shown = [(hop, value) for hop, value in enumerate(found.influence) if value > 0]
         axes[0].plot(*zip(*shown, strict=True), color=colour, ls=line, lw=2, label=name)
-    axes[0].set(yscale="log", xlabel="hops between input and output", ylabel="mean influence", ylim=(1e-15, 3))
+    axes[0].set(yscale="log", xlabel="hops between input and output", ylabel="mean influence", ylim=(1e-21, 3))
     axes[0].spines[["top", "right"]].set_visible(False)
     axes[0].legend(frameon=False, ncols=2)
     return figure

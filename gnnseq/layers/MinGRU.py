@@ -23,8 +23,9 @@ class MinGRU(Recurrent):
     section 3.1, computed as it stands and not by logarithms: a gate of exactly 0 or 1 is a number as any other, and
     h may be negative. On a tree it is the same rule with the sum of the children's states.
 
-    A gate sees its own node's input alone. One layer therefore treats equal inputs alike wherever they stand, and
-    cannot keep the first of them and forget the others; from two layers on, the gates above read what lies behind.
+    A gate sees its own node's input alone, and so treats equal inputs alike wherever they stand. To keep the first of T
+    items and forget the others, what reads one layer needs weights that grow as 4^T, which no training finds; from two
+    layers on, the gates above read what lies behind.
 
     Args:
         in_channels: Width F of the inputs; ``input_size`` is another name.
