@@ -15,8 +15,11 @@ from gnnseq.plots import COLORS, save_figure, style
 from harness.figure_layout import curve, legend, level, panels
 from studies.palindrome.results import CHANCE, Group, groups
 
-HUES = {"RNN": "vermillion", "LSTM": "blue", "GRU": "green", "GCN": "purple"}
-SHADES = {"RNN": "Oranges", "LSTM": "Blues", "GRU": "Greens", "GCN": "Purples"}
+HUES = {
+    "RNN": "vermillion", "LSTM": "blue", "GRU": "green", "MinGRU": "sky", "MinLSTM": "orange", "GCN": "purple"
+}  # fmt: skip
+SHADES = {"RNN": "Oranges", "LSTM": "Blues", "GRU": "Greens", "MinGRU": "BuGn", "MinLSTM": "YlOrBr", "GCN": "Purples"}
+FEW = 4  # panels side by side
 ENCODINGS = {"scalar": "digits as scalars", "one-hot": "one-hot digits"}
 
 
@@ -41,9 +44,10 @@ def draw(result: dict[str, Any], found: list[Group]) -> Figure:
     bands = not by_model or len(lengths) <= 4  # more would hide one another
     common, every = found[0].settings, found[0].settings["record_every"]
     longest = max(group.settings["steps"] for group in found)
+    many = len(columns) > FEW  # then accuracy alone, in lines of a few panels
     figure, axes = panels(
-        2,
-        len(columns),
+        -(-len(columns) // FEW) if many else 2,
+        FEW if many else len(columns),
         f"Palindromes, {ENCODINGS[common['encoding']]}: {result['title']}",
         f"Training batches of {common['batch']}: mean {'and range ' if bands else ''}over "
         f"{max(len(group.runs) for group in found)} seeds, smoothed over {every} steps.\nTraining ends when a run is "
@@ -54,21 +58,27 @@ def draw(result: dict[str, Any], found: list[Group]) -> Figure:
         model, length = group.settings["model"], group.settings["length"]
         longer = lengths.index(length) / max(len(lengths) - 1, 1)
         look = {"color": matplotlib.colormaps[SHADES[model]](0.3 + 0.7 * longer)} if by_model else _look(group)
-        column = axes[:, columns.index(group.label if by_model else length)]
-        for panel, name, factor in zip(column, ("accuracy", "loss"), (100, 1), strict=True):
+        place = columns.index(group.label if by_model else length)
+        column = axes.ravel()[place : place + 1] if many else axes[:, place]
+        for panel, name, factor in zip(column, ("accuracy", "loss"), (100, 1), strict=False):
             values = factor * group.curves(name)
             curve(panel, every * (np.arange(values.shape[1]) + 0.5), values, band=bands, **look)
         reaches = "" if by_model or model != "GCN" else " (one hop short)" if "ls" in look else " (reaches)"
         handle = Line2D([], [], label=group.label + reaches, **look)
         handle.set_linewidth(4 if by_model else handle.get_linewidth())
         handles.setdefault(length if by_model else group.label, []).append(handle)
-    level(axes[0], 100 * CHANCE, "chance")
-    level(axes[1], math.log(10), "ln 10")
-    axes[0, 0].set(ylabel="accuracy, %", ylim=(0, 103))
-    axes[1, 0].set(ylabel="loss, nats", ylim=(0, 2.75))
-    for (top, bottom), title in zip(axes.T, columns, strict=True):
+    for line in axes if many else axes[:1]:
+        level(line, 100 * CHANCE, "chance")
+        line[0].set(ylabel="accuracy, %", ylim=(0, 103))
+    if not many:
+        level(axes[1], math.log(10), "ln 10")
+        axes[1, 0].set(ylabel="loss, nats", ylim=(0, 2.75))
+    for empty in axes.ravel()[len(columns) :] if many else []:
+        empty.set_axis_off()
+    for (top, bottom), title in zip([(a, a) for a in axes.ravel()] if many else axes.T, columns, strict=False):
         top.set_title(title if by_model else f"L = {title} digits")
-        bottom.set_xlabel("training step")
+        if bottom in axes[-1]:
+            bottom.set_xlabel("training step")
         if result["study"] == "long":
             bottom.set(xscale="log", xlim=(every, longest))
             bottom.xaxis.set_minor_formatter(NullFormatter())
@@ -78,7 +88,7 @@ def draw(result: dict[str, Any], found: list[Group]) -> Figure:
     if by_model:
         names = [f"L = {length}" if length == lengths[0] else str(length) for length in lengths]
         side_by_side = {tuple: HandlerTuple(ndivide=None, pad=0)}
-        wide = 0.9 * len(columns)
+        wide = 0.9 * (FEW if many else len(columns))
         legend(figure, list(map(tuple, handles.values())), names, handler_map=side_by_side, handlelength=wide)
     else:
         legend(figure, handles=[of_label[0] for of_label in handles.values()])
