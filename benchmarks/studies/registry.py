@@ -34,8 +34,8 @@ STUDIES = (
     Study(
         "palindrome",
         "how far can memory reach?",
-        "GCNs short of the distance are at chance; RNNs forget; with chrono initialisation LSTMs and GRUs solve 200 "
-        "digits",
+        "GCNs short of the distance are at chance; RNNs forget; with chrono initialisation LSTMs, GRUs and "
+        "two layers of MinGRU solve 1,000 digits, if palindromes grow while they learn",
         "3 min",
         {"story": "", "full": "--full", "long": "--long"},
     ),

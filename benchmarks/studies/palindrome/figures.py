@@ -67,14 +67,15 @@ def draw(result: dict[str, Any], found: list[Group]) -> Figure:
         handle = Line2D([], [], label=group.label + reaches, **look)
         handle.set_linewidth(4 if by_model else handle.get_linewidth())
         handles.setdefault(length if by_model else group.label, []).append(handle)
-    for line in axes if many else axes[:1]:
-        level(line, 100 * CHANCE, "chance")
+    used = np.arange(axes.size).reshape(axes.shape) < len(columns)
+    for empty in axes[~used] if many else []:
+        empty.remove()
+    for line, there in zip(axes, used, strict=True) if many else [(axes[0], used[0])]:
+        level(line[there], 100 * CHANCE, "chance")
         line[0].set(ylabel="accuracy, %", ylim=(0, 103))
     if not many:
         level(axes[1], math.log(10), "ln 10")
         axes[1, 0].set(ylabel="loss, nats", ylim=(0, 2.75))
-    for empty in axes.ravel()[len(columns) :] if many else []:
-        empty.set_axis_off()
     for (top, bottom), title in zip([(a, a) for a in axes.ravel()] if many else axes.T, columns, strict=False):
         top.set_title(title if by_model else f"L = {title} digits")
         if bottom in axes[-1]:
