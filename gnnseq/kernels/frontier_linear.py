@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gnnseq.kernels.cell import Cell
 from gnnseq.kernels.frontier_steps import CellGradients, Fronts, make_nodes
-from gnnseq.kernels.linear_gates import keep_and_add
+from gnnseq.kernels.linear_gates import keep_and_add, sum_of_gates
 
 __all__ = ["linear_backward", "linear_forward"]
 
@@ -33,8 +33,8 @@ def linear_backward(cell: Cell, grad: Tensor, kept: tuple[Tensor, ...], fronts: 
     """Gradients from those of the states [N, H] and of what the forward pass kept."""
     h, summed, projection = kept
     *gates, candidate = projection.chunk(cell.gates, dim=1)
-    keep, _ = keep_and_add(cell, projection)
-    write = 1 - keep
+    total = sum_of_gates(cell, projection)
+    keep, write = torch.sigmoid(-total), torch.sigmoid(total)  # each for itself: 1 - keep would be rounded to nothing
     d_projection = torch.empty_like(projection)
     *d_gates, d_candidate = d_projection.chunk(cell.gates, dim=1)
     flow = fronts.backflow(grad, h)

@@ -9,7 +9,21 @@ from torch.nn import functional
 
 from gnnseq.kernels.cell import Cell
 
-__all__ = ["keep_and_add"]
+__all__ = ["keep_and_add", "sum_of_gates"]
+
+
+def sum_of_gates(cell: Cell, input_projection: Tensor) -> Tensor:
+    """What the sigmoid of is the share z of the candidate, and the sigmoid of its negative what is kept. [N, H]
+
+    Args:
+        cell: Of a MinGRU or MinLSTM.
+        input_projection: Sums of the gates. [N, G * H]
+    """
+    *gates, _ = input_projection.chunk(cell.gates, dim=-1)
+    if len(gates) == 1:
+        return gates[0]
+    # An LSTM's two gates, made to add up to 1, are one: i / (f + i), without dividing what may be 0 by 0.
+    return functional.logsigmoid(gates[1]) - functional.logsigmoid(gates[0])
 
 
 def keep_and_add(cell: Cell, input_projection: Tensor) -> tuple[Tensor, Tensor]:
@@ -19,7 +33,5 @@ def keep_and_add(cell: Cell, input_projection: Tensor) -> tuple[Tensor, Tensor]:
         cell: Of a MinGRU or MinLSTM.
         input_projection: Sums of the gates. [N, G * H]
     """
-    *gates, candidate = input_projection.chunk(cell.gates, dim=-1)
-    # An LSTM's two gates, made to add up to 1, are one: i / (f + i), without dividing what may be 0 by 0.
-    total = gates[0] if len(gates) == 1 else functional.softplus(-gates[0]) - functional.softplus(-gates[1])
+    total, candidate = sum_of_gates(cell, input_projection), input_projection.chunk(cell.gates, dim=-1)[-1]
     return torch.sigmoid(-total), torch.sigmoid(total) * candidate

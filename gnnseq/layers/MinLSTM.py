@@ -66,7 +66,7 @@ class MinLSTM(Recurrent):
     def update(self, aggregated: Tensor, input_projection: tuple[None, Tensor]) -> Tensor:
         """h_i from the summed messages. [n, H]"""
         total_f, total_i, candidate = input_projection[1].chunk(3, dim=1)
-        ratio = functional.softplus(-total_i) - functional.softplus(-total_f)  # log of f / i
+        ratio = functional.logsigmoid(total_f) - functional.logsigmoid(total_i)  # log of f / i
         return torch.sigmoid(ratio) * aggregated + torch.sigmoid(-ratio) * candidate
 
     def _init_time_scale(self, bias: Tensor, time_scale: float) -> None:

@@ -76,6 +76,8 @@ def _weights(layer: Any) -> list[Tensor] | None:
     """The parameters as torch.nn lists them; None if some are not float32 numbers in memory."""
     found: list[Tensor] = []
     own = layer._parameters
+    if not layer.bias and own.get("bias_ih_l0") is not None:  # an attribute set later takes no parameter away
+        return None
     names = ("weight_ih_", "weight_hh_", "bias_ih_", "bias_hh_")[: 4 if layer.bias else 2]
     for number in range(layer.num_layers):
         for suffix in layer._suffixes(number):

@@ -114,3 +114,44 @@ def test_gates_that_are_shut(size):
         found = results(layer, fused_linear_sweep, torch.float32, *given_)
         assert all(part.isfinite().all() for part in found)
         assert_rounded(found, results(layer, frontier_sweep, torch.float64, *given_))
+
+
+@LINEAR
+def test_a_gate_that_is_one_forgets_large_numbers(layer_type):
+    """Nothing is left of a state of 10^8 where all of a node is its candidate, and nothing is lost beside one."""
+    layer = layer_type(2, 8)
+    sums = [-100.0, 100.0, 1.0][-layer.cell.gates :]  # of the gates f, i and the candidate; a MinGRU has one gate
+    with torch.no_grad():
+        layer.weight_ih_l0.zero_()
+        layer.bias_ih_l0.copy_(torch.tensor(sums).repeat_interleave(8))
+    given_ = torch.zeros(3, 2), packed_paths([3]), torch.full((1, 8), 1e8), layer.weights("l0"), layer.step_by_step
+    h, _ = fused_linear_sweep(layer.cell, *given_)
+    assert (h == 1.0).all()
+
+
+@LINEAR
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_learns_what_hardly_changes_the_state(layer_type, dtype):
+    """A gate that keeps all but 10^-5 has gradients as exact as others: what is written is no difference from 1."""
+    torch.manual_seed(0)
+    layer, schedule = layer_type(4, 32, init="chrono", time_scale=1e5).to(dtype), packed_paths([20])
+    x = torch.randn(20, 4, dtype=dtype)
+    found = results(layer, frontier_sweep, dtype, schedule, x, None, None, once=True)
+    exact = results(layer, frontier_sweep, torch.float64, schedule, x, None, None, once=True)
+    for a, b in zip(found, exact, strict=True):
+        assert (a - b).norm() < 0.05 * b.norm()
+
+
+def test_two_gates_in_float64_are_as_exact_as_float64():
+    """Where torch's softplus is a straight line, 10^-9 off."""
+    f, i = torch.tensor([-21.0, -25.0, 5.0]).double(), torch.tensor([-1.0, -19.0, -20.5]).double()
+    layer = MinLSTM(3, 1, bias=False).double()
+    with torch.no_grad():
+        layer.weight_ih_l0.copy_(torch.eye(3))
+    x = torch.stack([f, i, torch.ones(3).double()], dim=1)
+    expected = i.sigmoid() / (f.sigmoid() + i.sigmoid())
+    for h in (
+        layer(x, packed_paths([1] * 3))[0],
+        layer.step_by_step(x, packed_paths([1] * 3), None, layer.weights("l0")),
+    ):
+        torch.testing.assert_close(h[:, 0], expected, rtol=1e-13, atol=0)

@@ -62,5 +62,8 @@ def test_where_it_is_not_asked():
     hooked = LSTM(3, 4)
     hooked.register_message_forward_hook(lambda *given: None)
     assert in_torch(hooked, x, None, None) is None
+    unsaid = LSTM(3, 4)
+    unsaid.bias = False  # the parameters are there all the same
+    assert in_torch(unsaid, x, None, None) is None
     pruned = prune.random_unstructured(LSTM(3, 4), "weight_hh_l0", 0.5)
     assert in_torch(pruned, x, None, None) is None

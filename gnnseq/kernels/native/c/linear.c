@@ -1,8 +1,10 @@
 /* Sweeps of cells that are linear in the state: gates, recurrence and output in one pass over the nodes of any graph.
  *
  * A channel reads no other channel's state, so that a thread takes some of the channels through all nodes, and no node
- * waits for another thread. With z the share of a node's candidate c in its state, h = read + z (c - read); that of an
- * LSTM's two gates is i / (f + i). The reference of each equation is the message and update of its layer.
+ * waits for another thread. With z the share of a node's candidate c in its state, h = (1 - z) read + z c; that of an
+ * LSTM's two gates is i / (f + i). It is added to whichever has the larger share, so that a state kept for 10^5 steps is
+ * not rounded away, nor a candidate beside a large number of which nothing is kept. The reference of each equation is
+ * the message and update of its layer.
  *
  * Letters: N nodes in firing order, E edges, B rows of initial state, H hidden channels, G gates. */
 
@@ -29,11 +31,25 @@ typedef struct {
     float *d_weight;          /* for each share of the channels, or NULL. [shares, E] */
 } Linear;
 
-/* z of MinGRU's sum, or of MinLSTM's f and i, without dividing what may be 0 by 0: all exponents are at most 0. */
-static inline float share_of_two(float f, float i) {
+/* What a node keeps of what it reads, and z, which it writes of its candidate; they add up to 1. */
+typedef struct {
+    float kept, z;
+} Shares;
+
+/* Of MinGRU's sum s, or of MinLSTM's f and i, without dividing what may be 0 by 0: their exponents are at most 0. */
+static inline Shares shares_of_sums(float f, float i, int lstm) {
+    if (!lstm) {
+        float less = exp_(f < 0.0f ? f : -f), large = 1.0f / (1.0f + less), small = less * large;
+        return f < 0.0f ? (Shares){large, small} : (Shares){small, large};
+    }
     float least = f < i ? f : i, most = least < 0.0f ? least : 0.0f;
-    float one = exp_(most), not_f = one + exp_(most - f), not_i = one + exp_(most - i);
-    return not_f / (not_f + not_i);
+    float one = exp_(most), not_f = one + exp_(most - f), not_i = one + exp_(most - i), total = 1.0f / (not_f + not_i);
+    return (Shares){not_i * total, not_f * total};
+}
+
+static inline float mixed(Shares of, float read, float c) {
+    float begin = of.z < of.kept ? read : c, part = of.z < of.kept ? of.z : -of.kept;
+    return begin + part * (c - read);
 }
 
 static inline const float *row_of(const Linear *s, const float *nodes, const float *first, ptrdiff_t source) {
@@ -69,8 +85,8 @@ static inline void fire(const Linear *s, ptrdiff_t k, ptrdiff_t n, int lstm) {
             read = nothing;
 #pragma omp simd
         for (ptrdiff_t j = 0; j < n; j++) {
-            float z = lstm ? share_of_two(sums[j], i[j]) : sigmoid_(sums[j]);
-            h[j] = read[j] + z * (c[j] - read[j]);
+            Shares of = shares_of_sums(sums[j], i[j], lstm);
+            h[j] = mixed(of, read[j], c[j]);
         }
     }
 }
@@ -88,10 +104,10 @@ static inline void fire_back(const Linear *s, ptrdiff_t k, ptrdiff_t n, int lstm
             read = nothing;
 #pragma omp simd
         for (ptrdiff_t j = 0; j < n; j++) {
-            float z = lstm ? share_of_two(sums[j], i[j]) : sigmoid_(sums[j]), kept = 1.0f - z;
-            float d_total = d[j] * (c[j] - read[j]) * z * kept;
-            flow[j] = d[j] * kept;
-            d_c[j] = d[j] * z;
+            Shares of = shares_of_sums(sums[j], i[j], lstm);
+            float d_total = d[j] * (c[j] - read[j]) * of.z * of.kept;
+            flow[j] = mixed(of, d[j], 0.0f);
+            d_c[j] = d[j] * of.z;
             d_sums[j] = lstm ? -d_total * sigmoid_(-sums[j]) : d_total;
             if (lstm)
                 d_i[j] = d_total * sigmoid_(-i[j]);
