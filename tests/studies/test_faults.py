@@ -38,6 +38,19 @@ def test_a_signal_is_counted_and_what_comes_after_is_tried():
     assert outcomes[0].detail == "of several lines"
 
 
+def test_a_trial_that_leaves_another_state_is_the_last_of_its_child():
+    kept = []
+
+    def attempt(number):
+        kept.extend([number] * (number % 2))
+        return str(os.getpid()), ""
+
+    first, second, third, fourth = (outcome.what for outcome in attempt_all(range(4), attempt, lambda: len(kept)))
+    assert first == second
+    assert third == fourth
+    assert second != third
+
+
 @pytest.mark.parametrize("build", sorted(set(calls.CALLS), key=lambda build: build.__name__))
 def test_calls_that_nothing_is_spoilt_of(build):
     function, arguments = build(random.Random(3))
