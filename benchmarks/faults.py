@@ -40,8 +40,9 @@ class Settings(StudySettings):
 
     @property
     def name(self) -> str:
-        """What the results are called."""
-        return "quick" if self.quick else "counted"
+        """What the results are called: some promises alone do not overwrite the counts of all."""
+        stem = "quick" if self.quick else "counted"
+        return stem if len(set(self.promises) | {"kills"}) == len(PROMISES) else "-".join([stem, *self.promises])
 
 
 if __name__ == "__main__":

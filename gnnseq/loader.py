@@ -222,6 +222,8 @@ def _as_nodes(nodes: object, sampler: NeighborSampler) -> Tensor | None:
             raise ValueError(f"input_nodes is a mask of shape {list(nodes.shape)}; expected [{sampler.num_nodes}], an "
                              "entry a node")  # fmt: skip
         return nodes
+    if nodes.shape == (0,):  # an empty list is of no type
+        nodes = nodes.long()
     return sampler.check_seeds("input_nodes", nodes)
 
 

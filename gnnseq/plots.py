@@ -139,6 +139,9 @@ def save_figure(
             if kind == "png":
                 _shrink(unfinished)
             unfinished.replace(path)
+        except OSError as error:
+            raise OSError(error.errno, f"figure not written ({error.strerror}); make room or name another folder",
+                          str(path)) from error  # fmt: skip
         finally:
             unfinished.unlink(missing_ok=True)
     return paths

@@ -11,6 +11,7 @@ from torch_geometric.loader import LinkLoader
 from torch_geometric.nn import GCNConv
 from torch_geometric.sampler import NegativeSampling
 
+from gnnseq.graphs import path_graph
 from gnnseq.kernels import Adjacency
 from gnnseq.layers import GCN
 from gnnseq.loader import LinkNeighborLoader, NeighborLoader, layerwise
@@ -232,3 +233,7 @@ def test_degrees_of_another_graph_are_refused():
     del batch.edge_weight
     with pytest.raises(ValueError, match="batch has no edge_weight"):
         GraphDegrees(data.edge_index, N, data.edge_weight).normalize(batch)
+
+
+def test_an_empty_list_of_seeds_makes_no_batches():
+    assert list(NeighborLoader(path_graph(5), [2], input_nodes=[], batch_size=2)) == []

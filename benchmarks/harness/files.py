@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -89,18 +90,26 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
-    """Write so that a reader finds the old file or the whole new one, never a part; missing folders are made."""
+    """Write so that a reader finds the old file or the whole new one, never a part; missing folders are made.
+
+    An OSError, as of a full disk, names the file and says whether there is one from before.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        before = "the one from before is intact" if path.exists() else "there is none from before"
+        raise OSError(error.errno, f"not written, {before}; make room or name another folder ({error.strerror})",
+                      str(path)) from error  # fmt: skip
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # as where its folder is none
+            temporary.unlink(missing_ok=True)
 
 
 def expect_result(path: Path) -> Path:

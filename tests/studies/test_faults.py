@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gnnseq.data.stocks import load_prices, load_relations
 from gnnseq.data.text import load_corpus
 from harness.files import UnreadableResultError, read_json
-from studies.faults import calls, mutated, report
+from studies.faults import calls, mutated, processes, report
 from studies.faults.children import attempt_all
 from studies.faults.pages import raw_markup
 
@@ -36,6 +36,19 @@ def test_a_signal_is_counted_and_what_comes_after_is_tried():
     assert [outcome.what for outcome in outcomes] == ["right", "signal", "right", "right", "signal"]
     assert outcomes[1].detail == "SIGSEGV"
     assert outcomes[0].detail == "of several lines"
+
+
+def test_a_trial_that_leaves_another_state_is_the_last_of_its_child():
+    kept = []
+
+    def attempt(number):
+        kept.extend([number] * (number % 2))
+        return str(os.getpid()), ""
+
+    first, second, third, fourth = (outcome.what for outcome in attempt_all(range(4), attempt, lambda: len(kept)))
+    assert first == second
+    assert third == fourth
+    assert second != third
 
 
 @pytest.mark.parametrize("build", sorted(set(calls.CALLS), key=lambda build: build.__name__))
@@ -91,6 +104,12 @@ def test_what_was_seen_of_files(tmp_path):
 def test_markup_that_is_not_escaped_is_found():
     assert raw_markup("<p>&lt;img src=x onerror=alert(1)&gt;</p>") == []
     assert raw_markup("<p><img src=x onerror=alert(1)></p>") == ["<img src=x"]
+
+
+def test_what_is_written_on_a_full_disk_is_an_error_with_the_remedy():
+    promise, tried, fell = processes._full()
+    assert tried == 6
+    assert fell == [], promise
 
 
 def test_a_promise_that_fell_is_a_statement_that_fails():

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -208,6 +209,32 @@ def test_a_full_disk_is_an_error_that_leaves_the_old_checkpoint(tmp_path, monkey
         CheckpointFiles().save_checkpoint({"step": 2}, path)
     assert read_checkpoint(path) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are limited as Linux does")
+@pytest.mark.parametrize(("size", "what"), [(512, "logs"), (20_000, "checkpoint")])
+def test_a_training_whose_disk_is_full_goes_on_once_there_is_room(size, what, tmp_path, straight, monkeypatch, capfd):
+    import resource  # Windows has none
+
+    result, _ = straight(SMALL)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    steps, step = itertools.count(1), torch.optim.Adam.step
+
+    def filling(*arguments, **options):
+        if next(steps) == 10:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        return step(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.Adam, "step", filling)
+        try:
+            with pytest.raises(OSError, match=f"{what} not written.* intact; make room .*File too large.*{tmp_path}"):
+                train(SMALL, CORPUS, tmp_path, save_every=4)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "Traceback" not in capfd.readouterr().err  # TensorBoard's thread has one
+    assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 8
+    assert untimed(train(SMALL, CORPUS, tmp_path, save_every=4, resume=True)) == result
 
 
 class Harmful:

@@ -6,9 +6,13 @@ killed and resumed is bit for bit the one that never was.
 """
 
 import dataclasses
+import errno
 import io
 import json
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,8 @@ from harness.lightning_fit import bare_trainer, quiet_and_seeded, run_trainer
 from studies.char_lm.interruption import Signals
 from studies.char_lm.learner import FORMAT, LanguageLearner, make_model
 from studies.char_lm.runs import LanguageTraining
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disks, quotas, limits on files
 
 
 def train(
@@ -52,7 +58,8 @@ def train(
                 logger=[TensorBoardLogger(folder / "logs", "tensorboard"), CSVLogger(folder / "logs", "csv")],
                 log_every_n_steps=min(training.record_every, training.steps),
             )  # fmt: skip
-            run_trainer(trainer, learner, ckpt_path=None if found is None else str(last), weights_only=True)
+            with _logging_to(folder / "logs"):
+                run_trainer(trainer, learner, ckpt_path=None if found is None else str(last), weights_only=True)
         else:
             learner.on_load_checkpoint(found)
     model, _ = load_model(folder / "best.ckpt")
@@ -65,6 +72,32 @@ def train(
     }
 
 
+@contextmanager
+def _logging_to(folder: Path) -> Iterator[None]:
+    """Names the folder of logs that cannot be written, as on a full disk, once; TensorBoard writes in a thread."""
+    lost: list[OSError] = []
+    usual = threading.excepthook
+
+    def hook(fallen: threading.ExceptHookArgs) -> None:
+        if isinstance(fallen.exc_value, OSError):
+            lost.append(fallen.exc_value)
+        else:
+            usual(fallen)
+
+    threading.excepthook = hook
+    try:
+        yield
+        if lost:
+            raise lost[0]
+    except OSError as error:
+        if error.errno not in FULL or (error.filename is not None and folder not in Path(error.filename).parents):
+            raise
+        raise OSError(error.errno, f"logs not written, checkpoints are intact; make room and resume ({error.strerror})",
+                      str(folder)) from error  # fmt: skip
+    finally:
+        threading.excepthook = usual
+
+
 class CheckpointFiles(TorchCheckpointIO):
     """Lightning's plugin for checkpoints that are whole or not there: a reader finds the old one or the new one."""
 
@@ -75,9 +108,7 @@ class CheckpointFiles(TorchCheckpointIO):
         try:
             write_bytes(path, content.getbuffer())
         except OSError as error:
-            before = "the one from before is intact" if Path(path).exists() else "there is none from before"
-            raise OSError(error.errno, f"checkpoint not written, {before}; make room or name another folder "
-                          f"({error.strerror})", str(path)) from error  # fmt: skip
+            raise OSError(error.errno, f"checkpoint {error.strerror}", str(path)) from error
 
     def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:
         """Read a checkpoint, see :func:`read_checkpoint`."""

@@ -18,7 +18,7 @@ import gnnseq
 from gnnseq import checkpoint, graphs, layers, models, normalization, sampling, schedule, stream
 from gnnseq.kernels.native import functions
 
-__all__ = ["CLEAR", "attempt_call", "attempt_one"]
+__all__ = ["CLEAR", "attempt_call", "attempt_one", "torch_state"]
 
 # What a caller may get to see, by name. RuntimeError and IndexError are torch's own, as are not implemented operations.
 CLEAR = ("ValueError", "TypeError", "RuntimeError", "IndexError", "NotImplementedError", "DegreeError", "torch's own")
@@ -367,3 +367,12 @@ def attempt_one(seed: int) -> tuple[str, str]:
         except Exception as error:
             return _kind(error), str(error)
     return "right", ""
+
+
+def torch_state() -> str:
+    """Which of its own ways torch's next call takes.
+
+    An error within one of torch's transforms, such as one of printing a fake tensor in torch.func.jvp, leaves them
+    turned off in torch 2.13, and a later right call of torch alone then ends the process.
+    """
+    return f"{torch._C._dispatch_tls_local_include_set()} {torch._C._dispatch_tls_local_exclude_set()}"

@@ -25,11 +25,16 @@ class Outcome(NamedTuple):
     detail: str
 
 
-def attempt_all(numbers: Iterable[int], attempt: Callable[[int], tuple[str, str]]) -> list[Outcome]:
-    """What a function of each number says, called in a child that is replaced when it dies."""
+def attempt_all(
+    numbers: Iterable[int], attempt: Callable[[int], tuple[str, str]], state: Callable[[], object] = lambda: None
+) -> list[Outcome]:
+    """What a function of each number says, called in a child that is replaced when it dies.
+
+    It is replaced too when a trial leaves another ``state`` than it found: the next trial is then no heir of it.
+    """
     waiting, outcomes = list(numbers), []
     while waiting:
-        done, status = _in_child(waiting, attempt)
+        done, status = _in_child(waiting, attempt, state)
         outcomes += done
         waiting = waiting[len(done) :]
         if waiting and status != 0:
@@ -43,17 +48,22 @@ def attempt_all(numbers: Iterable[int], attempt: Callable[[int], tuple[str, str]
     return outcomes
 
 
-def _in_child(numbers: list[int], attempt: Callable[[int], tuple[str, str]]) -> tuple[list[Outcome], int]:
+def _in_child(
+    numbers: list[int], attempt: Callable[[int], tuple[str, str]], state: Callable[[], object]
+) -> tuple[list[Outcome], int]:
     """The outcomes of the first of them, until the child ended, and how it did."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read)
+        found = state()
         with os.fdopen(write, "w", encoding="utf-8") as lines:
             for number in numbers:
                 what, detail = attempt(number)
                 lines.write(f"{number}\t{what}\t{' '.join(detail.split())[:200]}\n")
                 lines.flush()
+                if state() != found:
+                    break
         os._exit(0)
     os.close(write)
     text = b""

@@ -6,16 +6,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 
 from gnnseq.kernels.native import build
-from gnnseq.layers import GRU, LSTM
+from gnnseq.layers import GCN, GRU, LSTM
+from gnnseq.plots import save_figure
+from gnnseq.reach import receptive_field, write_page
 from gnnseq.schedule import packed_paths, topological
-from harness.files import read_json, write_json
+from harness.files import write_json
 from studies.faults.children import attempt_all
 
 __all__ = ["try_processes"]
@@ -113,25 +117,49 @@ def _places() -> Trial:
     return "no compiler, no home, no cache: it runs, compiled where it can be", len(cases), fell
 
 
+def _writers(folder: Path) -> list[tuple[Path, Callable[[int], object]]]:
+    """Of each kind of file that is written its path, and what writes one that is larger, the larger its number."""
+    x, edges = torch.zeros(3, 3), torch.tensor([[0, 1], [1, 2]])
+    field = receptive_field(GCN(3, 3), x, edges)
+
+    def picture(number: int) -> object:
+        figure = Figure()
+        figure.add_subplot(title=str(number))
+        return save_figure(figure, folder / "figure", ["svg"])
+
+    return [
+        (folder / "result.json", lambda number: write_json(folder / "result.json", ["x" * 4096 * (1 + number)])),
+        (folder / "figure.svg", picture),
+        (folder / "page.html", lambda number: write_page({"GCN": field}, folder / "page.html", title=str(number))),
+    ]
+
+
 def _full() -> Trial:
     """A limit on the size of files, as of a full disk: the file from before is whole, and the next one is written."""
-    fell, sizes = [], [2**power for power in range(10, 20)]
+    fell, sizes = [], (0, 4000)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "result.json")
-        for size in sizes:
-            write_json(path, {"size": size})
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-            try:
-                write_json(path, ["x" * 2 * size])
-                fell.append(f"{size}: no error")
-            except OSError:
-                pass
-            finally:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-            if read_json(path) != {"size": size} or len(list(path.parent.iterdir())) > 1:
-                fell.append(f"{size}: the file from before, or nothing else, is not what is there")
-    return "a full disk: an error, and the file from before is whole", len(sizes), fell
+        writers = _writers(Path(folder))
+        for path, write in writers:
+            write(0)
+            for size in sizes:
+                before, said = path.read_bytes(), ""
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+                try:
+                    write(1)
+                except OSError as error:
+                    said = str(error)
+                finally:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+                if str(path) not in said or "make room" not in said:
+                    fell.append(f"{path.name}, {size}: {said or 'no error'}")
+                if path.read_bytes() != before or any(each.name.startswith(".") for each in path.parent.iterdir()):
+                    fell.append(f"{path.name}, {size}: the file from before, or nothing else, is not what is there")
+            write(1)
+            if path.read_bytes() == before:
+                fell.append(f"{path.name}: not written once there was room")
+    tried = len(writers) * len(sizes)
+    return "a full disk: an error with the remedy, and the file from before is whole", tried, fell
 
 
 def try_processes(settings: Any) -> list[Trial]:

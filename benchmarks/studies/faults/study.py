@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -49,7 +50,8 @@ def _row(promise: str, outcomes: list[Outcome], right: tuple[str, ...]) -> dict[
 
 def _calls(settings: Any) -> list[dict[str, Any]]:
     trials = range(settings.seed, settings.seed + settings.calls)
-    made = attempt_all(trials, calls.attempt_one)
+    import_module("torch.fx.experimental.proxy_tensor")  # which takes seconds, here once for all children
+    made = attempt_all(trials, calls.attempt_one, calls.torch_state)
     ends = [replaced._replace(what="signal" if replaced.what in ("signal", "hang") else "none") for replaced in made]
     return [
         _row("a call with made-up arguments ends no process", ends, ("none",)),

@@ -107,7 +107,7 @@ def write_page(
         for (name, group), look in zip(by_name.items(), looks, strict=True)
     ]
     parts = {
-        "title": html.escape(title),
+        "title": html.escape(title.encode(errors="replace").decode()),
         "style": _part("page.css"),
         "bokeh": bokeh,
         "about": _json(about),
@@ -210,6 +210,9 @@ def _write(path: Path, text: str) -> Path:
     try:
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, f"page not written ({error.strerror}); make room or name another folder",
+                      str(path)) from error  # fmt: skip
     finally:
         unfinished.unlink(missing_ok=True)
     return path
