@@ -127,9 +127,14 @@ STUDIES = (
         "10 min, estimated",
         {
             "planted-relations": "--tasks relations",
+            "planted-half-some-custom": '--tasks half --partitions 1 --models prior "mode of the known labels" '
+            '"trees, table and labels by person" "network, table" "network, table and graph"',
             "pisc-relations": "--data pisc --tasks relations",
             "pisc-completion-some": '--data pisc --tasks completion --models prior "mode of the known labels" '
             '"trees, table" "trees, table and labels by person" "network, table" "network, table and graph"',
+            "pisc-half-some-custom": "--data pisc --tasks half --partitions 1 --members 2 --epochs 10 --models prior "
+            '"mode of the known labels" "trees, table and labels by person" "network, table" '
+            '"network, table and graph"',
             "pipa-relations-some": '--data pipa --tasks relations --models prior "trees, table" "network, table" '
             '"network, table and graph"',
             "pipa-completion-some": '--data pipa --tasks completion --models prior "mode of the known labels" '

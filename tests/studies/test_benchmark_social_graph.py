@@ -1,6 +1,7 @@
 """benchmarks/social_graph.py: its quick form from made-up contacts to tables, and files that are not ours."""
 
 import dataclasses
+import datetime
 import gzip
 import json
 
@@ -28,20 +29,35 @@ def test_the_quick_form_is_rebuilt_from_its_json(tmp_path, monkeypatch, capsys):
     assert all(word in said for word in (*FEW, "Live update", "Streaming", "minus no edges"[6:]))
 
 
-@pytest.mark.parametrize("form", ["c.csv", "c.tsv", "c.txt.gz"])
-def test_a_file_of_contacts(tmp_path, form, capsys):
+TIMES = {
+    "s": str,
+    "ms": lambda t: f"{t}000",
+    "iso": lambda t: datetime.datetime.fromtimestamp(t, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+}
+
+
+@pytest.mark.parametrize(("form", "when"), [("c.csv", "s"), ("c.tsv", "ms"), ("c.txt.gz", "ms"), ("c.csv.gz", "iso")])
+def test_a_file_of_contacts(tmp_path, form, when, capsys):
     events = planted(20, 5, 40).events
-    mark = {"c.csv": ",", "c.tsv": "\t"}.get(form, " ")
-    lines = [mark.join(("who", "whom", "time") if form == "c.csv" else ("from", "to", "time"))] * (mark != " ")
-    lines += [f"p{i}{mark}p{j}{mark}{int(t) + 1_100_000_000}" for i, j, t in
+    mark = {"csv": ",", "tsv": "\t"}.get(form.split(".")[1], " ")
+    lines = [mark.join(("who", "whom", "time") if mark == "," else ("from", "to", "time"))] * (mark != " ")
+    lines += [f"p{i}{mark}p{j}{mark}{TIMES[when](int(t) + 1_100_000_000)}" for i, j, t in
               zip(events.source, events.target, events.time, strict=True)]  # fmt: skip
     text = ("\n".join(lines) + "\n").encode()
     path = tmp_path / form
     path.write_bytes(gzip.compress(text) if form.endswith("gz") else text)
     settings = script.Settings(contacts=path, quick=True, results=tmp_path / "made", jobs=1, models=("repeat",))
     assert publish(settings) == 0
-    assert json.loads(settings.path.read_text())["nodes"] <= 20
+    result = json.loads(settings.path.read_text())
+    assert result["nodes"] <= 20
     assert "200 contacts" in capsys.readouterr().out
+    plain = tmp_path / "plain.txt"  # the same in seconds, between blanks: the same scores
+    plain.write_text("".join(f"p{i} p{j} {int(t) + 1_100_000_000}\n" for i, j, t in
+                             zip(events.source, events.target, events.time, strict=True)))  # fmt: skip
+    other = dataclasses.replace(settings, contacts=plain)
+    assert publish(other) == 0
+    for run, same in zip(result["runs"], json.loads(other.path.read_text())["runs"], strict=True):
+        assert run["result"]["scores"] == same["result"]["scores"]
     with pytest.raises(ValueError, match=r"1 snapshots of .*expected at least 4.*--every"):
         publish(dataclasses.replace(settings, every="900D"))
 

@@ -1,5 +1,6 @@
 """benchmarks/social_relations.py: folds that leak nothing, labels that stay away from their own rows, a user's file."""
 
+import gzip
 import json
 from dataclasses import replace
 
@@ -197,11 +198,12 @@ def test_blends_are_weighted_on_validation_alone():
     assert study.blend_weights([bad, good], y) == [0.0, 1.0]
 
 
-def users_file(path, images=14):
-    """Made-up scenes as a COCO-like file of corners, with an unknown relation and albums of two images."""
+def users_file(path, images=14, form="corners", told=True):
+    """Made-up scenes as a COCO-like file, with an unknown relation and albums of two images."""
     scenes = planted_scenes(images, seed=2).scenes
     kinds = [{"id": 1, "name": "person"}, *({"id": 2 + code, "name": name} for code, name in enumerate(THINGS))]
-    content = {"images": [], "annotations": [], "relations": [], "categories": kinds, "box_format": "corners"}
+    content = {"images": [], "annotations": [], "relations": [], "categories": kinds}
+    content |= {"box_format": form} if told else {}
     for number, scene in enumerate(scenes):
         width, height = scene.size
         content["images"].append(
@@ -209,23 +211,26 @@ def users_file(path, images=14):
         )
         first = len(content["annotations"])
         kinds = [1] * len(scene.persons) + [2 + int(kind) for kind in scene.categories]
-        for box, kind in zip(np.concatenate([scene.persons, scene.objects]).tolist(), kinds, strict=True):
+        boxes = np.concatenate([scene.persons, scene.objects]).round()  # whole numbers: no form rounds
+        boxes[:, 2:] -= boxes[:, :2] if form == "xywh" else 0
+        for box, kind in zip(boxes.tolist(), kinds, strict=True):
             entry = {"id": len(content["annotations"]), "image_id": number, "category_id": kind, "bbox": box}
             content["annotations"].append(entry)
         for (i, j), relation in zip(scene.pairs.tolist(), scene.relations.tolist(), strict=True):
             content["relations"].append({"pair": [first + i, first + j], "relation": RELATIONS[relation]})
     content["relations"][0]["relation"] = None
-    path.write_text(json.dumps(content))
+    raw = json.dumps(content).encode()
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
     return path, sum(len(scene.pairs) for scene in scenes) - 1
 
 
 def test_the_study_on_a_users_file(tmp_path, capsys):
-    file, pairs = users_file(tmp_path / "mine.json")
+    file, pairs = users_file(tmp_path / "mine.json.gz", form="xywh", told=False)
     command = ["--scenes", str(file), "--quick", "--epochs", "1", "--tasks", "relations", "--jobs", "1"]
     settings = tyro.cli(script.Settings, args=[*command, "--results", str(tmp_path / "out")])
     assert publish(settings) == 0
     printed = capsys.readouterr().out
-    assert "mine.json: relations, from boxes alone" in printed
+    assert "mine.json.gz: relations, from boxes alone" in printed
     result = json.loads(settings.path.read_text())
     (part,) = result["parts"]
     assert (part["pairs"], part["groups"]) == (pairs, 7)
@@ -234,6 +239,22 @@ def test_the_study_on_a_users_file(tmp_path, capsys):
     assert "best possible (Bayes)" not in part["scores"]
     assert str(tmp_path) not in json.dumps(result["parts"])
     assert publish(replace(settings, report_only=True)) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "told", "boxes"),
+    [("a.json", "xywh", True, None), ("a.json.gz", "xywh", False, None), ("a.json", "xywh", False, "xywh"),
+     ("a.json", "corners", False, None)],
+)  # fmt: skip
+def test_the_study_does_not_know_how_boxes_are_written(tmp_path, name, form, told, boxes):
+    mine, _ = users_file(tmp_path / name, 6, form, told)
+    settings = script.Settings(scenes=mine, boxes=boxes, quick=True)
+    found = sources.problem_of(settings.source_of_scenes, "relations", settings.boxes, settings.person)
+    expected = sources.problem_of(str(users_file(tmp_path / "b.json", 6)[0]), "relations")
+    assert np.array_equal(found.y, expected.y)
+    assert found.columns.keys() == expected.columns.keys()
+    for kind, column in expected.columns.items():
+        assert np.array_equal(found.columns[kind], column), kind
 
 
 def test_a_file_of_scenes_that_changes_is_read_anew(tmp_path):

@@ -29,7 +29,7 @@ def figures(result: dict[str, Any], stem: Path) -> tuple[Path, ...]:
 
 def _draw(result: dict[str, Any]) -> Figure:
     there = models(result, "live")
-    figure = Figure(figsize=(9.4, 1.7 + 0.185 * max(len(there), 12)), layout=ConstrainedLayoutEngine(w_pad=0.15))
+    figure = Figure(figsize=(8.8, 1.6 + 0.175 * max(len(there), 12)), layout=ConstrainedLayoutEngine(w_pad=0.15))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     _bars(left, result, there)
     _weeks(right, result, there)
