@@ -19,7 +19,7 @@ from torch import Tensor
 from gnnseq.kernels.autograd_state import outside_autocast
 from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.double_backward import double_backward, refuse_batch
-from gnnseq.kernels.input_projection import add_input_kernel_gradient, project_inputs, split_bias
+from gnnseq.kernels.input_projection import add_input_kernel_gradient, input_kernel_zeros, project_inputs, split_bias
 from gnnseq.kernels.native import address, compiled, gemm
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
@@ -194,7 +194,7 @@ class _Gradients:
         x, weight_ih, hidden = inputs.x, inputs.weight_ih, inputs.weight_hh.size(1)
         self._width = cell.gates * hidden
         self.d_x = x.new_empty(x.shape) if wants_x else None
-        self._input_kernel = h.new_zeros(weight_ih.size(1), weight_ih.size(0)).t()  # rows of indices are added up
+        self._input_kernel = input_kernel_zeros(x, weight_ih)
         self._kernel = h.new_zeros(inputs.weight_hh.shape)
         self._bias = h.new_zeros(LAYOUTS[cell.name].sums * hidden)
 
@@ -221,10 +221,15 @@ class _Gradients:
         hidden = self._kernel.size(1)
         d_kernel = _by_sums(self._cell, self._kernel, -hidden)
         if self._inputs.bias_ih is None:
-            return self._input_kernel, d_kernel, None, None
+            return self._input_kernel.contiguous(), d_kernel, None, None
         # A copy: gradients that share memory would be clipped or scaled twice.
         d_bias_ih = self._bias[-self._width :].clone()
-        return self._input_kernel, d_kernel, d_bias_ih, _by_sums(self._cell, self._bias[: self._width], -hidden)
+        return (
+            self._input_kernel.contiguous(),
+            d_kernel,
+            d_bias_ih,
+            _by_sums(self._cell, self._bias[: self._width], -hidden),
+        )
 
 
 def _by_sums(cell: Cell, rows: Tensor, shift: int) -> Tensor:

@@ -13,6 +13,7 @@ __all__ = [
     "add_input_kernel_gradient",
     "as_features",
     "input_kernel_gradient",
+    "input_kernel_zeros",
     "is_index",
     "project_inputs",
     "split_bias",
@@ -53,6 +54,16 @@ def as_features(x: Tensor, weight_ih: Tensor) -> Tensor:
     return (x.unsqueeze(1) == channels).to(weight_ih.dtype)
 
 
+def input_kernel_zeros(x: Tensor, weight_ih: Tensor) -> Tensor:
+    """Where :func:`add_input_kernel_gradient` adds up. [G * H, F]
+
+    Laid out as the kernel is, which whoever shares gradients among processes expects; of indices, whose rows are added
+    up, the other way round.
+    """
+    zeros = weight_ih.new_zeros(weight_ih.size(1), weight_ih.size(0)).t() if is_index(x) else None
+    return weight_ih.new_zeros(weight_ih.shape) if zeros is None else zeros
+
+
 def add_input_kernel_gradient(total: Tensor, d_projection: Tensor, x: Tensor) -> None:
     """Adds to the gradient of W_ih the share of the given nodes' input projections. [G * H, F]"""
     if is_index(x):
@@ -65,5 +76,5 @@ def input_kernel_gradient(d_projection: Tensor, x: Tensor, channels: int) -> Ten
     """The gradient of W_ih from that of the input projection. [G * H, F]"""
     if is_index(x):
         found: Tensor = torch.ops.aten.embedding_dense_backward(d_projection, x, channels, -1, False)
-        return found.t()
+        return found.t().contiguous()
     return d_projection.t() @ x

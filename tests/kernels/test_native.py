@@ -15,7 +15,7 @@ from gnnseq import topological
 from gnnseq.kernels.dense_path import dense_path_sweep
 from gnnseq.kernels.fused_path import fused_path_sweep
 from gnnseq.kernels.native import functions
-from gnnseq.layers import GRU, LSTM, RNN
+from gnnseq.layers import GRU, LSTM, RNN, MinGRU
 from gnnseq.schedule import packed_paths
 from strategies import dags
 
@@ -242,3 +242,17 @@ def test_however_many_threads_share_the_paths(make, lengths):
     for parts in found:
         for a, b in zip(parts, exact, strict=True):
             torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-5 * (1 + float(b.detach().abs().max())))
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU, MinGRU])
+@pytest.mark.parametrize("indices", [False, True])
+def test_gradients_lie_as_parameters_do(layer_type, indices):
+    """Whoever shares them among processes copies them otherwise, and says so."""
+    tree = topological(torch.tensor([[0, 1], [2, 2]]), 3)
+    for schedule in (packed_paths([3]), tree):
+        layer = layer_type(1 if not indices else 4, H)
+        x = torch.randint(4, (3,)) if indices else torch.randn(3, 1)
+        grads = torch.autograd.grad(layer(x, schedule)[0].sum(), list(layer.parameters()))
+        for gradient, parameter in zip(grads, layer.parameters(), strict=True):
+            assert gradient.stride() == parameter.stride()
