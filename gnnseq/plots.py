@@ -140,6 +140,8 @@ def save_figure(
                 _shrink(unfinished)
             unfinished.replace(path)
         except OSError as error:
+            if error.errno is None:  # of no system's making: its text is all there is
+                raise
             raise OSError(error.errno, f"figure not written ({error.strerror}); make room or name another folder",
                           str(path)) from error  # fmt: skip
         finally:

@@ -104,6 +104,8 @@ def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
+        if error.errno is None:  # of no system's making: its text is all there is
+            raise
         before = "the one from before is intact" if path.exists() else "there is none from before"
         raise OSError(error.errno, f"not written, {before}; make room or name another folder ({error.strerror})",
                       str(path)) from error  # fmt: skip

@@ -211,6 +211,8 @@ def _write(path: Path, text: str) -> Path:
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
     except OSError as error:
+        if error.errno is None:  # of no system's making: its text is all there is
+            raise
         raise OSError(error.errno, f"page not written ({error.strerror}); make room or name another folder",
                       str(path)) from error  # fmt: skip
     finally:
