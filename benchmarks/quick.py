@@ -5,6 +5,7 @@
 Results go to a temporary folder. Exit code 0: every one ended with 0; 1: one did not; 2: an argument is wrong.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -31,12 +32,15 @@ class Settings:
 
 def main(settings: Settings) -> int:
     """Run them, two at a time; the exit code."""
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}  # threads of two that share the cores wait for one another
     failed, arguments = [], {study.name: study.quick for study in STUDIES}
 
     def finish(name: str) -> tuple[str, subprocess.CompletedProcess[str], float]:
         start, script = time.monotonic(), Path(__file__).resolve().with_name(f"{name}.py")
         command = [sys.executable, script, *arguments[name], "--results", Path(folder, name)]
-        made = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        made = subprocess.run(
+            command, check=False, text=True, env=alone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
         return name, made, time.monotonic() - start
 
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
