@@ -12,8 +12,7 @@ from torch import Tensor
 from gnnseq.kernels.autograd_state import is_traced
 from gnnseq.kernels.native import compiled, library, lies_in_memory
 
-__all__ = ["CSR", "Adjacency"]
-
+__all__ = ["CSR", "LEAST_SIZE", "Adjacency"]
 
 LEAST_SIZE = 1 << 10  # edges that are worth a compiler's run
 
@@ -69,7 +68,7 @@ class Adjacency:
 
 def _compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> CSR:
     # Sorting by both ends makes the sums the same in whatever order the edges were listed.
-    if can_compress(rows, columns, num_rows, num_columns):
+    if _can_compress(rows, columns, num_rows, num_columns):
         made = _compress_in_one_go(rows, columns, num_rows, num_columns)
         if made is not None:
             return made
@@ -81,11 +80,12 @@ def _compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) ->
     return CSR(indptr.to(small), columns[edge_id].to(small), edge_id)
 
 
-def can_compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> bool:
+def _can_compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> bool:
     """Whether compiled code can and should sort these edges, as it does by counting."""
+    if rows.numel() < LEAST_SIZE or max(rows.numel(), num_rows, num_columns) >= 2**31:
+        return False
     plain = all(t.dtype == torch.int64 and lies_in_memory(t) for t in (rows, columns))
-    few = max(rows.numel(), num_rows, num_columns) < 2**31
-    return plain and few and rows.numel() >= LEAST_SIZE and not is_traced(rows, columns) and library() is not None
+    return plain and not is_traced(rows, columns) and library() is not None
 
 
 def _compress_in_one_go(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> CSR | None:

@@ -17,7 +17,7 @@ __all__ = ["doubled", "doubling_sweep", "scan_steps"]
 
 
 def doubled(keep: Tensor, added: Tensor, schedule: Schedule) -> Tensor:
-    """H of all nodes after the rounds of a doubling schedule, from zero initial states. [N, H]
+    """States h of all nodes after the rounds of a doubling schedule, from zero initial states. [N, H]
 
     Args:
         keep: The factor of what each node reads. [N, H]
@@ -51,7 +51,7 @@ def doubling_sweep(
 
 
 def scan_steps(keep: Tensor, added: Tensor, state: Tensor) -> Tensor:
-    """H of equal paths by doubling, over the first axis in place of a schedule. [t, b, H]
+    """States h of equal paths by doubling, over the first axis in place of a schedule. [t, b, H]
 
     Args:
         keep: The factor of what each step reads. [t, b, H]

@@ -68,13 +68,13 @@ class _FusedLinear(torch.autograd.Function):
         learns = any(ctx.needs_input_grad)
         sums = inputs.weight_ih.new_empty(nodes if learns else len(runs[0]), cell.gates * hidden)
         h = sums.new_empty(nodes, hidden)
-        kernel = inputs.weight_ih.t()
+        kernel, weight = inputs.weight_ih.t(), _as_floats(inputs.edge_weight)
         if is_index(inputs.x):  # a look-up: the products with all one-hot rows are the kernel
             kernel = kernel.contiguous() if inputs.bias_ih is None else kernel + inputs.bias_ih
         for run in runs:
             own = sums[run.start : run.stop] if learns else sums[: len(run)]
             _project(inputs.x[run.start : run.stop], kernel, inputs.bias_ih, own)
-            _run("linear_forward", schedule, run, inputs, sums=own, h=h)
+            _run("linear_forward", schedule, run, inputs, weight=weight, sums=own, h=h)
         save(ctx, schedule, *inputs, sums, h)
         ctx.cell, ctx.loop, ctx.schedule = cell, loop, schedule
         return h
@@ -108,12 +108,12 @@ def _backward(
     d_weights = h.new_zeros(torch.get_num_threads(), schedule.edge_index.size(1)) if needs[2] else None
     d_kernel = input_kernel_zeros(x, weight_ih)
     d_bias = h.new_zeros(weight_ih.size(0))
-    runs = _runs(len(h), sums.size(1))
+    runs, weight = _runs(len(h), sums.size(1)), _as_floats(edge_weight)
     room = sums.new_empty(len(runs[0]), sums.size(1))
     for run in reversed(runs):
         rows = slice(run.start, run.stop)
         d_sums = room[: len(run)]
-        found = {"d_h": d_h, "d_first": d_initial, "d_sums": d_sums, "d_weight": d_weights}
+        found = {"weight": weight, "d_h": d_h, "d_first": d_initial, "d_sums": d_sums, "d_weight": d_weights}
         _run("linear_back", schedule, run, inputs, sums=sums[rows], h=h, **found)
         if d_x is not None:
             torch.mm(d_sums, weight_ih, out=d_x[rows])
@@ -133,6 +133,10 @@ def _runs(nodes: int, width: int) -> list[range]:
     return [range(begin, min(begin + most, nodes)) for begin in range(0, nodes, most)]
 
 
+def _as_floats(edge_weight: Tensor | None) -> Tensor | None:
+    return None if edge_weight is None else edge_weight.float().contiguous()
+
+
 def _project(x: Tensor, kernel: Tensor, bias: Tensor | None, out: Tensor) -> None:
     """The input projection of a run. [n, G * H]"""
     if is_index(x):
@@ -145,13 +149,9 @@ def _project(x: Tensor, kernel: Tensor, bias: Tensor | None, out: Tensor) -> Non
 
 def _run(name: str, schedule: Schedule, nodes: range, inputs: _Inputs, **tensors: Tensor | None) -> None:
     """Calls a function of ``c/linear.c`` on contiguous tensors."""
-    h, weight, source = tensors["h"], inputs.edge_weight, schedule.edge_index[0].contiguous()
+    h, weight, source = tensors["h"], tensors["weight"], schedule.edge_index[0].contiguous()
     assert h is not None
-    given = {
-        "weight": None if weight is None else weight.float().contiguous(),
-        "first": None if inputs.initial is None else inputs.initial.contiguous(),
-        **tensors,
-    }
+    given = {"first": None if inputs.initial is None else inputs.initial.contiguous(), **tensors}
     valid = len(h) == schedule.num_nodes == schedule.node_offsets[-1]
     valid = valid and (weight is None or weight.shape == source.shape)
     linear = Linear(

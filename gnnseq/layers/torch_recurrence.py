@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from gnnseq.kernels.native import is_plain as is_plain_memory
 from gnnseq.message_passing import check_settings, needs_messages
 from gnnseq.schedule import Schedule
 from gnnseq.tracing import is_plain
@@ -36,7 +37,7 @@ def in_torch(layer: Any, x: object, graph: object, state: object) -> tuple[Tenso
     """
     if torch.is_grad_enabled() or layer.cell.linear or type(x) is not Tensor:
         return None
-    if x.dtype != torch.float32 or x.is_cuda or x.is_neg() or not x.is_contiguous() or x.device.type != "cpu":
+    if not is_plain_memory(x) or not x.is_contiguous():
         return None
     shape = _sizes(x, graph)
     if shape is None or (layer.batch_first and graph is None) or x.size(-1) != layer.in_channels or min(shape) == 0:
@@ -105,9 +106,7 @@ def _states(layer: Any, x: Tensor, batch: int, state: object) -> list[Tensor] | 
         return [zeros] * layer.cell.states
     parts: list[Tensor] = []
     for part in state if isinstance(state, tuple | list) else [state]:
-        if type(part) is not Tensor or part.shape != shape or part.dtype != x.dtype or part.device.type != "cpu":
-            return None
-        if part.is_neg() or not part.is_contiguous():
+        if type(part) is not Tensor or part.shape != shape or not is_plain_memory(part) or not part.is_contiguous():
             return None
         parts.append(part)
     return parts if len(parts) == layer.cell.states else None
