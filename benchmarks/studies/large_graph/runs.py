@@ -1,7 +1,7 @@
 """What one run is: a network, trained in one way on one graph."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 __all__ = ["BASELINES", "METHODS", "PEER", "LargeRun", "Method"]
 
@@ -14,15 +14,7 @@ Method = Literal[
     "no edges",
     "label propagation",
 ]
-METHODS: tuple[Method, ...] = (
-    "full batch",
-    "samples",
-    "samples, own degrees",
-    "clusters",
-    "torch_geometric, DGL's sampler",
-    "no edges",
-    "label propagation",
-)
+METHODS: tuple[Method, ...] = get_args(Method)
 PEER: Method = "torch_geometric, DGL's sampler"
 BASELINES: tuple[Method, ...] = ("no edges", "label propagation")
 
