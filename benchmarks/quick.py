@@ -6,16 +6,21 @@ Results go to a temporary folder. Exit code 0: every one ended with 0; 1: one di
 """
 
 import os
-import subprocess
+import runpy
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+import traceback
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from harness.cli import run
 from studies.registry import STUDIES
+
+IMPORTED = ["gnnseq.layers", "lightning.pytorch", "matplotlib.pyplot", "pandas", "rich.console"]  # by nearly all
 
 
 @dataclass(frozen=True)
@@ -32,24 +37,41 @@ class Settings:
 
 def main(settings: Settings) -> int:
     """Run them, two at a time; the exit code."""
-    alone = os.environ | {"OMP_NUM_THREADS": "1"}  # threads of two that share the cores wait for one another
-    failed, arguments = [], {study.name: study.quick for study in STUDIES}
-
-    def finish(name: str) -> tuple[str, subprocess.CompletedProcess[str], float]:
-        start, script = time.monotonic(), Path(__file__).resolve().with_name(f"{name}.py")
-        command = [sys.executable, script, *arguments[name], "--results", Path(folder, name)]
-        made = subprocess.run(
-            command, check=False, text=True, env=alone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        return name, made, time.monotonic() - start
-
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
-        for name, made, seconds in pool.map(finish, settings.studies):
-            print(f"python benchmarks/{name}.py --quick\n{made.stdout}", flush=True)
-            print(f"{name}: exit code {made.returncode} after {seconds:.0f} s", flush=True)
-            failed += [name] * (made.returncode != 0)
+    os.environ["OMP_NUM_THREADS"] = "1"  # threads of two that share the cores wait for one another
+    server, failed = get_context("forkserver"), []
+    server.set_forkserver_preload(IMPORTED)  # once for all, in place of seconds in each
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(2, mp_context=server, max_tasks_per_child=1) as pool,
+    ):
+        for name, code, said, seconds in pool.map(partial(_finish, folder=folder), settings.studies):
+            print(f"python benchmarks/{name}.py --quick\n{said}", flush=True)
+            print(f"{name}: exit code {code} after {seconds:.0f} s", flush=True)
+            failed += [name] * (code != 0)
     print("failed:" if failed else "all quick forms ended well", *failed)
     return int(bool(failed))
+
+
+def _finish(name: str, folder: str) -> tuple[str, int, str, float]:
+    """Run a script in this process, which is its own: its name, exit code, what it printed, and seconds."""
+    start, script = time.monotonic(), Path(__file__).resolve().with_name(f"{name}.py")
+    (arguments,) = (study.quick for study in STUDIES if study.name == name)
+    sys.argv = [str(script), *arguments, "--results", str(Path(folder, name))]
+    code: object = 0
+    with Path(folder, f"{name}.txt").open("w+", encoding="utf-8") as said:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(said.fileno(), stream.fileno())
+        try:
+            runpy.run_path(str(script), run_name="__main__")
+        except SystemExit as end:
+            code = end.code
+        except BaseException:  # told with what the script printed, as Python tells it of a script
+            traceback.print_exc()
+            code = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        said.seek(0)
+        return name, code if isinstance(code, int) else int(code is not None), said.read(), time.monotonic() - start
 
 
 if __name__ == "__main__":
