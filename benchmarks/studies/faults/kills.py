@@ -1,14 +1,16 @@
 """Training scripts that are killed and called again: they end with the numbers of one that nobody killed."""
 
 import json
-import os
 import random
-import subprocess
+import shutil
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from harness.scripts import fork_server, run_script
 
 __all__ = ["try_kills"]
 
@@ -18,16 +20,20 @@ COMMANDS = {
     "palindrome": ("--quick", "--jobs", "1"),
     "gradients": ("--quick", "--jobs", "1"),
     "optimizers": ("--quick", "--jobs", "1"),
-    "char_lm": ("--quick", "--jobs", "1"),
+    "char_lm": ("--quick", "--jobs", "1", "--resume", "--save-every", "5"),
     "stocks": ("--quick", "--jobs", "1"),
     "forecasting": ("--quick", "--jobs", "1"),
     "trees": ("--quick", "--jobs", "1"),
     "social_graph": ("--quick", "--jobs", "1"),
     "social_relations": ("--quick", "--jobs", "1"),
     "disease": ("--quick", "--jobs", "1"),
+    "large_graph": ("--quick",),
 }
-# What differs between two runs of the same numbers: when, how long and where they were made.
-OTHERWISE = {"provenance", "seconds", "date", "command", "minutes", "time", "commit"}
+# What differs between two runs of the same numbers: when, how fast and where they were made.
+OTHERWISE = {
+    *("provenance", "seconds", "date", "command", "minutes", "time", "commit", "cpu_seconds", "training_seconds"),
+    *("epochs_a_minute", "milliseconds", "ratios", "training_peak_gb", "peak_gb"),
+}
 
 
 def _numbers(value: Any) -> Any:
@@ -42,36 +48,49 @@ def _result(folder: Path) -> Any:
     return _numbers(json.loads(path.read_text(encoding="utf-8")))
 
 
+def _end_as(script: Path, arguments: tuple[str, ...], said: Path) -> NoReturn:
+    """Run a script and end with its exit code."""
+    sys.exit(run_script(script, arguments, said))
+
+
 def _kill_and_go_on(name: str, times: int, draw: random.Random) -> tuple[int, list[str]]:
     """How often a script was killed, and what fell: each kill is after a random share of the time that it takes."""
     fell: list[str] = []
-    killed = 0
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    killed, server = 0, fork_server()
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *COMMANDS[name], "--results"]
-        whole, again = Path(folder, "whole"), Path(folder, "again")
-        begun = time.monotonic()
-        subprocess.run([*command, str(whole)], env=environment, capture_output=True, check=True)
-        takes = time.monotonic() - begun
-        while killed < times:
-            with subprocess.Popen(
-                [*command, str(again)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            ) as process:
-                try:
-                    process.wait(draw.uniform(0.3, 1.0) * takes)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+        whole, again, said = Path(folder, "whole"), Path(folder, "again"), Path(folder, "said.txt")
+
+        def ends(results: Path, within: float | None = None) -> bool:
+            """Call the script; whether it came to an end of its own in so many seconds."""
+            arguments = (*COMMANDS[name], "--results", str(results))
+            process = server.Process(target=_end_as, args=(SCRIPTS / f"{name}.py", arguments, said))
+            process.start()
+            process.join(within)
+            process.kill()  # which does nothing to one that has ended
+            process.join()
+            if process.exitcode == -signal.SIGKILL:
+                return False
+            if process.exitcode not in (0, 1):
+                last = said.read_text(encoding="utf-8").strip().splitlines()[-1:]
+                raise ValueError(f"{name}: exit code {process.exitcode} after {killed} kills: {last}")
+            return True
+
+        try:
+            server.Process(target=int).start()  # whose start is that of the server
+            begun = time.monotonic()
+            ends(whole)
+            takes = time.monotonic() - begun
+            while True:
+                if not ends(again, draw.uniform(0.1, 1) * takes if killed < times else None):
                     killed += 1
                     continue
-                if process.returncode not in (0, 1):
-                    return killed, [*fell, f"{name}: exit code {process.returncode} after {killed} kills"]
-            if _result(again) != _result(whole):
-                fell.append(f"{name}: other numbers after {killed} kills")
-            for path in sorted(again.rglob("*"), reverse=True):
-                path.rmdir() if path.is_dir() else path.unlink()
-        done = subprocess.run([*command, str(again)], env=environment, capture_output=True, check=False)
-        if done.returncode not in (0, 1) or _result(again) != _result(whole):
-            fell.append(f"{name}: other numbers after {killed} kills")
+                if _result(again) != _result(whole):
+                    fell.append(f"{name}: other numbers after {killed} kills")
+                shutil.rmtree(again)
+                if killed == times:
+                    break
+        except ValueError as error:
+            fell.append(str(error))
     return killed, fell
 
 
