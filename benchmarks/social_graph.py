@@ -1,7 +1,7 @@
 """Who writes to whom next? A graph network for each snapshot, a recurrence over time, and what they have to beat.
 
     python benchmarks/social_graph.py                      a made-up graph whose best score is known: minutes
-    python benchmarks/social_graph.py --data collegemsg    59,835 messages among 1,899 people: ten minutes
+    python benchmarks/social_graph.py --data collegemsg    59,835 messages among 1,899 people: half an hour
     python benchmarks/social_graph.py --contacts FILE      your contacts: source target time [weight], a line each
     python benchmarks/social_graph.py --quick              a small made-up graph, no data needed: seconds
 
