@@ -83,8 +83,8 @@ QUICK_RUN = {**LSTM, "length": 3, "hidden": 8, "batch": 32, "steps": 40, "evalua
 PLANS = {
     "optimizers": OptimizerPlan(),
     "quick": OptimizerPlan(
-        rates=_significant(10 ** (np.arange(-8, 3) / 2)), steps=60, kappas=(3, 10), tried=7,
-        run=QUICK_RUN, run_rates=_significant(10 ** np.arange(-3.0, 3.0)), validation_seeds=1, seeds=2,
+        rates=_significant(10 ** np.arange(-5.0, 2.0)), steps=60, kappas=(3, 10), tried=4,
+        run=QUICK_RUN, run_rates=_significant(10 ** np.arange(-3.0, 2.0)), validation_seeds=1, seeds=2,
     ),
 }  # fmt: skip
 
