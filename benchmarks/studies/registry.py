@@ -135,8 +135,11 @@ STUDIES = (
             '"network, table and graph"',
             "pipa-relations-some": '--data pipa --tasks relations --models prior "trees, table" "network, table" '
             '"network, table and graph"',
-            "pipa-completion-some": '--data pipa --tasks completion --models prior "mode of the known labels" '
-            '"trees, table and labels by person" "network, table"',
+            **{
+                f"pipa-{task}-some": f'--data pipa --tasks {task} --models prior "mode of the known labels" '
+                '"trees, table and labels by person" "network, table" "network, table and graph"'
+                for task in ("completion", "half")
+            },
         },
     ),
     Study(
