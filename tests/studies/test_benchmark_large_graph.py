@@ -199,9 +199,11 @@ def test_runs_repeat(tmp_path):
 
 def test_quick_form_of_own_graph_and_its_report(tmp_path, capsys):
     graph, x, y = files(tmp_path)
+    graph = graph.rename(tmp_path / "[red]x[b] $_1$ :smile:.npy")  # whose name is shown as it is
     settings = script.Settings(quick=True, graph=graph, features=x, labels=y, results=tmp_path / "results",
                                methods=("full batch", "samples", "clusters"), memory=0.9)  # fmt: skip
     assert publish(settings) == 0
+    assert "\n[red]x[b] $_1$ :smile:: 120 nodes" in capsys.readouterr().out
     result = json.loads(settings.path.read_text())
     assert {run["method"] for run in result["runs"]} == {"full batch", "samples", "clusters"}
     assert result["best"] is None

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.files import read_json
 from harness.provenance import provenance
-from harness.report import PLAIN
+from harness.report import PLAIN, said
 from harness.sweep import run_sweep
 from studies.large_graph.batches import has_dgl
 from studies.large_graph.degrees import measure_degrees
@@ -37,7 +37,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         elif wants > settings.memory:
             left_out[method] = f"wants about {wants:.0f} GB; --memory is {settings.memory:g}"
     for method, why in left_out.items():
-        console.print(f"[yellow]left out:[/] {method}: {why}", **PLAIN)
+        console.print(said("left out:", "yellow", f" {method}: {why}"), **PLAIN)
     runs = [each for each in settings.runs(digest, about["nodes"]) if each.method not in left_out]
     if not runs:
         raise ValueError(f"nothing is left to do: {'; '.join(f'{name} {why}' for name, why in left_out.items())}")
