@@ -126,7 +126,7 @@ class GatedGraph(ScheduledMessagePassing):
     def _check_parameters(self) -> None:
         """Raises a ValueError if one has another shape or type than the layer was made with."""
         width, weight = self.out_channels, self.weight
-        check_parameter("weight", weight, (len(weight) if weight.dim() else 0, width, width), weight.dtype)
+        check_parameter("weight", weight, (weight.size(0) if weight.dim() else 0, width, width), weight.dtype)
         if type(self.rnn) is nn.GRUCell:
             for name, parameter in self.rnn._parameters.items():
                 shape = (3 * width, width) if name.startswith("weight") else (3 * width,)
