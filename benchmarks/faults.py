@@ -3,15 +3,19 @@
     python benchmarks/faults.py                        every promise, an hour
     python benchmarks/faults.py --promises calls files only these
     python benchmarks/faults.py --calls 10000          as many calls with made-up arguments
+    python benchmarks/faults.py --promises kills --scripts palindrome trees
 
 Calls and readers run in child processes, so that a signal is counted and ends nothing else; Linux alone has what that
-takes. Exit code 0: every promise held whenever it was tried; 1: one did not; 2: an argument is wrong; 130: interrupted.
+takes. Ctrl-C is safe: finished promises, and of kills finished scripts, are kept in cache/, and on the same commit no
+command tries them again: parts can be tried one after another, and all of them told at the end. Exit code 0: every
+promise held whenever it was tried; 1: one did not; 2: an argument is wrong; 130: interrupted.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 from harness.cli import StudySettings, run_study
+from studies.faults.runs import COMMANDS
 
 PROMISES = ("calls", "files", "memory", "processes", "kills", "pages")
 
@@ -35,6 +39,8 @@ class Settings(StudySettings):
     """Training steps, each on another graph."""
     kills: int = 20
     """SIGKILLs of each training script, each at a random moment."""
+    scripts: tuple[Literal[tuple(COMMANDS)], ...] = tuple(COMMANDS)  # type: ignore[valid-type]
+    """The scripts that are killed."""
     seed: int = 0
     """Of all that is made up."""
 
@@ -42,7 +48,16 @@ class Settings(StudySettings):
     def name(self) -> str:
         """What the results are called: some promises alone do not overwrite the counts of all."""
         stem = "quick" if self.quick else "counted"
-        return stem if len(set(self.promises) | {"kills"}) == len(PROMISES) else "-".join([stem, *self.promises])
+        some = [] if set(self.scripts) == set(COMMANDS) or "kills" not in self.promises else self.scripts
+        whole = len(set(self.promises) | {"kills"}) == len(PROMISES) and not some
+        return stem if whole else "-".join([stem, *self.promises, *some])
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("promises", "scripts"):
+            if len(set(getattr(self, name))) != max(len(getattr(self, name)), 1):
+                given = " ".join(getattr(self, name)) or "of none"
+                raise ValueError(f"--{name} {given}: expected some, each once")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@
     python benchmarks/large_graph.py --nodes 1e7 --edges 1e8  in less than 10 GB; what needs more is left out
     python benchmarks/large_graph.py --graph G.npz --features X.npy --labels Y.npy     your graph
     python benchmarks/large_graph.py --graph ogbn_arxiv/      a folder of OGB's, as it is unpacked
+    python benchmarks/large_graph.py --devices 2              samples and no edges alone, by two processes
     python benchmarks/large_graph.py --quick                  seconds
 
 Nodes of a block model have planted labels and noisy features, so that the best scores are known. Two layers of GCN are
 trained on the whole graph, on drawn neighbours, on clusters, and on what torch_geometric's loader and DGL's sampler
 draw, where DGL is installed; label propagation and a network without edges stand beside them. Your features stay on
-disk: an .npy is mapped, not read.
+disk: an .npy is mapped, not read. With --devices or --machines every step's seeds are divided among processes; what has
+no seeds to divide, or other numbers with fewer of them, is left out and named.
 
 Ctrl-C is safe: finished runs are kept and the same command continues. Exit code 0: all runs finished; 1: a claim does
 not hold; 2: an argument or a file is wrong; 130: interrupted.
@@ -20,19 +22,20 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cli import StudySettings, run_study
+from harness.cli import DeviceSettings, run_study
 from harness.files import name_of, short_hash
 from studies.large_graph.runs import METHODS, LargeRun, Method
 
-CHOICES = ("methods", "neighbors", "batch", "parts", "epochs", "full_epochs", "hidden", "seeds")
+CHOICES = ("methods", "neighbors", "batch", "parts", "epochs", "full_epochs", "hidden", "seeds", "devices", "machines")
 QUICK = {"nodes": 2000, "edges": 20000, "epochs": 2, "full_epochs": 5, "batch": 256, "parts": 10}
 
 
 @dataclass(frozen=True)
-class Settings(StudySettings):
+class Settings(DeviceSettings):
     """A graph that is larger than a step."""
 
     study = "large_graph"
+    machines_option = "machines"  # nodes are those of the graph
     least = dict.fromkeys(("epochs", "full_epochs", "hidden", "batch", "parts", "seeds"), 1)
 
     nodes: float | None = None
@@ -54,7 +57,9 @@ class Settings(StudySettings):
     full_epochs: int | None = None  # Of the full batch; 30 where not given
     hidden: int = 64  # Hidden channels
     seeds: int | None = None  # Networks of each kind; 1 where not given
-    memory: float = 10.0  # GB; what would need more is left out
+    memory: float = 10.0  # GB of a process; what would need more is left out
+    machines: int = 1
+    """Machines: the command is started on each with MASTER_ADDR, MASTER_PORT and NODE_RANK, or by torchrun or Slurm."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,7 +113,7 @@ class Settings(StudySettings):
         return [
             LargeRun(method, seed, digest, self.hidden, full if method == "full batch" else epochs,
                      self.batch or small.get("batch", 1024), self.neighbors, parts,
-                     0.03 if method == "full batch" else 0.01)
+                     0.03 if method == "full batch" else 0.01, self.processes)
             for seed in range(seeds) for method in self.methods
         ]  # fmt: skip
 

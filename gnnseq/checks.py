@@ -8,12 +8,14 @@ from typing import ParamSpec, SupportsIndex, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = [
     "as_edges_by",
     "check_dense",
+    "check_map",
     "check_one_device",
+    "check_parameter",
     "check_type",
     "check_whole",
     "flag",
@@ -196,6 +198,31 @@ def check_type(x: object, parameters: Tensor, name: str = "x", *, sparse: bool =
         raise ValueError(f"{name} has type {x.dtype} and the parameters {parameters.dtype}; convert one of them")
     if not sparse:
         check_dense(x, name)
+
+
+def check_parameter(name: str, parameter: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Raises a ValueError unless a parameter, if there is one, has the shape and type that its layer needs.
+
+    One that was put in another's place by hand might be read as it is, or broadcast, without a word.
+
+    Args:
+        name: What the layer calls it.
+        parameter: As it is found.
+        shape: As the layer was made.
+        dtype: Of the layer's other parameters.
+    """
+    if parameter is None or (parameter.shape == shape and parameter.dtype == dtype):
+        return
+    raise ValueError(f"{name} has shape {list(parameter.shape)} and type {parameter.dtype}; expected {list(shape)} of "
+                     f"{dtype}, as the layer was made and its others are: make another layer for other sizes, and "
+                     "convert a layer by to()")  # fmt: skip
+
+
+def check_map(name: str, lin: nn.Module | None, shape: tuple[int, int], dtype: torch.dtype) -> None:
+    """:func:`check_parameter` of a plain linear map's; what is adapted or quantised says itself what it takes."""
+    if type(lin) is nn.Linear:
+        check_parameter(f"{name}.weight", lin.weight, shape, dtype)
+        check_parameter(f"{name}.bias", lin.bias, shape[:1], dtype)
 
 
 def check_dense(x: Tensor, name: str) -> None:

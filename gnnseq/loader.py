@@ -12,6 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.loader import LinkLoader, NodeLoader
 
+from gnnseq.checks import whole
 from gnnseq.sampler import NeighborSampler
 
 __all__ = ["LinkNeighborLoader", "NeighborLoader", "layerwise"]
@@ -31,7 +32,7 @@ class NeighborLoader(NodeLoader):
     Args:
         data: A graph, with ``edge_index`` unless ``neighbor_sampler`` is given.
         num_neighbors: How many neighbours of a node are drawn in each hop; -1 for all.
-        input_nodes: The nodes that are seeds, numbers or a mask [N]; all if None.
+        input_nodes: The nodes that are seeds, numbers or a mask [N]; all if None. Of none there are no batches.
         input_time: Times of the seeds, after which nothing is read, one for each of ``input_nodes``.
         neighbor_sampler: Draws in place of one that is made of ``num_neighbors`` and the other options.
         kwargs: The sampler's other options, and those of torch_geometric's NodeLoader and torch's DataLoader, such as
@@ -63,14 +64,14 @@ class NeighborLoader(NodeLoader):
     ) -> None:
         neighbor_sampler = _sampler(data, num_neighbors, neighbor_sampler, kwargs)
         nodes = _as_nodes(input_nodes, neighbor_sampler)
+        size = neighbor_sampler.num_nodes if nodes is None else _size_of(nodes)
         if input_time is not None:
             if not neighbor_sampler.is_temporal:
                 raise ValueError("input_time without time_attr; expected both, or neither")
-            size = neighbor_sampler.num_nodes if nodes is None else _size_of(nodes)
             input_time = torch.as_tensor(input_time)
             if input_time.shape != (size,):
                 raise ValueError(f"input_time has shape {list(input_time.shape)}; expected [{size}], one time a seed")
-        super().__init__(data, neighbor_sampler, nodes, input_time, **kwargs)
+        super().__init__(data, neighbor_sampler, nodes, input_time, **_of_examples(size, kwargs))
 
     def __iter__(self) -> Iterator[Data]:
         _begin_epoch(self, self.node_sampler)
@@ -87,7 +88,7 @@ class LinkNeighborLoader(LinkLoader):
     Args:
         data: A graph, with ``edge_index`` unless ``neighbor_sampler`` is given.
         num_neighbors: How many neighbours of a node are drawn in each hop; -1 for all.
-        edge_label_index: Sources and targets of the links; all edges if None. [2, P]
+        edge_label_index: Sources and targets of the links; all edges if None. Of none there are no batches. [2, P]
         edge_label: Their labels, whole numbers from 0 on where links are made up: these are then 0, and true ones from
             1 on. [P]
         edge_label_time: Their times, after which nothing is read. [P]
@@ -127,6 +128,7 @@ class LinkNeighborLoader(LinkLoader):
         for name, given in (("edge_label", edge_label), ("edge_label_time", edge_label_time)):
             if given is not None and len(given) != links.size(1):
                 raise ValueError(f"{name} has {len(given)} entries; expected {links.size(1)}, one a link")
+        kwargs = _of_examples(links.size(1), kwargs)
         super().__init__(data, neighbor_sampler, edge_label_index, edge_label, edge_label_time, **kwargs)
 
     def __iter__(self) -> Iterator[Data]:
@@ -225,6 +227,13 @@ def _as_nodes(nodes: object, sampler: NeighborSampler) -> Tensor | None:
     if nodes.shape == (0,):  # an empty list is of no type
         nodes = nodes.long()
     return sampler.check_seeds("input_nodes", nodes)
+
+
+def _of_examples(size: int, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The options of a loader of so many seeds or links: of none it has no batches, where torch shuffles none."""
+    if "batch_size" in kwargs:
+        kwargs = kwargs | {"batch_size": whole(1, batch_size=kwargs["batch_size"])}
+    return kwargs | {"shuffle": False} if size == 0 and kwargs.get("shuffle") else kwargs
 
 
 def _size_of(nodes: Tensor) -> int:

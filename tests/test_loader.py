@@ -11,7 +11,6 @@ from torch_geometric.loader import LinkLoader
 from torch_geometric.nn import GCNConv
 from torch_geometric.sampler import NegativeSampling
 
-from gnnseq.graphs import path_graph
 from gnnseq.kernels import Adjacency
 from gnnseq.layers import GCN
 from gnnseq.loader import LinkNeighborLoader, NeighborLoader, layerwise
@@ -235,5 +234,43 @@ def test_degrees_of_another_graph_are_refused():
         GraphDegrees(data.edge_index, N, data.edge_weight).normalize(batch)
 
 
-def test_an_empty_list_of_seeds_makes_no_batches():
-    assert list(NeighborLoader(path_graph(5), [2], input_nodes=[], batch_size=2)) == []
+NOTHING = {
+    "list": lambda: {"input_nodes": []},
+    "tensor": lambda: {"input_nodes": torch.empty(0, dtype=torch.int64)},
+    "mask": lambda: {"input_nodes": torch.zeros(N, dtype=torch.bool)},
+    "times": lambda: {"input_nodes": [], "time_attr": "y", "input_time": torch.empty(0, dtype=torch.int64)},
+}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"drop_last": True}, {"generator": torch.Generator()}], ids=["", "drop", "own"]
+)
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_of_no_seeds_there_are_no_batches(shuffle, options):
+    options = {**options, "shuffle": shuffle, "batch_size": 2}
+    for seeds in NOTHING.values():
+        loader = NeighborLoader(graph(), [2], **seeds(), **options)
+        assert (len(loader), list(loader)) == (0, [])
+    bare = Data(edge_index=torch.empty(2, 0, dtype=torch.int64), num_nodes=3)
+    for data, links in ((graph(), bare.edge_index), (bare, None)):
+        for made_up in ({}, {"neg_sampling": "binary"}, {"neg_sampling": "triplet"}):
+            loader = LinkNeighborLoader(data, [2], links, **made_up, **options)
+            assert (len(loader), list(loader)) == (0, [])
+    assert list(NeighborLoader(Data(edge_index=bare.edge_index, num_nodes=0), [2], **options)) == []
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_batches_that_are_larger_than_all_seeds(shuffle):
+    options = {"input_nodes": torch.arange(5), "batch_size": 100, "shuffle": shuffle}
+    (batch,) = NeighborLoader(graph(), [2], **options)
+    assert sorted(batch.n_id[: batch.batch_size].tolist()) == [*range(5)]
+    assert list(NeighborLoader(graph(), [2], **options, drop_last=True)) == []
+    (links,) = LinkNeighborLoader(graph(), [2], batch_size=1000, shuffle=shuffle)
+    assert sorted(links.input_id.tolist()) == [*range(E)]
+
+
+def test_a_batch_of_no_size_is_refused():
+    for size in (0, -1, None):
+        for loader_of in (NeighborLoader, LinkNeighborLoader):
+            with pytest.raises(ValueError, match=f"batch_size={size}"):
+                loader_of(graph(), [2], batch_size=size)

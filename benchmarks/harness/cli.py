@@ -13,7 +13,16 @@ import tyro
 
 from harness.files import expect_result, write_json
 
-__all__ = ["EVIDENCE", "ProcessSettings", "StudySettings", "SweepSettings", "publish", "run", "run_study"]
+__all__ = [
+    "EVIDENCE",
+    "DeviceSettings",
+    "ProcessSettings",
+    "StudySettings",
+    "SweepSettings",
+    "publish",
+    "run",
+    "run_study",
+]
 
 Settings = TypeVar("Settings")
 
@@ -74,28 +83,39 @@ class StudySettings:
 
 
 @dataclass(frozen=True)
-class ProcessSettings(StudySettings):
+class DeviceSettings(StudySettings):
     """What the command line of a study has whose trainings several processes can share."""
+
+    machines_option: ClassVar[str]  # which option says how many machines there are
 
     devices: int = 1
     """Processes on each machine that share every batch of a training; the numbers are one process's, but for rounding.
     """
-    nodes: int = 1
-    """Machines: the command is started on each with MASTER_ADDR, MASTER_PORT and NODE_RANK, or by torchrun or Slurm."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("devices", "nodes"):
+        for name in ("devices", self.machines_option):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} {getattr(self, name)}: expected 1 or more")
         if self.processes > 1 and getattr(self, "backend", "loky") != "loky":
-            raise ValueError(f"--devices {self.devices} --nodes {self.nodes}: a training by several processes is not "
-                             "sent to a cluster; leave out --backend")  # fmt: skip
+            machines = f"--{self.machines_option} {getattr(self, self.machines_option)}"
+            raise ValueError(f"--devices {self.devices} {machines}: a training by several processes is not sent to a "
+                             "cluster; leave out --backend")  # fmt: skip
 
     @property
     def processes(self) -> int:
         """How many there are."""
-        return self.devices * self.nodes
+        return self.devices * int(getattr(self, self.machines_option))
+
+
+@dataclass(frozen=True)
+class ProcessSettings(DeviceSettings):
+    """:class:`DeviceSettings` whose machines are called nodes, as torchrun and Slurm call them."""
+
+    machines_option = "nodes"
+
+    nodes: int = 1
+    """Machines: the command is started on each with MASTER_ADDR, MASTER_PORT and NODE_RANK, or by torchrun or Slurm."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +203,9 @@ def _backend(settings: SweepSettings) -> AbstractContextManager[None]:
 
 
 def _processes(settings: StudySettings) -> AbstractContextManager[bool]:
-    if not isinstance(settings, ProcessSettings):
+    if not isinstance(settings, DeviceSettings):
         return nullcontext(True)
-    made: AbstractContextManager[bool] = import_module("harness.processes").together(settings.devices, settings.nodes)
+    option = settings.machines_option
+    counts = settings.devices, getattr(settings, option)
+    made: AbstractContextManager[bool] = import_module("harness.processes").together(*counts, f"--{option}")
     return made

@@ -2,6 +2,9 @@
 
 Fixed, because matplotlib's constrained layout moves panels by a millionth from one run to the next, and a figure that
 is rebuilt from the same numbers should be the same file.
+
+Titles, footnotes and legends show texts as they are; others that hold names from users' files go through
+:func:`written`.
 """
 
 from collections.abc import Iterable
@@ -13,7 +16,7 @@ from matplotlib.figure import Figure
 
 from gnnseq.plots import COLORS
 
-__all__ = ["curve", "legend", "level", "panels"]
+__all__ = ["curve", "legend", "level", "panels", "written"]
 
 HEIGHT = 3.0  # inches, of a panel
 LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.25, 1.4, 1.25
@@ -39,9 +42,19 @@ def panels(
     edges = {"left": LEFT / width, "right": 1 - right / width, "top": 1 - TOP / height, "bottom": BOTTOM / height}
     place = {**edges, "wspace": gap[0] / panel, "hspace": gap[1] / tall}
     axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False, gridspec_kw=place)
-    figure.text(0.2 / width, 1 - 0.2 / height, title, ha="left", va="top", fontsize="x-large")
-    figure.text(0.2 / width, 0.15 / height, footnote, ha="left", va="bottom", fontsize="small")
+    figure.text(0.2 / width, 1 - 0.2 / height, written(title), ha="left", va="top", fontsize="x-large")
+    figure.text(0.2 / width, 0.15 / height, written(footnote), ha="left", va="bottom", fontsize="small")
     return figure, axes
+
+
+def written(text: str) -> str:
+    r"""A text for matplotlib that it shows as it is: between two dollars it would set mathematics.
+
+    Example:
+        >>> print(written("$AAPL, $MSFT"))
+        \$AAPL, \$MSFT
+    """
+    return text.replace("$", r"\$")
 
 
 def legend(figure: Figure, *arguments: Any, **options: Any) -> None:
@@ -49,9 +62,11 @@ def legend(figure: Figure, *arguments: Any, **options: Any) -> None:
     width, height = figure.get_size_inches()
     options = {"ncols": len(arguments[0] if arguments else options["handles"]), **options}
     corner = (0.2 / width, 1 - 0.62 / height)
-    figure.legend(
+    drawn = figure.legend(
         *arguments, loc="upper left", bbox_to_anchor=corner, borderpad=0, borderaxespad=0, columnspacing=1.4, **options
     )
+    for text in drawn.get_texts():
+        text.set_text(written(text.get_text()))
 
 
 def curve(axes: Axes, x: Any, values: np.ndarray, band: bool = True, **look: Any) -> None:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import IO, Any, TypeVar
 
@@ -22,8 +22,8 @@ import torch
 from torch import distributed
 from torch.utils.data import Sampler
 
-__all__ = ["ProcessLostError", "ShareSampler", "agree", "gather", "is_first", "is_lost", "join", "mean_of_all", "rank",
-           "same_turns", "share", "share_or_one", "size", "sum_of_all", "together"]  # fmt: skip
+__all__ = ["ProcessLostError", "ShareSampler", "agree", "gather", "in_turn", "is_first", "is_lost", "join",
+           "mean_of_all", "rank", "same_turns", "share", "share_or_one", "size", "sum_of_all", "together"]  # fmt: skip
 
 Value = TypeVar("Value")
 Other = tuple[subprocess.Popen[bytes], IO[bytes]]  # a process that was started, and what it writes to stderr
@@ -60,6 +60,15 @@ def agree(value: Value) -> Value:
     box = [value]
     distributed.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def in_turn(make: Callable[[], None]) -> None:
+    """Have the first process make a file, then the first of each other machine, which may share a disk; all wait."""
+    for turn in (True, False):
+        if int(os.environ.get("LOCAL_RANK", 0)) == 0 and is_first() == turn:
+            make()
+        if size() > 1:
+            distributed.barrier()
 
 
 def gather(value: Value) -> list[Value]:
@@ -155,19 +164,21 @@ class ShareSampler(Sampler[list[int]]):
 
 
 @contextlib.contextmanager
-def together(devices: int, nodes: int) -> Iterator[bool]:
+def together(devices: int, nodes: int, option: str = "--nodes") -> Iterator[bool]:
     """Run the block on ``devices`` processes of each of ``nodes`` machines; whether this is the first of all.
+
+    ``option`` is what the command line calls the number of machines.
 
     On one machine the other processes are started here, with this one's command line. On several the command is
     started on each with MASTER_ADDR, MASTER_PORT and NODE_RANK in its environment, or torchrun or Slurm starts all.
     A process that dies ends the others: here a ProcessLostError says which and of what.
     """
     if devices * nodes == 1:
-        _expect_no_others()
+        _expect_no_others(option)
         yield True
         return
     before = dict(os.environ)
-    others = [] if _started_by_others(devices, nodes) else _start(devices, nodes)
+    others = [] if _started_by_others(devices, nodes, option) else _start(devices, nodes, option)
     over = threading.Event()
     threading.Thread(target=_end_without, args=[others, over], daemon=True).start()
     try:
@@ -202,14 +213,14 @@ def join() -> None:
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=TIMEOUT)
 
 
-def _expect_no_others() -> None:
+def _expect_no_others(option: str) -> None:
     count = int(os.environ.get("WORLD_SIZE", 1))
     if "TORCHELASTIC_RUN_ID" in os.environ and count > 1:
         raise ValueError(f"torchrun has started {count} processes, which would all do the same; give --devices, "
-                         "processes of each machine, and --nodes, machines")  # fmt: skip
+                         f"processes of each machine, and {option}, machines")  # fmt: skip
 
 
-def _started_by_others(devices: int, nodes: int) -> bool:
+def _started_by_others(devices: int, nodes: int, option: str) -> bool:
     """Whether torchrun, Slurm or the first process of this machine has started this one, and said which it is."""
     environment = os.environ
     if environment.get("SLURM_NTASKS") == str(devices * nodes) and "SLURM_PROCID" in environment:
@@ -225,7 +236,7 @@ def _started_by_others(devices: int, nodes: int) -> bool:
     if "TORCHELASTIC_RUN_ID" in environment:
         found_size, here = int(environment["WORLD_SIZE"]), int(environment["LOCAL_WORLD_SIZE"])
         if (found_size, here) != (devices * nodes, devices):
-            raise ValueError(f"--devices {devices} --nodes {nodes}: torchrun has started {here} processes here and "
+            raise ValueError(f"--devices {devices} {option} {nodes}: torchrun has started {here} processes here and "
                              f"{found_size} in all; expected --nproc-per-node {devices} --nnodes {nodes}")  # fmt: skip
         return True
     parent = environment.get("GNNSEQ_FIRST_PROCESS")
@@ -234,17 +245,17 @@ def _started_by_others(devices: int, nodes: int) -> bool:
     return parent is not None
 
 
-def _start(devices: int, nodes: int) -> list[Other]:
+def _start(devices: int, nodes: int, option: str) -> list[Other]:
     """Start the other processes of this machine, and note which this one is."""
     environment = os.environ
     node = int(environment.get("NODE_RANK", 0))
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in environment]
     if nodes > 1 and missing:
-        raise ValueError(f"--nodes {nodes}: {', '.join(missing)} is not in the environment; start the command on each "
+        raise ValueError(f"{option} {nodes}: {', '.join(missing)} is not in the environment; start the command on each "
                          "machine with MASTER_ADDR and MASTER_PORT of the first and its own NODE_RANK from 0 on, or by "
                          f"torchrun --nnodes {nodes} --nproc-per-node {devices} ...")  # fmt: skip
     if nodes > 1 and not 0 <= node < nodes:
-        raise ValueError(f"NODE_RANK={node}; expected 0 to {nodes - 1} with --nodes {nodes}")
+        raise ValueError(f"NODE_RANK={node}; expected 0 to {nodes - 1} with {option} {nodes}")
     if nodes == 1:
         environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0"}
     environment |= {"WORLD_SIZE": str(devices * nodes), "LOCAL_WORLD_SIZE": str(devices)}

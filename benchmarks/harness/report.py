@@ -1,5 +1,8 @@
 """Reports: from a result's JSON alone to tables in a terminal, tables in a page, and figures beside the result.
 
+Names come from users' files, and stand in a terminal as they are: what is markup to rich is text here, in cells, titles
+and lines that are printed with :data:`PLAIN`. :func:`said` colours a word.
+
 A study's ``report`` module is what :func:`show` is given. It has ``print_report(result, console)`` and
 ``figures(result, stem) -> paths``, and may have ``checks(result)``: statements, each with whether it holds.
 """
@@ -14,15 +17,37 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from harness.files import expect_result, read_json
 
-PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}  # numbers in the terminal's colour, paths in one piece
+# Brackets and colons are text, numbers in the terminal's colour, paths in one piece.
+PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False, "soft_wrap": True}
+# A name must not steer the terminal: characters that would are shown by their numbers.
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
 def console(stderr: bool = False, quiet: bool = False) -> Console:
     """The terminal, or 120 columns where output is a file or a pipe, as tables need them."""
-    return Console(width=None if sys.stdout.isatty() else 120, stderr=stderr, quiet=quiet)
+    return _Console(width=None if sys.stdout.isatty() else 120, stderr=stderr, quiet=quiet)
+
+
+class _Console(Console):
+    """A terminal that shows texts as they are."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text without markup."""
+        return super().render_str(text.translate(CONTROLS), **options | {"markup": False, "emoji": False})
+
+
+def literal(text: str, style: str = "") -> Text:
+    """A text that a terminal shows as it is, whatever is markup to rich in it."""
+    return Text(text.translate(CONTROLS), style)
+
+
+def said(word: str, style: str, rest: str) -> Text:
+    """A word in a colour, and after it a text as it is."""
+    return Text.assemble(literal(word, style), literal(rest))
 
 
 def read_result(path: Path) -> Any:
@@ -61,17 +86,24 @@ def _checks(report: Any, result: Any) -> list[tuple[str, bool]]:
 def print_checks(checks: Iterable[tuple[str, bool]], console: Console) -> None:
     """One line a statement: whether it holds."""
     for statement, holds in checks:
-        console.print(f"[green]holds[/] {statement}" if holds else f"[bold red]FAILS[/] {statement}", **PLAIN)
+        console.print(said(*(("holds", "green") if holds else ("FAILS", "bold red")), f" {statement}"), **PLAIN)
 
 
 def table(title: str, caption: str, text: Sequence[str], numbers: Sequence[str], **options: Any) -> Table:
-    """An empty table of the house's look: columns of text, then columns of numbers."""
-    made = Table(
-        title=title, caption=caption, box=box.SIMPLE_HEAD, title_style="bold", caption_justify="left", **options
-    )
+    """An empty table of the house's look: columns of text, then columns of numbers; all is shown as it is."""
+    titles: dict[str, Any] = {"title": literal(title, "bold"), "caption": literal(caption, "table.caption")}
+    made = _Table(**titles, box=box.SIMPLE_HEAD, caption_justify="left", **options)
     for number, heading in enumerate([*text, *numbers]):
-        made.add_column(heading, justify="left" if number < len(text) else "right", no_wrap=True)
+        made.add_column(literal(heading), justify="left" if number < len(text) else "right", no_wrap=True)
     return made
+
+
+class _Table(Table):
+    """A table whose cells are texts as they are, or what rich renders."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Add a row."""
+        super().add_row(*(literal(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], text: int = 1) -> str:

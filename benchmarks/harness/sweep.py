@@ -146,7 +146,7 @@ def _finished(path: Path, setting: Any, console: Console) -> dict[str, Any] | No
             return record
     except UnreadableResultError:
         why = "was cut off"
-    console.print(f"[yellow]{path} {why}; this run is done again[/]", **PLAIN)
+    console.print(f"{path} {why}; this run is done again", style="yellow", **PLAIN)
     return None
 
 

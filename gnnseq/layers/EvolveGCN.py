@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gnnseq.checks import check_one_device, check_type, flag, named_as_peers, shape_of, whole
+from gnnseq.checks import check_one_device, check_parameter, check_type, flag, named_as_peers, shape_of, whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.layers.cells import cell_named
 from gnnseq.layers.GCN import GCN
@@ -168,6 +168,8 @@ class EvolveGCN(nn.Module):
 
     def _check(self, x: Tensor, state: State | None) -> tuple[Tensor, ...]:
         """The parts of the state."""
+        check_parameter("weight", self.weight, (self.out_channels, self.in_channels), self.weight.dtype)
+        check_parameter("score", self.score, (self.in_channels,), self.weight.dtype)
         check_type(x, self.weight)
         if x.dim() != 3 or x.size(2) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [T, N, {self.in_channels}]")

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.parameter import is_lazy
 from torch_geometric.utils import is_torch_sparse_tensor
 
-from gnnseq.checks import check_one_device, check_type, flag, lazy_width, named_beyond_places, whole
+from gnnseq.checks import check_one_device, check_parameter, check_type, flag, lazy_width, named_beyond_places, whole
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency
@@ -225,6 +225,11 @@ class GCN(MaskedMessagePassing):
         weight = x
         if type(self.lin) is nn.Linear:
             weight = self.lin.weight
+            wide, high, bias, dtype = self.in_channels, self.out_channels, self._parameters.get("bias"), weight.dtype
+            if weight.shape != (high, wide) and (wide >= 0 or weight.dim() != 2 or weight.size(0) != high):
+                check_parameter("lin.weight", weight, (high, wide), dtype)
+            if bias is not None and (bias.shape != (high,) or bias.dtype != dtype):
+                check_parameter("bias", bias, (high,), dtype)
             check_type(x, weight, sparse=True)
         elif not isinstance(x, Tensor) or not x.is_floating_point():  # of which type, such a map says itself
             kind = f"has type {x.dtype}" if isinstance(x, Tensor) else f"is a {type(x).__name__}"

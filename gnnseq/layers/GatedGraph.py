@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import check_one_device, check_type, flag, named_as_peers, whole
+from gnnseq.checks import check_one_device, check_parameter, check_type, flag, named_as_peers, whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import aggregate
 from gnnseq.layers.graph_cache import NormalizedGraph
@@ -77,6 +77,7 @@ class GatedGraph(ScheduledMessagePassing):
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """The states after all rounds. [N, H]"""
         check_settings(self)
+        self._check_parameters()
         kernels = self.weight[: self._rounds()]
         check_type(x, self.weight)
         if x.dim() != 2 or x.size(1) > self.out_channels:
@@ -121,6 +122,15 @@ class GatedGraph(ScheduledMessagePassing):
     def num_layers(self) -> int:
         """num_rounds, by GatedGraphConv's name."""
         return self.num_rounds
+
+    def _check_parameters(self) -> None:
+        """Raises a ValueError if one has another shape or type than the layer was made with."""
+        width, weight = self.out_channels, self.weight
+        check_parameter("weight", weight, (weight.size(0) if weight.dim() else 0, width, width), weight.dtype)
+        if type(self.rnn) is nn.GRUCell:
+            for name, parameter in self.rnn._parameters.items():
+                shape = (3 * width, width) if name.startswith("weight") else (3 * width,)
+                check_parameter(f"rnn.{name}", parameter, shape, weight.dtype)
 
     def _rounds(self) -> int:
         """num_rounds, if it still is a number of rounds that have kernels."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.utils import softmax
 
-from gnnseq.checks import check_dense, check_one_device, check_type, shape_of, whole
+from gnnseq.checks import check_dense, check_map, check_one_device, check_type, shape_of, whole
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency, aggregate
@@ -161,6 +161,8 @@ class RelationalGCN(MaskedMessagePassing):
         check_settings(self)
         parameter = next(self.parameters(), None)
         if parameter is not None:
+            check_map("relation", self._modules.get("relation"), (1, self.num_relations), parameter.dtype)
+            check_map("ends", self._modules.get("ends"), (2, self.in_channels), parameter.dtype)
             check_type(x, parameter)
         if not isinstance(x, Tensor) or not x.is_floating_point():
             kind = x.dtype if isinstance(x, Tensor) else type(x).__name__

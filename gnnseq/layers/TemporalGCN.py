@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import flag, named_as_peers, probability, whole
+from gnnseq.checks import check_map, flag, named_as_peers, probability, whole
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels.equal_path import EqualPaths
@@ -200,6 +200,9 @@ class TemporalGCN(nn.Module):
         """
         channels = self.in_channels, self.exogenous_channels
         inputs = as_inputs(self.recurrence, channels, x, state, mask, observed, exogenous)
+        if self.out_channels is not None and self.order != "time_then_space":
+            dtype = self.recurrence.weights("l0").weight_ih.dtype
+            check_map("lin", self.lin, (self.out_channels, self.hidden_channels), dtype)
         steps, nodes = x.shape[-3:-1]
         graphs = graphs_of_steps(edge_index, edge_weight, steps, nodes, x.device)
         in_windows = x.dim() == 4

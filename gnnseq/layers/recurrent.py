@@ -16,6 +16,7 @@ from torch_geometric.typing import OptTensor
 from gnnseq.checks import (
     as_edges_by,
     check_one_device,
+    check_parameter,
     check_type,
     flag,
     named_as_peers,
@@ -304,9 +305,23 @@ class Recurrent(ScheduledMessagePassing):
         return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
 
     def weights(self, suffix: str) -> CellWeights:
-        """The parameters whose names end so: ``"l0"`` is the first layer, ``"l0_reverse"`` its other direction."""
-        own = CellWeights(*(getattr(self, f"{name}_{suffix}") for name in CellWeights._fields))
-        return own._replace(weight_hh=own.weight_ih.new_empty(0, self.hidden_channels)) if self.cell.linear else own
+        """The parameters whose names end so: ``"l0"`` is the first layer, ``"l0_reverse"`` its other direction.
+
+        Raises:
+            ValueError: If one has another shape or type than the layer was made with.
+        """
+        names, kept = [f"{name}_{suffix}" for name in CellWeights._fields], self._parameters
+        own = CellWeights(*(kept[name] if name in kept else getattr(self, name) for name in names))
+        cell, hidden, dtype = self.cell, self.hidden_channels, own.weight_ih.dtype
+        width, channels = cell.gates * hidden, self.in_channels
+        if suffix != "l0":
+            dtype = self.weight_ih_l0.dtype
+            channels = channels if suffix == "l0_reverse" else hidden * self.num_directions
+        shapes = (width, channels), (width, hidden), (width,), (width,)
+        for name, weight, shape in zip(names, own, shapes, strict=True):
+            if weight is not None and (weight.shape != shape or weight.dtype != dtype):
+                check_parameter(name, weight, shape, dtype)
+        return own._replace(weight_hh=own.weight_ih.new_empty(0, hidden)) if cell.linear else own
 
     def reach(self, graph: Schedule | Tensor, num_nodes: int) -> csr_array:
         """Which inputs each output depends on, by the structure of the schedule alone.

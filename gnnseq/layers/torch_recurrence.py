@@ -74,19 +74,25 @@ def _sizes(x: Tensor, graph: object) -> tuple[int, int] | None:
 
 
 def _weights(layer: Any) -> list[Tensor] | None:
-    """The parameters as torch.nn lists them; None if some are not float32 numbers in memory."""
+    """The parameters as torch.nn lists them; None if some are not float32 numbers in memory, or of another shape."""
     found: list[Tensor] = []
     own = layer._parameters
     if not layer.bias and own.get("bias_ih_l0") is not None:  # an attribute set later takes no parameter away
         return None
     names = ("weight_ih_", "weight_hh_", "bias_ih_", "bias_hh_")[: 4 if layer.bias else 2]
+    hidden, channels = layer.hidden_channels, layer.in_channels
+    width = layer.cell.gates * hidden
     for number in range(layer.num_layers):
+        shapes = (width, channels), (width, hidden), (width,), (width,)
         for suffix in layer._suffixes(number):
-            for name in names:
+            for name, shape in zip(names, shapes, strict=False):
                 weight = own.get(name + suffix)  # one that is parametrised or pruned is not there
-                if type(weight) is not nn.Parameter or weight.dtype != torch.float32 or weight.device.type != "cpu":
+                if type(weight) is not nn.Parameter or weight.dtype != torch.float32 or not weight.is_cpu:
+                    return None
+                if weight.shape != shape:  # which the layer itself names
                     return None
                 found.append(weight)
+        channels = hidden * layer.num_directions
     return found
 
 

@@ -175,6 +175,8 @@ def test_files_that_are_cut_off_or_missing_are_named(tmp_path):
         ({"neighbors": (-2,)}, "--neighbors -2"),
         ({"methods": ()}, "expected some of full batch"),
         ({"memory": 0.0}, "--memory 0.0"),
+        ({"devices": 0}, "--devices 0: expected 1 or more"),
+        ({"machines": 0}, "--machines 0: expected 1 or more"),
         ({"record": True, "graph": Path("g"), "features": Path("x"), "labels": Path("y")}, "the study's own graph"),
     ],
 )
@@ -186,6 +188,7 @@ def test_arguments_that_are_wrong_are_named(arguments, message):
 def test_names_tell_graphs_apart():
     assert script.Settings().name == "planted-1e6-1e7"
     assert script.Settings(nodes=1e7, edges=1e8).name == "planted-1e7-1e8"
+    assert len({script.Settings(**own).name for own in ({}, {"devices": 2}, {"machines": 2})}) == 3
     own = {"features": Path("x.npy"), "labels": Path("y.npy")}
     assert script.Settings(graph=Path("a.npy"), **own).name != script.Settings(graph=Path("b.npy"), **own).name
     assert tyro.cli(script.Settings, args=["--nodes", "2e3", "--edges", "3e4"]).size == (2000, 30000)
@@ -199,9 +202,11 @@ def test_runs_repeat(tmp_path):
 
 def test_quick_form_of_own_graph_and_its_report(tmp_path, capsys):
     graph, x, y = files(tmp_path)
+    graph = graph.rename(tmp_path / "[red]x[b] $_1$ :smile:.npy")  # whose name is shown as it is
     settings = script.Settings(quick=True, graph=graph, features=x, labels=y, results=tmp_path / "results",
                                methods=("full batch", "samples", "clusters"), memory=0.9)  # fmt: skip
     assert publish(settings) == 0
+    assert "\n[red]x[b] $_1$ :smile:: 120 nodes" in capsys.readouterr().out
     result = json.loads(settings.path.read_text())
     assert {run["method"] for run in result["runs"]} == {"full batch", "samples", "clusters"}
     assert result["best"] is None

@@ -1,5 +1,6 @@
 """Faults are counted as they are, and of a sample of what the study tries nothing falls."""
 
+import dataclasses
 import faulthandler
 import os
 import random
@@ -11,13 +12,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
+import faults as script
 from gnnseq.data.stocks import load_prices, load_relations
 from gnnseq.data.text import load_corpus
 from harness.files import UnreadableResultError, read_json
-from studies.faults import calls, mutated, processes, report
+from studies.faults import calls, kills, mutated, processes, report, study
 from studies.faults.children import attempt_all
 from studies.faults.pages import raw_markup
+from studies.faults.runs import COMMANDS
+from studies.registry import STUDIES
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="children are forked, and signals counted"),
@@ -110,6 +115,37 @@ def test_what_is_written_on_a_full_disk_is_an_error_with_the_remedy():
     promise, tried, fell = processes._full()
     assert tried == 6
     assert fell == [], promise
+
+
+def test_what_was_counted_is_kept_and_of_another_commit_counted_again(tmp_path, monkeypatch):
+    asked = []
+
+    def trial(settings, script):
+        asked.append(script)
+        if script == "trees" and asked.count(script) == 1:
+            raise KeyboardInterrupt
+        return [{"promise": script, "tried": settings.kills, "failed": 0, "kinds": {}, "fell": []}]
+
+    monkeypatch.setitem(study.TRIALS, "kills", trial)
+    monkeypatch.setattr(study, "commit", lambda: "one")
+    console = Console(quiet=True)
+    both = script.Settings(promises=("kills",), scripts=("palindrome", "trees"), kills=3, results=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        study.run(both, console)
+    rows = study.run(both, console)["promises"]
+    assert [row["promise"] for row in rows] == ["palindrome", "trees"]
+    assert asked == ["palindrome", "trees", "trees"]
+    monkeypatch.setattr(study, "commit", lambda: "another")
+    study.run(dataclasses.replace(both, scripts=("palindrome",)), console)
+    assert asked[3:] == ["palindrome"]
+    names = {each.name for each in (both, dataclasses.replace(both, scripts=("trees",)), script.Settings())}
+    assert names == {"counted-kills-palindrome-trees", "counted-kills-trees", "counted"}
+
+
+def test_every_script_that_trains_is_killed_and_clocks_are_no_numbers():
+    assert {*COMMANDS} == {each.name for each in STUDIES} - {"receptive_field", "speed", "faults"}
+    one, other = ({"test": 1, "milliseconds": clock, "runs": [{"peak_gb": clock, "loss": [2.0]}]} for clock in (3, 4))
+    assert kills._numbers(one) == kills._numbers(other) == {"test": 1, "runs": [{"loss": [2.0]}]}
 
 
 def test_a_promise_that_fell_is_a_statement_that_fails():

@@ -6,7 +6,9 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
+import subprocess
 import sys
 import zipfile
 from dataclasses import replace
@@ -211,30 +213,78 @@ def test_a_full_disk_is_an_error_that_leaves_the_old_checkpoint(tmp_path, monkey
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="files are limited as Linux does")
-@pytest.mark.parametrize(("size", "what"), [(512, "logs"), (20_000, "checkpoint")])
-def test_a_training_whose_disk_is_full_goes_on_once_there_is_room(size, what, tmp_path, straight, monkeypatch, capfd):
-    import resource  # Windows has none
+class Limit:
+    """Files of at most so many bytes."""
 
+    says = "File too large"
+
+    def __init__(self, folder, size):
+        import resource  # Windows has none
+
+        self.set, self.size, self.before = resource, size, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(self):
+        self.set.setrlimit(self.set.RLIMIT_FSIZE, (self.size, self.before[1]))
+
+    def make_room(self):
+        self.set.setrlimit(self.set.RLIMIT_FSIZE, self.before)
+
+    def remove(self):
+        """Leaves nothing behind."""
+
+
+class Disk:
+    """A file system of its own, in memory, that is filled but for so many bytes."""
+
+    says = "No space left"
+
+    def __init__(self, folder, size):
+        self.folder, self.size = folder, size
+        command = ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(folder)]
+        if os.getuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("this user cannot mount a file system")
+
+    def fill(self):
+        room = shutil.disk_usage(self.folder).free - self.size
+        (self.folder / "filler").write_bytes(bytes(room))
+
+    def make_room(self):
+        (self.folder / "filler").unlink(missing_ok=True)
+
+    def remove(self):
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)  # logs may be open still
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are limited, and file systems mounted, as Linux does")
+@pytest.mark.parametrize(
+    ("disk", "size", "what"),
+    [(Limit, 512, "logs"), (Limit, 20_000, "checkpoint"), (Disk, 0, "(logs|checkpoint)"), (Disk, 16_384, "checkpoint")],
+)
+def test_a_training_whose_disk_is_full_goes_on_once_there_is_room(
+    disk, size, what, tmp_path, straight, monkeypatch, capfd
+):
     result, _ = straight(SMALL)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    full = disk(tmp_path, size)
     steps, step = itertools.count(1), torch.optim.Adam.step
 
     def filling(*arguments, **options):
         if next(steps) == 10:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+            full.fill()
         return step(*arguments, **options)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(torch.optim.Adam, "step", filling)
-        try:
-            with pytest.raises(OSError, match=f"{what} not written.* intact; make room .*File too large.*{tmp_path}"):
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.optim.Adam, "step", filling)
+            with pytest.raises(OSError, match=f"{what} not written.* intact; make room .*{full.says}.*{tmp_path}"):
                 train(SMALL, CORPUS, tmp_path, save_every=4)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "Traceback" not in capfd.readouterr().err  # TensorBoard's thread has one
-    assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 8
-    assert untimed(train(SMALL, CORPUS, tmp_path, save_every=4, resume=True)) == result
+        full.make_room()
+        assert "Traceback" not in capfd.readouterr().err  # TensorBoard's thread has one
+        assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 8
+        assert not [path for path in tmp_path.rglob(".*.ckpt*") if path.is_file()]  # what was begun is gone
+        assert untimed(train(SMALL, CORPUS, tmp_path, save_every=4, resume=True)) == result
+    finally:
+        full.make_room()
+        full.remove()
 
 
 class Harmful:

@@ -29,6 +29,12 @@ from studies.char_lm.runs import LanguageTraining
 from studies.char_lm.training import read_checkpoint, train
 from studies.forecasting import fit as epidemics
 from studies.forecasting.runs import MODELS, ForecastRun
+from studies.large_graph.batches import sample_loader
+from studies.large_graph.fit import fit as fit_large
+from studies.large_graph.fit import train as train_large
+from studies.large_graph.graph import LargeGraph
+from studies.large_graph.planted import planted
+from studies.large_graph.runs import LargeRun
 from studies.stocks.networks import DayWindows, StockLearner, learn
 from studies.stocks.runs import NETWORKS, StockTraining
 
@@ -126,6 +132,23 @@ def epidemic_weights(model, stop, **changes):
     return {name: weight.tolist() for name, weight in network.state_dict().items()}
 
 
+def large_graph(folder):
+    """Weights after steps whose last has a share of nothing, scores, and whose seeds were drawn."""
+    folder = folder / f"graph-{processes.rank()}"
+    planted(folder, 300, 3000)
+    graph = LargeGraph.load(folder)
+    run = LargeRun("samples", 0, "", 8, 2, len(graph.nodes(0)) - 1, (-1, -1), 6, learning_rate=1.0)
+    found = {}
+    for method in ("samples", "no edges"):
+        torch.manual_seed(0)
+        net, _, _ = train_large(dataclasses.replace(run, method=method), graph)
+        found[method] = [parameter.tolist() for layer in net for parameter in layer.parameters()]
+    scored = fit_large(run, folder)
+    torch.manual_seed(0)
+    seeds = [batch.n_id[: batch.batch_size].tolist() for batch in sample_loader(graph, run)]
+    return {"weights": found, "scores": [scored["validation"], scored["test"]], "seeds": seeds}
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     number: int
@@ -206,6 +229,7 @@ def _everything(folder):
         "stock forecast": stock_forecast(),
         "epidemics": {model: epidemic_weights(model, 21) for model in MODELS[1:]},
         "one origin": epidemic_weights("space_time", 5, horizons=(1,)),
+        "large graph": large_graph(folder),
         "sweep": sweep(folder),
         "parts": [processes.share(count) for count in range(6)],
     }
@@ -329,6 +353,19 @@ def test_epidemics_are_learnt_as_in_one_process(of_one, of_two):
     for each in of_two:
         close(each["epidemics"], of_one["epidemics"])
         close(each["one origin"], of_one["one origin"])
+
+
+def test_a_large_graph_is_learnt_as_in_one_process(of_one, of_two):
+    one, (first, second) = of_one["large graph"], (each["large graph"] for each in of_two)
+    for each in (first, second):
+        assert each["weights"] == first["weights"]
+        for method, weights in one["weights"].items():
+            for found, expected in zip(each["weights"][method], weights, strict=True):
+                close(found, expected)
+        close(each["scores"], one["scores"], 0.01)
+    whole, alone = one["seeds"]
+    assert first["seeds"][0] + second["seeds"][0] == whole  # disjoint, and all
+    assert first["seeds"][1] == second["seeds"][1] == alone  # the first one's counts for nothing: its share is empty
 
 
 def test_a_sweep_is_done_together_and_written_once(of_two):

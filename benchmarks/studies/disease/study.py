@@ -9,6 +9,7 @@ from rich.console import Console
 from gnnseq.data.populations import Population
 from gnnseq.data.populations.sources import best_auc
 from harness.provenance import provenance
+from harness.report import PLAIN, said
 from harness.sweep import run_sweep
 from studies.disease.filters import FREQUENCIES, spectrum
 from studies.disease.fit import measure, prepared
@@ -33,7 +34,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     if source.correlations:
         matrices(population.features[:1])
     for note in (*population.notes, *notes):
-        console.print(f"[yellow]note:[/] {note}", highlight=False, soft_wrap=True)
+        console.print(said("note:", "yellow", f" {note}"), **PLAIN)
     runs = settings.runs(parts, source.digest())
     seconds = 0.3 if settings.quick else 2e-8 * len(population) ** 2 * 400
     records = run_sweep(

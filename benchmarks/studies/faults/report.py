@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.report import markdown_table, table
+from harness.report import PLAIN, markdown_table, table
 
 __all__ = ["TABLES", "checks", "figures", "print_report"]
 
@@ -19,7 +19,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     console.print(made)
     for row in result["promises"]:
         for each in row["fell"]:
-            console.print(f"{row['promise']}: {', '.join(str(part) for part in each.values())}", soft_wrap=True)
+            console.print(f"{row['promise']}: {', '.join(str(part) for part in each.values())}", **PLAIN)
 
 
 def checks(result: dict[str, Any]) -> Iterator[tuple[str, bool]]:

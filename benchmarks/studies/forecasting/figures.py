@@ -10,7 +10,7 @@ from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.lines import Line2D
 
 from gnnseq.plots import COLORS, save_figure, style
-from harness.figure_layout import GAP, curve, legend, panels
+from harness.figure_layout import GAP, curve, legend, panels, written
 from studies.forecasting.results import MODEL_LOOKS, label, preferred, reference, short
 
 MOST = 0.97  # of the nodes are inside a map's colours
@@ -86,7 +86,7 @@ def _map(protocol: dict[str, Any]) -> Figure:
         dots = panel.scatter(xy[:, 0], xy[:, 1], c=values, cmap=colors, norm=norm, **look)
         look = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 11, "zorder": 3}
         for name, place in zip(protocol["nodes"], xy, strict=True) if named else ():
-            panel.annotate(name, place, xytext=(0, -14), **look)
+            panel.annotate(written(name), place, xytext=(0, -14), **look)
         panel.set_axis_off()
         panel.margins(0.1)
         place = figure.add_axes((side + 0.1, 0.14, 0.28, 0.022))

@@ -12,6 +12,7 @@ import torch
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
+from torch.utils.data import BatchSampler, RandomSampler, Sampler
 from torch_geometric.data import Data
 from torch_geometric.loader import NodeLoader
 from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerInput, SamplerOutput
@@ -19,19 +20,40 @@ from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerIn
 from gnnseq.loader import NeighborLoader
 from gnnseq.sampler import NeighborSampler
 from harness.peers import import_dgl
+from harness.processes import share_or_one
 from studies.large_graph.graph import LargeGraph
 from studies.large_graph.runs import LargeRun
 
-__all__ = ["DglSampler", "cluster_batches", "has_dgl", "peer_loader", "sample_loader"]
+__all__ = ["DglSampler", "Shares", "cluster_batches", "has_dgl", "peer_loader", "sample_loader"]
 
 Batches = NodeLoader | list[Data] | Iterator[Data]
 
 
+class Shares(Sampler[list[int]]):
+    """The batches of a shuffled DataLoader, of each this process's share, or its first seed where that is empty.
+
+    Processes of equal random states draw the same batches, which are one process's.
+
+    Args:
+        count: Seeds.
+        batch: Of a step, all processes together.
+    """
+
+    def __init__(self, count: int, batch: int) -> None:
+        self.batches = BatchSampler(RandomSampler(range(count)), batch, drop_last=False)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (batch[share_or_one(len(batch))[0]] for batch in self.batches)
+
+
 def sample_loader(graph: LargeGraph, run: LargeRun) -> NeighborLoader:
-    """Samples around training nodes."""
-    sampler = NeighborSampler(graph.csr, run.neighbors)
-    data = Data(x=graph.x, y=graph.y)
-    return NeighborLoader(data, [], graph.nodes(0), neighbor_sampler=sampler, batch_size=run.batch, shuffle=True)
+    """Samples around training nodes; around this process's share of each step's."""
+    sampler, nodes = NeighborSampler(graph.csr, run.neighbors), graph.nodes(0)
+    data, shares = Data(x=graph.x, y=graph.y), Shares(len(nodes), run.batch)
+    return NeighborLoader(data, [], nodes, neighbor_sampler=sampler, batch_sampler=shares)
 
 
 def cluster_batches(graph: LargeGraph, run: LargeRun) -> tuple[Iterator[Data], str]:

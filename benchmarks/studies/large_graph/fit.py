@@ -20,12 +20,14 @@ from gnnseq.kernels.spmm import sum_rows
 from gnnseq.layers import GCN
 from gnnseq.normalization import gcn_normalize
 from gnnseq.sampler import GraphDegrees
+from harness.lightning_fit import data_parallel
+from harness.processes import mean_of_all, share_or_one, size
 from studies.large_graph.batches import cluster_batches, peer_loader, sample_loader
 from studies.large_graph.graph import LargeGraph
 from studies.large_graph.peak import peak, reset_peak
 from studies.large_graph.runs import PEER, LargeRun
 
-__all__ = ["fit", "needed", "whole"]
+__all__ = ["fit", "needed", "train", "whole"]
 
 Net = list[Any]
 CHUNK = 1 << 16
@@ -51,10 +53,7 @@ def fit(run: LargeRun, folder: Path) -> dict[str, Any]:
     if run.method == "label propagation":
         out = _propagate(graph)
     else:
-        net = _network(run, graph)
-        train = {"full batch": _full, "no edges": _without_edges, "clusters": _clusters}.get(run.method, _samples)
-        optimizer = torch.optim.Adam([p for layer in net for p in layer.parameters()], lr=run.learning_rate)
-        seconds, note = train(run, graph, net, optimizer)
+        net, seconds, note = train(run, graph)
     trained = time.perf_counter() - start
     trained_peak = peak()
     if run.method != "label propagation":
@@ -67,6 +66,36 @@ def fit(run: LargeRun, folder: Path) -> dict[str, Any]:
         "epochs_a_minute": None if middle is None else round(60 / middle, 3), "training_seconds": round(trained, 2),
         "training_peak_gb": None if trained_peak is None else round(trained_peak, 3), "peak_gb": _rounded(peak()),
     }  # fmt: skip
+
+
+def train(run: LargeRun, graph: LargeGraph) -> tuple[Net, list[float], str]:
+    """The trained layers, seconds of each epoch, and a note on how.
+
+    Several processes of :mod:`harness.processes` divide the seeds of every step: gradients are those of one process
+    with all of them, where all neighbours are read; of drawn ones, those of another draw.
+    """
+    net = _network(run, graph)
+    way = {"full batch": _full, "no edges": _without_edges, "clusters": _clusters}.get(run.method, _samples)
+    optimizer = torch.optim.Adam([p for layer in net for p in layer.parameters()], lr=run.learning_rate)
+    return net, *way(run, graph, net, optimizer)
+
+
+class _Network(nn.Module):
+    """Layers as one module, whose gradients DDP can average."""
+
+    def __init__(self, net: Net, forward: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.net, self._forward = nn.ModuleList(net), forward
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """The layers' output. [., C]"""
+        return self._forward(self.net, *inputs)
+
+
+def _shared(loss: Tensor, own: int, of_all: int) -> Tensor:
+    """What to call backward on, of a mean over this process's share of seeds, or one that stands for none."""
+    _, weight = share_or_one(of_all)
+    return loss if size() == 1 else weight * mean_of_all(loss * own, of_all)
 
 
 def _rounded(number: float | None) -> float | None:
@@ -110,17 +139,20 @@ def _full(run: LargeRun, graph: LargeGraph, net: Net, optimizer: torch.optim.Opt
 def _samples(run: LargeRun, graph: LargeGraph, net: Net, optimizer: torch.optim.Optimizer) -> tuple[list[float], str]:
     loader = peer_loader(graph, run) if run.method == PEER else sample_loader(graph, run)
     degrees = _degrees(graph) if run.method == "samples" else None
+    network, optimizer = data_parallel(_Network(net, _trimmed), optimizer)
+    count = len(graph.nodes(0))
 
     def losses() -> Iterator[Tensor]:
-        for batch in loader:
+        for number, batch in enumerate(loader):
             if degrees is not None:
                 edges = degrees.normalize(batch)
             elif run.method == PEER:
                 edges = gcn_norm(batch.edge_index, None, batch.num_nodes)
             else:
                 edges = gcn_normalize(batch.edge_index, None, batch.num_nodes)
-            out = _trimmed(net, batch.x, *edges, batch.num_sampled_nodes)
-            yield functional.cross_entropy(out, batch.y[: batch.batch_size])
+            out = network(batch.x, *edges, batch.num_sampled_nodes)
+            loss = functional.cross_entropy(out, batch.y[: batch.batch_size])
+            yield _shared(loss, batch.batch_size, min(run.batch, count - number * run.batch))
 
     return _epochs(run, losses, optimizer), "" if degrees is None else "degrees of the graph"
 
@@ -156,10 +188,13 @@ def _without_edges(
     run: LargeRun, graph: LargeGraph, net: Net, optimizer: torch.optim.Optimizer
 ) -> tuple[list[float], str]:
     nodes = graph.nodes(0)
+    network, optimizer = data_parallel(_Network(net, _forward), optimizer)
 
     def losses() -> Iterator[Tensor]:
-        for seeds in nodes[torch.randperm(len(nodes))].split(run.batch):
-            yield functional.cross_entropy(_forward(net, graph.x[seeds]), graph.y[seeds])
+        for whole in nodes[torch.randperm(len(nodes))].split(run.batch):
+            seeds = whole[share_or_one(len(whole))[0]]
+            loss = functional.cross_entropy(network(graph.x[seeds]), graph.y[seeds])
+            yield _shared(loss, len(seeds), len(whole))
 
     return _epochs(run, losses, optimizer), ""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-__all__ = ["BASELINES", "METHODS", "PEER", "LargeRun", "Method"]
+__all__ = ["BASELINES", "METHODS", "PEER", "SHARED", "LargeRun", "Method"]
 
 Method = Literal[
     "full batch",
@@ -17,6 +17,9 @@ Method = Literal[
 METHODS: tuple[Method, ...] = get_args(Method)
 PEER: Method = "torch_geometric, DGL's sampler"
 BASELINES: tuple[Method, ...] = ("no edges", "label propagation")
+
+# Whose steps several processes can share with one process's numbers; each does what is not trained.
+SHARED: tuple[Method, ...] = ("samples", *BASELINES)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class LargeRun:
         neighbors: Drawn in each hop; as many hops as layers.
         parts: Clusters.
         learning_rate: Adam's.
+        processes: That divide the seeds of every step among them.
     """
 
     method: Method
@@ -44,3 +48,4 @@ class LargeRun:
     neighbors: tuple[int, ...]
     parts: int
     learning_rate: float = 0.01  # the full batch, which takes few steps, takes longer ones
+    processes: int = 1

@@ -9,15 +9,16 @@ import torch
 from rich.console import Console
 
 from harness.files import read_json
+from harness.processes import in_turn, is_first
 from harness.provenance import provenance
-from harness.report import PLAIN
+from harness.report import PLAIN, said
 from harness.sweep import run_sweep
 from studies.large_graph.batches import has_dgl
 from studies.large_graph.degrees import measure_degrees
 from studies.large_graph.fit import fit, needed
 from studies.large_graph.graph import LargeGraph
 from studies.large_graph.planted import best_scores, planted
-from studies.large_graph.runs import PEER
+from studies.large_graph.runs import PEER, SHARED
 from studies.large_graph.sampling import measure_sampling
 from studies.large_graph.sources import own_graph
 
@@ -29,15 +30,20 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     torch.set_num_threads(1)
     folder, digest = _graph(settings, console)
     about = read_json(folder / "about.json")
+    if about["training"] == 0:
+        raise ValueError(f"{about['name']}: none of {about['nodes']} nodes is labelled and in the training part; "
+                         "expected one or more")  # fmt: skip
     left_out = {}
     for method in settings.methods:
         wants = needed(method, about["nodes"], about["edges"], settings.hidden, about["width"])
-        if method == PEER and not has_dgl():
+        if settings.processes > 1 and method not in SHARED:
+            left_out[method] = "one process's; --devices and --machines divide the seeds of samples and no edges"
+        elif method == PEER and not has_dgl():
             left_out[method] = "DGL is not installed"
         elif wants > settings.memory:
             left_out[method] = f"wants about {wants:.0f} GB; --memory is {settings.memory:g}"
     for method, why in left_out.items():
-        console.print(f"[yellow]left out:[/] {method}: {why}", **PLAIN)
+        console.print(said("left out:", "yellow", f" {method}: {why}"), **PLAIN)
     runs = [each for each in settings.runs(digest, about["nodes"]) if each.method not in left_out]
     if not runs:
         raise ValueError(f"nothing is left to do: {'; '.join(f'{name} {why}' for name, why in left_out.items())}")
@@ -47,6 +53,8 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         lambda each: 6e-7 * about["edges"] * each.epochs + 1, console,
     )  # fmt: skip
     own = settings.graph is not None
+    if not is_first():  # the rest is measured once
+        return {}
     best = None if own else {name: round(score, 5) for name, score in best_scores(LargeGraph.load(folder)).items()}
     speed = None
     if not own and about["nodes"] <= MOST_MEASURED:
@@ -78,8 +86,14 @@ def _graph(settings: Any, console: Console) -> tuple[Path, str]:
     folder = settings.folder / "cache" / f"graph-{digest}"
     if not (folder / "about.json").exists():
         console.print(f"the graph is written to {folder}", **PLAIN)
+
+    def write() -> None:
+        if (folder / "about.json").exists():
+            return
         if settings.graph is None:
             planted(folder, *settings.size)
         else:
             own_graph(folder, settings.graph, settings.features, settings.labels, settings.directed)
+
+    in_turn(write)
     return folder, digest

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.report import markdown_table, mean_std, median_and_range, table
+from harness.report import literal, markdown_table, mean_std, median_and_range, table
 from studies.optimizers.figures import figures
 from studies.optimizers.results import NAMES, best_rates, by_optimizer, on_surface
 from studies.optimizers.surfaces import SURFACES
@@ -69,7 +69,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     )
     made = table("Down four surfaces", caption, ["optimizer"], ["best rate", "arrived", "end", "good rates"])
     for key, surface in SURFACES.items():
-        made.add_row(f"[bold]{surface.name}[/]")
+        made.add_row(literal(surface.name, "bold"))
         for name, best in ((name, Best(descents)) for name, descents in on_surface(result, key).items()):
             end, good = f"{statistics.median(best.ends):.0e}", f"{best.good or '-'}"
             made.add_row(f"  {NAMES[name]}", f"{best.rate:g}", f"{best}", end, good)

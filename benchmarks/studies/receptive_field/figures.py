@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from gnnseq.plots import COLORS, save_figure, style
+from harness.figure_layout import written
 
 HUES = {"RNN": "vermillion", "LSTM": "sky", "LSTM, chrono": "blue", "MinGRU": "green", "MinGRU, chrono": "orange"}
 READS = {
@@ -112,7 +113,7 @@ def reach_figure(graphs: dict[str, Any], rows: list[Row]) -> Figure:
         for row in sorted((row for row in rows if row["graph"] == name), key=lambda row: -row["layers"]):
             shade[row["seen"]] = colors[row["layers"] - 1]
         _nodes(panel, places, shade, places[graph["focus"]])
-        panel.set_title(name, loc="center")
+        panel.set_title(written(name), loc="center")
         panel.set(aspect="equal", xmargin=0.15, ymargin=0.15)
     names = [f"{k} layer{'s' * (k > 1)}" for k in range(1, layers + 1)]
     entries = _entries([*names, "more, or none"], [*colors, PALE])

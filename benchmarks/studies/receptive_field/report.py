@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from harness.report import markdown_table, table
+from harness.report import markdown_table, said, table
 from studies.receptive_field.figures import READS, figures, geometric_mean
 
 __all__ = ["TABLES", "checks", "figures", "print_report"]
@@ -58,7 +59,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     )
     for row in result["claims"]:
         right = row["claimed"] == row["equation"]
-        claimed = f"{row['claimed']} " if right else f"[red]{row['claimed']}, not {row['equation']}[/] "
+        claimed = f"{row['claimed']} " if right else said(f"{row['claimed']}, not {row['equation']}", "red", " ")
         made.add_row(row["layer"], str(row["equation"]), _verdict(row, "farthest"), claimed)
     console.print(made)
     means = {row["network"]: geometric_mean(row["influence"]) for row in result["influence"]}
@@ -100,16 +101,16 @@ def print_report(result: dict[str, Any], console: Console) -> None:
 
 def _add_rows(made: Table, rows: list[Row], about: Sequence[str], column: str, columns: Sequence[Any]) -> None:
     """What is reached: a row for each combination of what ``about`` names, a column for each of ``columns``."""
-    found: dict[tuple[str, ...], dict[Any, str]] = {}
+    found: dict[tuple[str, ...], dict[Any, Text]] = {}
     for row in rows:
         found.setdefault(tuple(str(row[name]) for name in about), {})[row[column]] = _verdict(row)
     for texts, cells in found.items():
         made.add_row(*texts, *(cells.get(name, "") for name in columns))
 
 
-def _verdict(row: Row, number: str = "reached") -> str:
+def _verdict(row: Row, number: str = "reached") -> Text:
     text = f"{row[number]:,}"
-    return f"[green]{text}[/] ✓" if row["counterexample"] is None else f"[bold red]{text} ✗[/]"
+    return said(text, "green", " ✓") if row["counterexample"] is None else said(f"{text} ✗", "bold red", "")
 
 
 def claims(result: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.report import markdown_table, mean_std, table
+from harness.report import PLAIN, markdown_table, mean_std, table
 from studies.social_graph.figures import figures
 from studies.social_graph.results import best_heuristic, interval, models, of, spread
 from studies.social_graph.runs import LEAKS, NETWORKS
@@ -92,7 +92,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
             made.add_row(*line, style="" if line[0] in NETWORKS else "dim")
         console.print("", made, sep="\n")
     for sentence in sentences(result):
-        console.print(sentence, highlight=False)
+        console.print(sentence, **PLAIN)
 
 
 def _markdown(protocol: str) -> Any:

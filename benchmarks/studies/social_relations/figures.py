@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from gnnseq.plots import COLORS, save_figure, style
-from harness.figure_layout import legend, panels
+from harness.figure_layout import legend, panels, written
 from studies.social_relations.results import BEST, ORDER, title_of
 from studies.social_relations.runs import BLENDS, MODE, NETWORKS, PRIOR, TREES
 
@@ -80,14 +80,14 @@ def _graph(result: dict[str, Any]) -> Figure:
             near = float(np.exp(-np.hypot(*gap) / scale[j]))
             panel.plot(*np.stack([at, place]).T, color=COLORS["orange"], alpha=0.08 + 0.6 * near**2, lw=1)
         panel.plot(*at, "s", color=COLORS["orange"], ms=6)
-        panel.annotate(name, at, xytext=(5, 4), textcoords="offset points", color=COLORS["ink"], fontsize=10)
+        panel.annotate(written(name), at, xytext=(5, 4), textcoords="offset points", color=COLORS["ink"], fontsize=10)
     for number, ((i, j), relation) in enumerate(zip(scene["pairs"], scene["relations"], strict=True)):
         ends, along = middle[[i, j]], (0.5, 0.3, 0.7)[number % 3]  # so that fewer names meet
         over = (ends[:, 0].mean(), persons[[i, j], 1].min())
         if len(scene["pairs"]) > len(persons) / 2:
             over = tuple(along * ends[0] + (1 - along) * ends[1])
         panel.plot(*ends.T, color=COLORS["blue"], lw=2)
-        panel.annotate(relation, over, ha="center", va="center", fontsize=11, color=COLORS["ink"],
+        panel.annotate(written(relation), over, ha="center", va="center", fontsize=11, color=COLORS["ink"],
                        bbox={"boxstyle": "round", "fc": "white", "ec": COLORS["blue"], "alpha": 0.9})  # fmt: skip
     panel.plot(*middle.T, "o", color=COLORS["blue"], ms=9)
     panel.set(xlim=(0, width), ylim=(height, 0), aspect="equal", xlabel="pixels", ylabel="pixels")

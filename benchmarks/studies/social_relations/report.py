@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.report import markdown_table, mean_std, table
+from harness.report import PLAIN, markdown_table, mean_std, table
 from studies.social_relations.figures import figures
 from studies.social_relations.results import PUBLISHED, models_in, title_of
 
@@ -82,7 +82,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
             console.print("", several, sep="\n")
         few = rare(part)
         if few:
-            console.print(f"Relations with fewer than five pairs in some fold: {', '.join(few)}.", highlight=False)
+            console.print(f"Relations with fewer than five pairs in some fold: {', '.join(few)}.", **PLAIN)
 
 
 def rare(part: dict[str, Any], least: int = 5) -> list[str]:

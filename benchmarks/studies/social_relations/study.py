@@ -10,6 +10,7 @@ from rich.console import Console
 
 from gnnseq.data.scenes import Scenes
 from harness.provenance import provenance
+from harness.report import PLAIN
 from harness.sweep import now_and_then, run_sweep
 from studies.social_relations.fit import fit
 from studies.social_relations.planted import best_of
@@ -37,7 +38,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
                   for scene in scenes_of(source, settings.boxes, settings.person).scenes)  # fmt: skip
     for task in settings.tasks:
         if task != "relations" and "relations" in settings.tasks and not several:
-            console.print(f"note: no image has several pairs whose relation is known: {task} is not asked")
+            console.print(f"note: no image has several pairs whose relation is known: {task} is not asked", **PLAIN)
             continue
         problem = problem_of(source, task, settings.boxes, settings.person)
         runs += settings.runs(task, digest, bool(problem.categories), problem.official is not None)

@@ -4,8 +4,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.text import Text
 
-from harness.report import markdown_table, table
+from harness.report import PLAIN, literal, markdown_table, said, table
 from studies.speed.figures import figures
 from studies.speed.results import growth, lines, quartiles
 from studies.speed.targets import Row, Statement, aimed_at, even_growth, has_targets, must_hold, no_slower
@@ -31,7 +32,7 @@ def print_report(result: Row, console: Console) -> None:
     """All tables that the result has numbers for, and what is aimed at."""
     if "against" in result:
         sides = [(record["case"], *_sides(record)) for record in result["against"]]
-        rows = [[f"{case}\n[dim]{title}[/]", *cells] for case, title, *cells in sides]
+        rows = [[_below(case, title), *cells] for case, title, *cells in sides]
         headings = ["case", "other ms", "this ms", "ratio"]
         _print(console, "This build against another one", _builds(result), headings, rows)
     elif "scaling" in result:
@@ -39,7 +40,7 @@ def print_report(result: Row, console: Console) -> None:
     else:
         _print_cases(result, console)
     for statement, holds in aims(result):
-        console.print(f"[green]holds[/] {statement}" if holds else f"[yellow]not yet[/] {statement}", highlight=False)
+        console.print(said(*(("holds", "green") if holds else ("not yet", "yellow")), f" {statement}"), **PLAIN)
 
 
 def full(result: Row) -> str:
@@ -62,7 +63,9 @@ TEXT = ("case", "layer", "peer")  # headings of the columns that are text
 TABLES = {"full": full, "against": against}
 
 
-def _print(console: Console, title: str, note: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _print(
+    console: Console, title: str, note: str, headings: Sequence[str], rows: Iterable[Sequence[str | Text]]
+) -> None:
     text = [heading for heading in headings if heading in TEXT]
     made = table(title, note, text, headings[len(text) :], title_justify="left")
     made.columns[0].no_wrap, made.columns[0].overflow = False, "fold"
@@ -97,14 +100,19 @@ def _print_cases(result: Row, console: Console) -> None:
         _print(console, "bfloat16 autocast against float32", note, headings, map(_autocast, result["autocast"]))
     missing = {line["peer"]: line["peer_missing"] for line in found if "peer_missing" in line}
     for name, reason in missing.items():
-        console.print(f"[yellow]not measured[/]: {name}: {reason}", highlight=False)
+        console.print(said("not measured", "yellow", f": {name}: {reason}"), **PLAIN)
 
 
-def _autocast(row: Row) -> list[str]:
+def _below(name: str, more: str) -> Text:
+    """A name, and below it in a paler line what it is."""
+    return Text.assemble(literal(f"{name}\n"), literal(more, "dim"))
+
+
+def _autocast(row: Row) -> list[str | Text]:
     both = [row["milliseconds"][name] for name in ("float32", "bfloat16")]
     times = [_milliseconds(statistics.median(ms)) for ms in both]
     errors = [f"{row[error]:.1e}" for error in ("output_error", "gradient_error")]
-    return [f"{row['layer']}\n[dim]{row['shape']}[/]", *times, _ratio(quartiles(*both), 2), *errors]
+    return [_below(row["layer"], row["shape"]), *times, _ratio(quartiles(*both), 2), *errors]
 
 
 def _cells(found: list[Row]) -> list[list[str]]:

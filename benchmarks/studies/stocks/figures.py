@@ -24,7 +24,7 @@ LOOKS = {
 
 def figures(result: dict[str, Any], stem: Path) -> list[Path]:
     """Cumulative return, and IC over time."""
-    prices = result["data"]["prices"].split(".")[0].replace("_", " ")
+    prices = Path(result["data"]["prices"]).stem
     name = "synthetic market" if prices == "synthetic" else f"{prices}, {result['protocol']}"
     with style():
         drawn = {"returns": _returns(result, name), "ic": _ic(result, name)}

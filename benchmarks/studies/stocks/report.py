@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.text import Text
 
-from harness.report import PLAIN, markdown_table, mean_std, table
+from harness.report import PLAIN, markdown_table, mean_std, said, table
 from harness.significance import diebold_mariano, paired_t
 from studies.stocks.figures import figures
 from studies.stocks.results import daily, models, runs_of, values
@@ -51,7 +52,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
         f"relations: {data['edges']} directed edges of {len(data['types'])} types; {data['without_relations']} stocks "
         f"have none; {len(data['left_out'])} tickers without prices left out\n"
     )
-    console.print(text + "".join(f"[yellow]looks ahead:[/] {leak}\n" for leak in data["leaks"]), highlight=False)
+    console.print(Text.assemble(text, *(said("looks ahead:", "yellow", f" {leak}\n") for leak in data["leaks"])))
     seeds = max(len(runs_of(result, model)) for model in models(result))
     cost = 1e4 * result["runs"][0]["settings"]["cost"]
     last = [model for model in models(result) if model in BASELINES][-1]

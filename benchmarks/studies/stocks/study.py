@@ -14,6 +14,7 @@ from gnnseq.data.stocks.relations import Relations, join, nearest
 from gnnseq.data.stocks.samples import Samples, leak_free, published, training_returns
 from harness.files import cached_while_unchanged
 from harness.provenance import provenance
+from harness.report import PLAIN
 from harness.sweep import run_sweep
 from studies.stocks.baselines import Forecast, predict
 from studies.stocks.networks import learn, seconds_at_most
@@ -47,7 +48,8 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
     runs = settings.runs(None if source is None else source.digest())
     data = describe(runs[0], source)  # a wrong file is met here, not in a process of the sweep
     if data["stocks"] == 1:
-        console.print(f"one ticker, {data['tickers'][0]}: there is nothing to relate, and the LSTM alone is trained")
+        told = f"one ticker, {data['tickers'][0]}: there is nothing to relate, and the LSTM alone is trained"
+        console.print(told, **PLAIN)
         runs = [one for one in runs if one.model not in (LSTM_GCN, LSTM_RSR)]
     forecast, seconds = partial(measure, source=source), partial(_seconds, source=source)
     records = run_sweep(forecast, runs, settings.folder / "cache", settings.jobs, seconds, console)

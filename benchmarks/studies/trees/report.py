@@ -10,7 +10,7 @@ from rich.console import Console
 
 from gnnseq.plots import COLORS, save_figure, style
 from harness.figure_layout import legend, panels
-from harness.report import markdown_table, mean_std, table
+from harness.report import PLAIN, markdown_table, mean_std, table
 
 PUBLISHED = {  # test accuracy; https://nlp.stanford.edu/sentiment/ and https://arxiv.org/abs/1503.00075
     "SST-5": {"RNTN, no vectors from outside": 0.457, "constituency Tree-LSTM, GloVe": 0.510},
@@ -83,7 +83,7 @@ def print_report(result: dict[str, Any], console: Console) -> None:
             made.add_row(*row, style="" if row[2] else "dim")
         console.print("", made, sep="\n")
     if "tags" not in groups(result):
-        console.print(peer(result), highlight=False)
+        console.print(peer(result), **PLAIN)
 
 
 TABLES = {
