@@ -60,9 +60,9 @@ def assert_named(layer, call):
             else:
                 parameter.data = torch.randn(shape)
             message = rf"{own} has shape {re.escape(str(shape))} and type torch.float32; expected \["
-            modes = torch.inference_mode(mode=number % 3 == 0), torch.set_grad_enabled(number % 3 == 1)
-            with modes[0], modes[1], pytest.raises(ValueError, match=message):
-                call(layer)
+            with torch.inference_mode(mode=number % 3 == 0), torch.set_grad_enabled(number % 3 == 1):  # at once
+                with pytest.raises(ValueError, match=message):
+                    call(layer)
             parameter.data = right
             setattr(owner, own, parameter)
         if len([*layer.parameters()]) > 1:

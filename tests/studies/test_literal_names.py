@@ -90,7 +90,7 @@ def test_dollars_are_drawn():
 
 def test_no_study_prints_with_markup():
     houses = Path(figure_layout.__file__).parents[1]
-    for path in houses.rglob("*.py"):
+    for path in set(houses.rglob("*.py")) - {houses / "studies/faults/pages.py"}:  # which makes such names up
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\[/[a-z]*\]", text), path
         tree = ast.parse(text if "console.print" in text else "")
