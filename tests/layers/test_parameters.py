@@ -60,9 +60,13 @@ def assert_named(layer, call):
             else:
                 parameter.data = torch.randn(shape)
             message = rf"{own} has shape {re.escape(str(shape))} and type torch.float32; expected \["
-            with torch.inference_mode(mode=number % 3 == 0), torch.set_grad_enabled(number % 3 == 1):  # at once
-                with pytest.raises(ValueError, match=message):
-                    call(layer)
+            # The second one acts as soon as it is made, so that it must be made within the first.
+            with (
+                torch.inference_mode(mode=number % 3 == 0),
+                torch.set_grad_enabled(number % 3 == 1),
+                pytest.raises(ValueError, match=message),
+            ):
+                call(layer)
             parameter.data = right
             setattr(owner, own, parameter)
         if len([*layer.parameters()]) > 1:
