@@ -27,7 +27,7 @@ from gnnseq.kernels.native import address, compiled, gemm
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
-__all__ = ["fused_tree_sweep"]
+__all__ = ["fused_tree_sweep", "run_tree"]
 
 # Numbers in the gradients of a run of nodes: 1 MiB of float32, which stays in a core's cache while it is used.
 CHUNK = 1 << 18
@@ -102,7 +102,7 @@ class _FusedTree(torch.autograd.Function):
         silent = nodes[1] if initial is None else 0
         c, read, summed = torch.empty_like(h), h.new_empty(nodes[-2], hidden), h.new_empty(len(h) - silent, hidden)
         kept = _Kept(gates, h, c, read, summed)
-        _run(
+        run_tree(
             "lstm_tree",
             schedule,
             range(len(h)),
@@ -174,7 +174,7 @@ def _sweep_back(
     for begin in reversed(range(0, nodes, most)):
         end = min(begin + most, nodes)
         d_gates, d_read = room[0][: end - begin], room[1][: max(0, min(end, sources) - begin)]
-        _run("lstm_tree_back", schedule, range(begin, end), d_read=d_read, d_gates=d_gates, **found, **given)
+        run_tree("lstm_tree_back", schedule, range(begin, end), d_read=d_read, d_gates=d_gates, **found, **given)
         yield range(begin, end), d_gates, d_read
 
 
@@ -216,7 +216,7 @@ class _Gradients:
         return swap_gates(self._input_kernel).contiguous(), swap_gates(self._kernel), *biases
 
 
-def _run(name: str, schedule: Schedule, nodes: range, **tensors: Tensor | None) -> None:
+def run_tree(name: str, schedule: Schedule, nodes: range, **tensors: Tensor | None) -> None:
     """Calls a function of ``c/trees.c`` on contiguous tensors."""
     offsets = schedule.node_offsets
     inner = offsets[bisect_right(offsets, nodes.start) : bisect_left(offsets, nodes.stop)]

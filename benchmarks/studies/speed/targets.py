@@ -12,23 +12,23 @@ TEMPORAL = {
     for cell in ("LSTM", "GRU")
     for nodes in (200, 1000)
 }
+SIZES = (  # T, B, F, H of batches of LSTMs
+    (28, 96, 12, 128), (22, 128, 10, 128), (100, 64, 128, 128), (50, 32, 64, 64), (30, 64, 87, 128),
+    (200, 16, 32, 256), (20, 256, 64, 64), (60, 128, 16, 512),
+)  # fmt: skip
 INFERENCE = {
-    **{
-        f"inference-{'-'.join(map(str, sizes))}": ("LSTM", sizes)  # T, B, F, H
-        for sizes in (
-            (28, 96, 12, 128), (22, 128, 10, 128), (100, 64, 128, 128), (50, 32, 64, 64), (30, 64, 87, 128),
-            (200, 16, 32, 256), (20, 256, 64, 64), (60, 128, 16, 512),
-        )
-    },
+    **{f"inference-{'-'.join(map(str, sizes))}": ("LSTM", sizes) for sizes in SIZES},
     **{
         f"call-{cell.lower()}-{steps}": (cell, (steps, 1, 64, 128))
         for cell in ("LSTM", "GRU", "RNN") for steps in (1, 10)
     },
 }  # fmt: skip
+TRAINING = {f"training-{'-'.join(map(str, sizes))}": sizes for sizes in SIZES}
+ROUNDS = {f"rounds-{cell.lower()}": cell for cell in ("RNN", "GRU", "LSTM")}
 NAMES = (  # in the order of the tables
     *(f"{paths}-{cell}" for paths in ("paths", "palindromes", "ragged") for cell in ("rnn", "gru", "lstm")),
-    *("mingru", "mingru-trees", "gcn-fresh", *INFERENCE),
-    *("trees", "gcn", "cora", "cora-sparse", "gated", "reach", "influence", *TEMPORAL, "character"),
+    *("mingru", "mingru-trees", "gcn-fresh", *INFERENCE, *TRAINING),
+    *("trees", *ROUNDS, "gcn", "cora", "cora-sparse", "gated", "reach", "influence", *TEMPORAL, "character"),
 )
 MEMORY = 1.2  # a step's peak, as a multiple of the peer's
 GROWTH = 1.5  # the time per node or edge, memory and a call's own left out, as a multiple of that at smaller sizes
