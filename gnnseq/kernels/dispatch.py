@@ -5,7 +5,7 @@
 | doubling | :mod:`gnnseq.kernels.doubling` |
 | under a transform of torch.func, make_fx or forward-mode differentiation | None: the layer's loop |
 | not unweighted paths, while torch records | None: the layer's loop |
-| synchronous, an LSTM that compiled code takes | :mod:`gnnseq.kernels.fused_rounds` |
+| synchronous, an LSTM, or a GRU without learnt weights, that compiled code takes | :mod:`gnnseq.kernels.fused_rounds` |
 | synchronous, anything else | :mod:`gnnseq.kernels.rounds` |
 | any, a cell linear in the state that compiled code takes | :mod:`gnnseq.kernels.fused_linear` |
 | not unweighted paths, an LSTM that compiled code takes | :mod:`gnnseq.kernels.fused_tree` |
@@ -92,7 +92,10 @@ def _of_rounds(
     """The kernel of synchronous rounds; None if there is no round, or nobody to fire."""
     if schedule.rounds == 0 or x.size(0) == 0:
         return None
-    fused = cell.name == "lstm" and _is_compiled(cell, x, initial, weights) and _takes_weights(schedule.edge_weight)
+    weight = schedule.edge_weight
+    learnt = weight is not None and weight.requires_grad and torch.is_grad_enabled()
+    takes = cell.name == "lstm" or (cell.name == "gru" and not learnt)
+    fused = takes and _is_compiled(cell, x, initial, weights) and _takes_weights(weight)
     return fused_rounds_sweep if fused else rounds_sweep
 
 

@@ -40,9 +40,17 @@ class Round(ABC):
     """
 
     def __init__(
-        self, cell: Cell, schedule: Schedule, weight_hh: Tensor, inner_bias: Tensor, weight: Tensor | None, learnt: bool
+        self,
+        cell: Cell,
+        schedule: Schedule,
+        weight_hh: Tensor,
+        inner_bias: Tensor,
+        weight: Tensor | None,
+        learnt: bool,
+        learns: bool,
     ) -> None:
-        """Args: the cell, one round as a step, U, a GRU's b_hn, the edges' weights, and whether these are learnt."""
+        """Of the cell, one round as a step, U, a GRU's b_hn, edges' weights, whether these are learnt, and anything."""
+        self.learns = learns
         self.cell, self.schedule, self.weight_hh, self.inner_bias = cell, schedule, weight_hh, inner_bias
         self.weight, self.hidden = weight, weight_hh.size(1)
         self.d_weight_hh: Tensor | None = None
@@ -134,7 +142,7 @@ class _Sweep(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         weight_ih, weight_hh, bias_ih, bias_hh = weights
         bias, inner_bias = split_bias(cell, bias_ih, bias_hh, weight_hh)
-        own = _of_schedule(kind, cell, schedule, weight_hh, inner_bias, edge_weight, ctx.needs_input_grad[7])
+        own = _of_schedule(kind, cell, schedule, weight_hh, inner_bias, edge_weight, ctx.needs_input_grad[7], learns)
         projection = project_inputs(x, in_order(cell, weight_ih), None if bias is None else in_order(cell, bias))
         state = _first(initial, edge_weight, weight_hh, schedule.num_nodes, cell.states)
         ctx.reads_first, ctx.sizes, everything = state is not None, [], []
@@ -158,7 +166,7 @@ class _Sweep(torch.autograd.Function):
         grads = tuple(zeros if grad is None else grad.resolve_neg() for grad in given)
         if torch.is_grad_enabled() or not all(map(has_memory, grads)):
             return None, None, None, None, None, *_by_loop(ctx, tuple(saved[:7]), torch.cat(grads, dim=1))
-        own = _of_schedule(ctx.kind, cell, ctx.schedule, weight_hh, inner_bias, edge_weight, needs[2])
+        own = _of_schedule(ctx.kind, cell, ctx.schedule, weight_hh, inner_bias, edge_weight, needs[2], True)
         d_projection = None
         rest = iter([tensor.contiguous() for tensor in saved[8:]])  # hooks on saved tensors may change strides
         rounds = [tuple(islice(rest, size)) for size in ctx.sizes]
@@ -199,9 +207,10 @@ def _of_schedule(
     inner_bias: Tensor,
     edge_weight: Tensor | None,
     learnt: bool,
+    learns: bool,
 ) -> Round:
     weight = None if edge_weight is None else edge_weight.to(weight_hh.dtype).contiguous()
-    return kind(cell, _one_round(schedule), in_order(cell, weight_hh), inner_bias, weight, learnt)
+    return kind(cell, _one_round(schedule), in_order(cell, weight_hh), inner_bias, weight, learnt, learns)
 
 
 def _first(
