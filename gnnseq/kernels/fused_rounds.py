@@ -31,14 +31,12 @@ def fused_rounds_sweep(
 class LSTMRound(Round):
     """Of an LSTM. A state is h, c and, for another round, both of these with U_f h below them in one memory."""
 
-    room: Tensor | None = None  # for the gradients of a round's gates. [N, 4H]
-
     def fire(
         self, projection: Tensor, state: tuple[Tensor, ...] | None, more: bool
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """As the base says."""
         hidden, nodes = self.hidden, len(projection)
-        forget, other = self.weight_hh[:hidden].t(), self.weight_hh[hidden:].t().contiguous()
+        forget, other = self.turned
         if state is None:
             first, summed = projection.new_empty(3, 0, hidden), projection.new_empty(0, hidden)
         else:
@@ -56,8 +54,8 @@ class LSTMRound(Round):
         return (h, c), saved
 
     def fire_back(
-        self, kept: tuple[Tensor, ...], grads: tuple[Tensor, ...], reads: bool
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        self, kept: tuple[Tensor, ...], grads: tuple[Tensor, ...], d_projection: Tensor, reads: bool
+    ) -> tuple[Tensor, ...]:
         """As the base says."""
         gates, c, first, summed, slope = kept
         hidden = self.hidden
@@ -81,15 +79,21 @@ class LSTMRound(Round):
             d_first=d_first,
             d_weight=d_weight,
         )
+        d_projection += d_gates
         if self.d_weight_hh is None:
             self.d_weight_hh = torch.zeros_like(self.weight_hh)
         if not reads:
-            return d_gates, ()
+            return ()
         if d_weight is not None and self.d_edge_weight is not None:
             self.d_edge_weight += d_weight
         self.d_weight_hh[:hidden].addmm_(d_first[2].t(), first[0])
         self.d_weight_hh[hidden:].addmm_(d_gates[:, hidden:].t(), summed)
-        return d_gates, (d_first[0].addmm_(d_first[2], forget), d_first[1])
+        return (d_first[0].addmm_(d_first[2], forget), d_first[1])
+
+    @cached_property
+    def turned(self) -> tuple[Tensor, Tensor]:
+        """U_f [H, H] and the other gates' [H, 3H], which multiply from the right."""
+        return self.weight_hh[: self.hidden].t().contiguous(), self.weight_hh[self.hidden :].t().contiguous()
 
     def _run(self, name: str, reads: bool, **tensors: Tensor | None) -> None:
         step = self.schedule if reads else without_edges(self.schedule)
@@ -113,24 +117,24 @@ class GRURound(Round):
         else:
             pointers = self.schedule.pointers
             read = sum_rows(state[0].contiguous(), self.sources, pointers.in_indptr, self.weight)
-        h, inner = gru_rows(projection, read, self.weight_hh, self.inner_bias)
+        h, inner = gru_rows(projection, read, self.weight_hh, self.inner_bias, is_zero=state is None)
         return (h,), (projection, inner, read)
 
     def fire_back(
-        self, kept: tuple[Tensor, ...], grads: tuple[Tensor, ...], reads: bool
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        self, kept: tuple[Tensor, ...], grads: tuple[Tensor, ...], d_projection: Tensor, reads: bool
+    ) -> tuple[Tensor, ...]:
         """As the base says."""
         gates, inner, read = kept
-        d_gates, d_read = torch.empty_like(gates), torch.empty_like(read)
-        for rows, found in self.gradients.add(gates, inner, read, grads[0].contiguous(), d_read):
-            d_gates[rows] = found
+        d_read = torch.empty_like(read)
+        for rows, found in self.gradients.add(gates, inner, read, grads[0].contiguous(), d_read, is_zero=not reads):
+            d_projection[rows] += found
         self.d_weight_hh, self.d_bias_hh = self.gradients.kernel, self.gradients.bias
         if not reads:
-            return d_gates, ()
+            return ()
         pointers = self.schedule.pointers
         weight = None if self.weight is None else self.weight.index_select(0, pointers.out_edge_id)
         begin = pointers.out_indptr[self.schedule.num_nodes :]  # of the rows of initial state
-        return d_gates, (sum_rows(d_read, pointers.out_targets, begin, weight),)
+        return (sum_rows(d_read, pointers.out_targets, begin, weight),)
 
     @cached_property
     def gradients(self) -> GRUGradients:

@@ -97,13 +97,12 @@ class _GatedRound(torch.autograd.Function):
 
 def _by_torch_back(ctx: Any, inputs: tuple[Tensor | None, ...], grad: Tensor) -> list[Tensor | None]:
     """The gradients as functions of the inputs, or a batch of them."""
-    differentiable = torch.is_grad_enabled()
+    again = torch.is_grad_enabled()
     with torch.enable_grad():
         # Aliases: if one input was computed from another, only its use here counts.
         inputs = tuple(None if tensor is None else tensor.view_as(tensor) for tensor in inputs)
         h, weight, *cell = inputs
         out = _by_torch(h, None, ctx.graph, weight, tuple(cell))  # type: ignore[arg-type]
         wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
-        found = iter(torch.autograd.grad(out, wanted, grad, create_graph=True))
-    made = [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]
-    return made if differentiable else [None if tensor is None else tensor.detach() for tensor in made]
+        found = iter(torch.autograd.grad(out, wanted, grad, create_graph=again))
+    return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]

@@ -15,12 +15,16 @@ from gnnseq.kernels.native import compiled
 
 __all__ = ["GRUGradients", "gru_rows"]
 
-# Numbers in the gradients of a run of rows: 1 MiB of float32, which stays in a core's cache while it is used.
-CHUNK = 1 << 18
+ROWS = 1024  # of a run: enough for a product to be worth its start, few enough for a cache
 
 
 def gru_rows(
-    gates: Tensor, read: Tensor, kernel: Tensor, bias: Tensor, fill: Callable[[slice], object] | None = None
+    gates: Tensor,
+    read: Tensor,
+    kernel: Tensor,
+    bias: Tensor,
+    fill: Callable[[slice], object] | None = None,
+    is_zero: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """New states [N, H], and W_hn h + b_hn [N, H].
 
@@ -30,15 +34,17 @@ def gru_rows(
         kernel: W_hh. [3H, H]
         bias: b_hn alone; the others are in ``gates``. [H]
         fill: Writes a run of rows of ``gates``; if None they are there already.
+        is_zero: Whether the state is known to be zero.
     """
     turned, bias, (h, inner) = kernel.t().contiguous(), bias.contiguous(), (torch.empty_like(read) for _ in range(2))
     fire, threads, runs = compiled("gru_forward"), torch.get_num_threads(), _runs(read)
-    room = gates.new_empty(max(run.stop - run.start for run in runs), gates.size(1))
+    shape = max(run.stop - run.start for run in runs), gates.size(1)
+    room = gates.new_zeros(shape) if is_zero else gates.new_empty(shape)
     for rows in runs:
         if fill is not None:
             fill(rows)
         nodes = rows.stop - rows.start
-        product = torch.mm(read[rows], turned, out=room[:nodes])
+        product = room[:nodes] if is_zero else torch.mm(read[rows], turned, out=room[:nodes])
         fire(threads, nodes, read.size(1), gates[rows], product, bias, read[rows], inner[rows], h[rows])
     return h, inner
 
@@ -68,7 +74,7 @@ class GRUGradients:
         return self.sums[: 3 * self._hidden].roll(-self._hidden, 0)
 
     def add(
-        self, gates: Tensor, inner: Tensor, read: Tensor, d_h: Tensor, d_read: Tensor
+        self, gates: Tensor, inner: Tensor, read: Tensor, d_h: Tensor, d_read: Tensor, is_zero: bool = False
     ) -> Iterator[tuple[slice, Tensor]]:
         """Runs of rows, and the gradients of what r, z and n add up apart from the state [n, 3H], in the same memory.
 
@@ -78,6 +84,7 @@ class GRUGradients:
             read: The state. [N, H]
             d_h: The gradient of the new states. [N, H]
             d_read: Where that of the state is written. [N, H]
+            is_zero: Whether the state is known to be zero and its gradient is not wanted.
         """
         fire, threads, runs, hidden = compiled("gru_backward"), torch.get_num_threads(), _runs(read), self._hidden
         room = gates.new_empty(max(run.stop - run.start for run in runs), 4 * hidden)
@@ -86,12 +93,12 @@ class GRUGradients:
             d_all = room[:nodes]
             fire(threads, nodes, hidden, gates[rows], inner[rows], read[rows], d_h[rows], d_all, d_read[rows])
             d_sums = d_all[:, : 3 * hidden]
-            d_read[rows].addmm_(d_sums, self._turned)
-            self._kernel.addmm_(d_sums.t(), read[rows])
+            if not is_zero:
+                d_read[rows].addmm_(d_sums, self._turned)
+                self._kernel.addmm_(d_sums.t(), read[rows])
             self.sums += d_all.sum(0)
             yield rows, d_all[:, hidden:]
 
 
 def _runs(rows: Tensor) -> list[slice]:
-    most = max(1, CHUNK // (4 * rows.size(1)))
-    return [slice(begin, min(begin + most, len(rows))) for begin in range(0, len(rows), most)]
+    return [slice(begin, min(begin + ROWS, len(rows))) for begin in range(0, len(rows), ROWS)]

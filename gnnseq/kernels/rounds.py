@@ -68,8 +68,15 @@ class Round(ABC):
         """
 
     @abstractmethod
-    def fire_back(self, kept: Tensors, grads: Tensors, reads: bool) -> tuple[Tensor, Tensors]:
-        """The gradients of the input projection and, if states were read, of those, from the gradients of the new."""
+    def fire_back(self, kept: Tensors, grads: Tensors, d_projection: Tensor, reads: bool) -> Tensors:
+        """The gradients of the states that were read, if any were, from those of the new ones.
+
+        Args:
+            kept: What :meth:`fire` left.
+            grads: The gradients of the new states. [N, H] each
+            d_projection: The gradient of the input projection, to which the round's is added. [N, G * H]
+            reads: Whether the round had states to read.
+        """
 
 
 class FrontierRound(Round):
@@ -89,7 +96,7 @@ class FrontierRound(Round):
         # Copies: what is kept of them must not change where a caller writes into h.
         return tuple(part.clone() for part in states[: len(projection)].split(self.hidden, dim=1)), kept
 
-    def fire_back(self, kept: Tensors, grads: Tensors, reads: bool) -> tuple[Tensor, Tensors]:
+    def fire_back(self, kept: Tensors, grads: Tensors, d_projection: Tensor, reads: bool) -> Tensors:
         """As the base says."""
         grad = grads[0] if len(grads) == 1 else torch.cat(grads, dim=1)
         found = cell_backward(self.cell, grad, kept, self.weight_hh, self._fronts(reads))
@@ -97,7 +104,8 @@ class FrontierRound(Round):
         self.d_bias_hh = found.bias_hh if self.d_bias_hh is None else self.d_bias_hh.add_(found.bias_hh)
         if self.d_edge_weight is not None and reads:
             self.d_edge_weight += found.edge_weight
-        return found.input_projection, found.initial.split(self.hidden, dim=1) if reads else ()
+        d_projection += found.input_projection
+        return found.initial.split(self.hidden, dim=1) if reads else ()
 
 
 def rounds_sweep(
@@ -167,13 +175,11 @@ class _Sweep(torch.autograd.Function):
         if torch.is_grad_enabled() or not all(map(has_memory, grads)):
             return None, None, None, None, None, *_by_loop(ctx, tuple(saved[:7]), torch.cat(grads, dim=1))
         own = _of_schedule(ctx.kind, cell, ctx.schedule, weight_hh, inner_bias, edge_weight, needs[2], True)
-        d_projection = None
+        d_projection = weight_hh.new_zeros(x.size(0), weight_ih.size(0))
         rest = iter([tensor.contiguous() for tensor in saved[8:]])  # hooks on saved tensors may change strides
         rounds = [tuple(islice(rest, size)) for size in ctx.sizes]
         for number in reversed(range(len(rounds))):
-            found, grads = own.fire_back(rounds.pop(), grads, number > 0 or ctx.reads_first)
-            d_projection = found if d_projection is None else d_projection.add_(found)
-        assert d_projection is not None
+            grads = own.fire_back(rounds.pop(), grads, d_projection, number > 0 or ctx.reads_first)
         assert own.d_weight_hh is not None
         weight_ih = in_order(cell, weight_ih)
         d_weight_ih = input_kernel_gradient(d_projection, x, weight_ih.size(1)) if needs[3] else None
@@ -192,11 +198,9 @@ class _Sweep(torch.autograd.Function):
 
 def _by_loop(ctx: Any, inputs: tuple[Tensor | None, ...], grad: Tensor) -> list[Tensor | None]:
     """The gradients as functions of the inputs, or a batch of them, by the layer's loop."""
-    if torch.is_grad_enabled():
-        return double_backward(ctx.loop, ctx.schedule, inputs, grad)
+    again = torch.is_grad_enabled()
     with torch.enable_grad():
-        found = double_backward(ctx.loop, ctx.schedule, inputs, grad)
-    return [None if tensor is None else tensor.detach() for tensor in found]
+        return double_backward(ctx.loop, ctx.schedule, inputs, grad, again)
 
 
 def _of_schedule(
