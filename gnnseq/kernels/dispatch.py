@@ -70,18 +70,18 @@ def choose_kernel(
         return None
     if schedule.rounds is not None:
         return None if recording else _of_rounds(cell, x, schedule, initial, weights)
-    if cell.linear and not recording and _is_compiled(cell, x, initial, weights):
+    if cell.linear and not recording and _is_compiled(cell, x, initial, weights, "linear"):
         return fused_linear_sweep if _takes_weights(schedule.edge_weight) else frontier_sweep
     if schedule.lengths is None or schedule.edge_weight is not None:
         if recording:
             return None
-        fused = cell.name == "lstm" and x.size(0) > 0 and _is_compiled(cell, x, initial, weights)
+        fused = cell.name == "lstm" and x.size(0) > 0 and _is_compiled(cell, x, initial, weights, "trees")
         return fused_tree_sweep if fused and _takes_weights(schedule.edge_weight) else frontier_sweep
     if recording and cell.name == "lstm" and _compiles_without_gradients(x):
         return None
     if recording or x.is_cuda or x.size(0) == 0:
         return dense_path_sweep
-    if not cell.linear and _is_compiled(cell, x, initial, weights):
+    if not cell.linear and _is_compiled(cell, x, initial, weights, "paths"):
         return fused_path_sweep
     return dense_path_sweep if _is_fast_in_torch(cell, x, schedule, given, weights) else frontier_sweep
 
@@ -95,7 +95,8 @@ def _of_rounds(
     weight = schedule.edge_weight
     learnt = weight is not None and weight.requires_grad and torch.is_grad_enabled()
     takes = cell.name == "lstm" or (cell.name == "gru" and not learnt)
-    fused = takes and _is_compiled(cell, x, initial, weights) and _takes_weights(weight)
+    part = "trees" if cell.name == "lstm" else "cells"
+    fused = takes and _is_compiled(cell, x, initial, weights, part) and _takes_weights(weight)
     return fused_rounds_sweep if fused else rounds_sweep
 
 
@@ -110,11 +111,11 @@ def _compiles_without_gradients(x: Tensor) -> bool:
     return learning and torch.compiler.is_compiling() and not torch.compiler.is_exporting()
 
 
-def _is_compiled(cell: Cell, x: Tensor, initial: Tensor | None, weights: CellWeights) -> bool:
-    """Whether there is compiled code for these tensors, worth a compiler's run."""
+def _is_compiled(cell: Cell, x: Tensor, initial: Tensor | None, weights: CellWeights, part: str) -> bool:
+    """Whether there is compiled code for these tensors, in that file, worth a compiler's run."""
     kernel = weights.weight_hh
     hidden = kernel.size(1)
-    if not runs_compiled(kernel, x.size(0) * cell.states * hidden) or gemm() is None:
+    if not runs_compiled(kernel, x.size(0) * cell.states * hidden, part) or gemm() is None:
         return False
     width = cell.gates * hidden
     if kernel.size(0) != (0 if cell.linear else width) or weights.weight_ih.size(0) != width:
