@@ -55,7 +55,9 @@ def fused_tree_sweep(
 ) -> tuple[Tensor, Tensor]:
     """Sweeps any graph whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
     swept = schedule if initial is None else schedule.with_state_edges
-    h, last = _FusedTree.apply(torch.is_grad_enabled(), loop, swept, read_final(schedule), x, initial, swept.edge_weight, *weights)
+    h, last = _FusedTree.apply(
+        torch.is_grad_enabled(), loop, swept, read_final(schedule), x, initial, swept.edge_weight, *weights
+    )
     return h, place_final(schedule, initial, last)
 
 

@@ -8,7 +8,6 @@ Letters: N nodes, E edges, F input channels, H hidden channels, G gates, S state
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any

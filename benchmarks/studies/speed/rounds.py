@@ -39,5 +39,7 @@ def rounds(name: str, quick: bool, device: torch.device) -> Case:
         shape=f"{NUMBER} rounds, N={nodes} E={edges} F=H={width}",
         ours=layer_step(ours, x, schedule),
         peers={"our loop": Peer("torch", loop)},
-        roofline=lambda: Roofline(products, device, 2 * over * aggregation_bytes(edges, nodes, carried), (nodes, width)),
+        roofline=lambda: Roofline(
+            products, device, 2 * over * aggregation_bytes(edges, nodes, carried), (nodes, width)
+        ),
     )
