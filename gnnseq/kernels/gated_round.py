@@ -39,10 +39,10 @@ def gated_round(h: Tensor, edge_weight: Tensor | None, graph: Adjacency, weight:
     """
     given = h, weight, *(part for part in cell if part is not None)
     large = h.size(0) >= LEAST_NODES * h.size(1)
-    if edge_weight is None and large and runs_compiled(h, h.numel()) and all(map(is_plain, given)):
-        if not under_transform(*given):
-            fired: Tensor = _GatedRound.apply(graph, h, weight, *cell)
-            return fired
+    plain = edge_weight is None and large and all(map(is_plain, given)) and not under_transform(*given)
+    if plain and runs_compiled(h, h.numel()):
+        fired: Tensor = _GatedRound.apply(graph, h, weight, *cell)
+        return fired
     return _by_torch(h, edge_weight, graph, weight, cell)
 
 

@@ -6,6 +6,7 @@ import pickle
 import statistics
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -365,12 +366,12 @@ def test_first_sweeps_are_measured_in_processes_with_empty_caches(tmp_path, caps
     caches = []
 
     def run(command, env, **options):
-        caches.append((env["XDG_CACHE_HOME"], os.listdir(env["XDG_CACHE_HOME"])))
+        caches.append((env["XDG_CACHE_HOME"], [*Path(env["XDG_CACHE_HOME"]).iterdir()]))
         return subprocess.CompletedProcess(command, 0, stdout="2.0" if command[0] == "other" else "1.0")
 
     monkeypatch.setattr(speed_cold.subprocess, "run", run)
     found = speed_cold.measure_cold("other", 4, 1, False, print)
-    assert found == {"cold": {"this": [1.0] * 4, "other": [2.0] * 4}, "ratio": [2.0] * 3}
+    assert found == {"cold": {"this": [1.0] * 4, "other": [2.0] * 4}, "times_as_fast": [2.0] * 3}
     assert len(dict(caches)) == 8
     assert not any(kept for _, kept in caches)
     assert [holds for _, holds in speed_report.checks(found | {"quick": False})] == [True]

@@ -40,7 +40,7 @@ def measure_cold(
             seconds[side].append(first_sweep(*sides[side], threads))
         last = ", ".join(f"{side} {found[-1]:.3g} s" for side, found in seconds.items())
         show(f"first sweeps, round {number + 1}: {last}")
-    return {"cold": seconds, "ratio": _ratio(seconds)}
+    return {"cold": seconds, "times_as_fast": _ratio(seconds)}
 
 
 def first_sweep(python: str, folders: Sequence[Path], threads: int) -> float:

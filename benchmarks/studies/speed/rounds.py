@@ -33,7 +33,7 @@ def rounds(name: str, quick: bool, device: torch.device) -> Case:
 
     # The first round reads zeros, and its states are the first that edges carry: h, and an LSTM's c.
     over, gates, carried = NUMBER - 1, GATES[cell] * width, (2 if cell == "LSTM" else 1) * width
-    products: list[Product] = [*linear_products(nodes, width, gates), *over * linear_products(nodes, width, gates)]
+    products: list[Product] = NUMBER * linear_products(nodes, width, gates)
     return Case(
         title=f"{cell}, synchronous rounds",
         shape=f"{NUMBER} rounds, N={nodes} E={edges} F=H={width}",

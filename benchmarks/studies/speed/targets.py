@@ -148,9 +148,9 @@ def since_former(result: Row, which: str) -> list[Statement]:
 
 def first_sweeps(result: Row, which: str) -> list[Statement]:
     """Of first sweeps beside those of another build."""
-    if not result["ratio"]:
+    if not result["times_as_fast"]:
         return []
-    ratio, wanted = result["ratio"][1], getattr(COLD, which)
+    ratio, wanted = result["times_as_fast"][1], getattr(COLD, which)
     return [
         (f"a first sweep takes 1/{ratio:.3g} of the other build's time, {_wish(which)} {wanted:g}", ratio >= wanted)
     ]
