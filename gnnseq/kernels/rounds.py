@@ -152,7 +152,8 @@ class _Sweep(torch.autograd.Function):
         own = _of_schedule(kind, cell, schedule, weight_hh, inner_bias, edge_weight, ctx.needs_input_grad[7], learns)
         projection = project_inputs(x, in_order(cell, weight_ih), None if bias is None else in_order(cell, bias))
         state = _first(initial, edge_weight, weight_hh, schedule.num_nodes, cell.states)
-        ctx.reads_first, ctx.sizes, everything = state is not None, [], []
+        everything: list[Tensor] = []
+        ctx.reads_first, ctx.sizes = state is not None, []
         for left in reversed(range(schedule.rounds or 0)):
             state, kept = own.fire(projection.clone() if left > 0 else projection, state, left > 0)
             if learns:
@@ -223,7 +224,8 @@ def _first(
     if initial is None and edge_weight is None:
         return None
     given = like.new_zeros(num_nodes, states * like.size(1)) if initial is None else initial
-    return given.split(like.size(1), dim=1)
+    parts: Tensors = given.split(like.size(1), dim=1)
+    return parts
 
 
 def _one_round(schedule: Schedule) -> Schedule:
