@@ -5,6 +5,8 @@
     python benchmarks/speed.py --scaling           time per node and per edge as paths and graphs grow, as a figure:
                                                    a quarter of an hour; stopped, it goes on
     python benchmarks/speed.py --against PYTHON    this build against the one installed for another interpreter
+    python benchmarks/speed.py --cold              the first sweep of a process that finds nothing compiled;
+                                                   with --against beside the other build's
     python benchmarks/speed.py --device cuda       the same on a GPU
 
 Before anything is timed, ours and each peer must give the same output and gradients. Then all run in turns in one
@@ -36,6 +38,8 @@ class Settings(StudySettings):
     """Only these cases; all of them and the autocast table if none is named."""
     scaling: bool = False
     """Growth curves instead of the table."""
+    cold: bool = False
+    """First sweeps of processes with empty caches instead of the table."""
     against: Path | None = None
     """An interpreter whose environment has another build of gnnseq (not editable), which is timed instead of peers."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -49,15 +53,16 @@ class Settings(StudySettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scaling and self.against:
-            raise ValueError("--scaling and --against: choose one")
+        if self.scaling and (self.against or self.cold):
+            raise ValueError(f"--scaling and {'--against' if self.against else '--cold'}: choose one")
         if self.against and not self.against.is_file():
             raise ValueError(f"--against {self.against}: no such file; expected a Python interpreter")
 
     @property
     def name(self) -> str:
         """What the results are called."""
-        kind = "scaling" if self.scaling else "-".join(["against"] * bool(self.against) + [*self.works]) or "speed"
+        modes = ["cold"] * self.cold + ["against"] * bool(self.against)
+        kind = "scaling" if self.scaling else "-".join([*modes, *self.works]) or "speed"
         return "_".join([kind, *["quick"] * self.quick, *["cuda"] * (self.device == "cuda")])
 
 

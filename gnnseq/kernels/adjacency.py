@@ -85,7 +85,7 @@ def _can_compress(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int
     if rows.numel() < LEAST_SIZE or max(rows.numel(), num_rows, num_columns) >= 2**31:
         return False
     plain = all(t.dtype == torch.int64 and lies_in_memory(t) for t in (rows, columns))
-    return plain and not is_traced(rows, columns) and library() is not None
+    return plain and not is_traced(rows, columns) and library("graphs") is not None
 
 
 def _compress_in_one_go(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> CSR | None:

@@ -3,8 +3,10 @@
 | schedule, tensors | kernel |
 |---|---|
 | doubling | :mod:`gnnseq.kernels.doubling` |
-| synchronous, or under a transform of torch.func, make_fx or forward-mode differentiation | None: the layer's loop |
+| under a transform of torch.func, make_fx or forward-mode differentiation | None: the layer's loop |
 | not unweighted paths, while torch records | None: the layer's loop |
+| synchronous, an LSTM, or a GRU without learnt weights, that compiled code takes | :mod:`gnnseq.kernels.fused_rounds` |
+| synchronous, anything else | :mod:`gnnseq.kernels.rounds` |
 | any, a cell linear in the state that compiled code takes | :mod:`gnnseq.kernels.fused_linear` |
 | not unweighted paths, an LSTM that compiled code takes | :mod:`gnnseq.kernels.fused_tree` |
 | not unweighted paths, anything else | :mod:`gnnseq.kernels.frontier` |
@@ -32,9 +34,11 @@ from gnnseq.kernels.doubling import doubling_sweep
 from gnnseq.kernels.frontier import frontier_sweep
 from gnnseq.kernels.fused_linear import fused_linear_sweep
 from gnnseq.kernels.fused_path import fused_path_sweep
+from gnnseq.kernels.fused_rounds import fused_rounds_sweep
 from gnnseq.kernels.fused_tree import fused_tree_sweep
 from gnnseq.kernels.input_projection import is_index
 from gnnseq.kernels.native import gemm, is_plain, lies_in_memory, runs_compiled
+from gnnseq.kernels.rounds import rounds_sweep
 from gnnseq.schedule import Schedule
 from gnnseq.tracing import is_recording
 
@@ -60,26 +64,40 @@ def choose_kernel(
     """
     if schedule.doublings is not None:
         return doubling_sweep
-    if schedule.rounds is not None:
-        return None
     given = [tensor for tensor in (x, initial, schedule.edge_weight, *weights) if tensor is not None]
     recording = is_recording()  # then nothing may be written into preallocated tensors
     if not recording and x.size(0) > 0 and under_transform(*given):
         return None
-    if cell.linear and not recording and _is_compiled(cell, x, initial, weights):
+    if schedule.rounds is not None:
+        return None if recording else _of_rounds(cell, x, schedule, initial, weights)
+    if cell.linear and not recording and _is_compiled(cell, x, initial, weights, "linear"):
         return fused_linear_sweep if _takes_weights(schedule.edge_weight) else frontier_sweep
     if schedule.lengths is None or schedule.edge_weight is not None:
         if recording:
             return None
-        fused = cell.name == "lstm" and x.size(0) > 0 and _is_compiled(cell, x, initial, weights)
+        fused = cell.name == "lstm" and x.size(0) > 0 and _is_compiled(cell, x, initial, weights, "trees")
         return fused_tree_sweep if fused and _takes_weights(schedule.edge_weight) else frontier_sweep
     if recording and cell.name == "lstm" and _compiles_without_gradients(x):
         return None
     if recording or x.is_cuda or x.size(0) == 0:
         return dense_path_sweep
-    if not cell.linear and _is_compiled(cell, x, initial, weights):
+    if not cell.linear and _is_compiled(cell, x, initial, weights, "paths"):
         return fused_path_sweep
     return dense_path_sweep if _is_fast_in_torch(cell, x, schedule, given, weights) else frontier_sweep
+
+
+def _of_rounds(
+    cell: Cell, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights
+) -> Kernel | None:
+    """The kernel of synchronous rounds; None if there is no round, or nobody to fire."""
+    if schedule.rounds == 0 or x.size(0) == 0:
+        return None
+    weight = schedule.edge_weight
+    learnt = weight is not None and weight.requires_grad and torch.is_grad_enabled()
+    takes = cell.name == "lstm" or (cell.name == "gru" and not learnt)
+    part = "trees" if cell.name == "lstm" else "cells"
+    fused = takes and _is_compiled(cell, x, initial, weights, part) and _takes_weights(weight)
+    return fused_rounds_sweep if fused else rounds_sweep
 
 
 def _compiles_without_gradients(x: Tensor) -> bool:
@@ -93,11 +111,11 @@ def _compiles_without_gradients(x: Tensor) -> bool:
     return learning and torch.compiler.is_compiling() and not torch.compiler.is_exporting()
 
 
-def _is_compiled(cell: Cell, x: Tensor, initial: Tensor | None, weights: CellWeights) -> bool:
-    """Whether there is compiled code for these tensors, worth a compiler's run."""
+def _is_compiled(cell: Cell, x: Tensor, initial: Tensor | None, weights: CellWeights, part: str) -> bool:
+    """Whether there is compiled code for these tensors, in that file, worth a compiler's run."""
     kernel = weights.weight_hh
     hidden = kernel.size(1)
-    if not runs_compiled(kernel, x.size(0) * cell.states * hidden) or gemm() is None:
+    if not runs_compiled(kernel, x.size(0) * cell.states * hidden, part) or gemm() is None:
         return False
     width = cell.gates * hidden
     if kernel.size(0) != (0 if cell.linear else width) or weights.weight_ih.size(0) != width:

@@ -16,7 +16,7 @@ __all__ = ["double_backward", "refuse_batch"]
 
 
 def double_backward(
-    loop: Loop, schedule: Schedule, inputs: tuple[Tensor | None, ...], grad: Tensor
+    loop: Loop, schedule: Schedule, inputs: tuple[Tensor | None, ...], grad: Tensor, again: bool = True
 ) -> list[Tensor | None]:
     """The gradients of a sweep as differentiable functions of its inputs: those of the layer's step-by-step loop.
 
@@ -25,6 +25,7 @@ def double_backward(
         schedule: What was swept.
         inputs: x, the initial states, the edge weights, and the four parameters.
         grad: The gradient of the states. [N, S]
+        again: Whether they shall be differentiable.
 
     Returns:
         A gradient for each input, None if none is needed.
@@ -34,7 +35,7 @@ def double_backward(
     x, initial, edge_weight, *weights = inputs
     states = loop(x, replace(schedule, edge_weight=edge_weight), initial, CellWeights(*weights))  # type: ignore[arg-type]
     wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
-    found = iter(torch.autograd.grad(states, wanted, grad, create_graph=True, allow_unused=True))
+    found = iter(torch.autograd.grad(states, wanted, grad, create_graph=again, allow_unused=True))
     return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]
 
 

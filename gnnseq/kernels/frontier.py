@@ -25,7 +25,7 @@ from gnnseq.kernels.input_projection import input_kernel_gradient, project_input
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
-__all__ = ["frontier_sweep"]
+__all__ = ["cell_backward", "cell_forward", "frontier_sweep", "in_order"]
 
 
 def frontier_sweep(
@@ -57,8 +57,8 @@ class _Sweep(torch.autograd.Function):
         fronts = make_fronts(schedule, weight, *ctx.needs_input_grad[4:6])
         first = weight_hh.new_empty(0, cell.states * weight_hh.size(1)) if initial is None else fronts.enter(initial)
         bias, inner_bias = split_bias(cell, bias_ih, bias_hh, weight_hh)
-        projection = project_inputs(x, _in_order(cell, weight_ih), None if bias is None else _in_order(cell, bias))
-        states, kept = _forward(cell, projection, _in_order(cell, weight_hh), inner_bias, first, fronts)
+        projection = project_inputs(x, in_order(cell, weight_ih), None if bias is None else in_order(cell, bias))
+        states, kept = cell_forward(cell, projection, in_order(cell, weight_hh), inner_bias, first, fronts)
         save(ctx, schedule, x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh, *kept)
         ctx.cell, ctx.loop, ctx.schedule, ctx.fronts = cell, loop, schedule, fronts
         return states[: len(projection)]
@@ -73,8 +73,8 @@ class _Sweep(torch.autograd.Function):
         x, initial, edge_weight, weight_ih, weight_hh, bias_ih, bias_hh = saved[:7]
         kept = [tensor.contiguous() for tensor in saved[7:]]  # hooks on saved tensors may change strides
         cell, fronts, needs = ctx.cell, ctx.fronts, ctx.needs_input_grad[3:]
-        weight_ih, weight_hh = _in_order(cell, weight_ih), _in_order(cell, weight_hh)
-        found = _backward(cell, grad, kept, weight_hh, fronts)
+        weight_ih, weight_hh = in_order(cell, weight_ih), in_order(cell, weight_hh)
+        found = cell_backward(cell, grad, kept, weight_hh, fronts)
         d_projection = found.input_projection
         d_weight_ih = input_kernel_gradient(d_projection, x, weight_ih.size(1)) if needs[3] else None
         return (
@@ -84,14 +84,14 @@ class _Sweep(torch.autograd.Function):
             d_projection @ weight_ih if needs[0] else None,
             None if initial is None else fronts.leave(found.initial, initial),
             found.edge_weight.to(edge_weight.dtype) if needs[2] else None,
-            None if d_weight_ih is None else _in_order(cell, d_weight_ih),
-            _in_order(cell, found.weight_hh),
-            None if bias_ih is None else _in_order(cell, d_projection.sum(0)),
-            None if bias_hh is None else _in_order(cell, found.bias_hh),
+            None if d_weight_ih is None else in_order(cell, d_weight_ih),
+            in_order(cell, found.weight_hh),
+            None if bias_ih is None else in_order(cell, d_projection.sum(0)),
+            None if bias_hh is None else in_order(cell, found.bias_hh),
         )
 
 
-def _forward(
+def cell_forward(
     cell: Cell, projection: Tensor, weight_hh: Tensor, inner_bias: Tensor, first: Tensor, fronts: Fronts
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """States of nodes and below them the initial ones [N + B, S], and what the backward pass needs."""
@@ -107,7 +107,8 @@ def _forward(
     return kept[0], kept
 
 
-def _backward(cell: Cell, grad: Tensor, kept: Any, weight_hh: Tensor, fronts: Fronts) -> CellGradients:
+def cell_backward(cell: Cell, grad: Tensor, kept: Any, weight_hh: Tensor, fronts: Fronts) -> CellGradients:
+    """Gradients from those of the states of nodes [N, S] and of what the forward pass kept."""
     if cell.name == "lstm":
         return lstm_backward(grad, kept, weight_hh, fronts)
     if cell.name == "gru":
@@ -117,6 +118,6 @@ def _backward(cell: Cell, grad: Tensor, kept: Any, weight_hh: Tensor, fronts: Fr
     return rnn_backward(grad, kept, weight_hh, fronts, cell.name.removeprefix("rnn_"))
 
 
-def _in_order(cell: Cell, rows: Tensor) -> Tensor:
+def in_order(cell: Cell, rows: Tensor) -> Tensor:
     """A parameter's rows in the kernel's order of gates, or back in torch's."""
     return swap_gates(rows) if cell.name == "lstm" else rows

@@ -4,6 +4,7 @@ The equations are those of :mod:`gnnseq.kernels.frontier_lstm`, and so is the or
 projection is one product over all nodes, made by torch before the sweep, which is ``c/trees.c``. Back, runs of nodes
 take turns: the sweep finds the gradients of their gates, and while these are in a core's cache torch makes the products
 that lead to inputs and parameters. Nothing is kept of an edge: its forget gate is computed anew wherever it is used.
+Of all edges into a node is kept how what they leave of c grows with what its own input adds to their gates.
 
 Letters: N nodes, E edges, H hidden channels, F input channels, B rows of initial state, B' of final state; P
 nodes that read nothing, L before the last step, M of a run.
@@ -27,7 +28,7 @@ from gnnseq.kernels.native import address, compiled, gemm
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
-__all__ = ["fused_tree_sweep"]
+__all__ = ["fused_tree_sweep", "run_tree"]
 
 # Numbers in the gradients of a run of nodes: 1 MiB of float32, which stays in a core's cache while it is used.
 CHUNK = 1 << 18
@@ -41,7 +42,8 @@ class Tree(ctypes.Structure):
         *((name, ctypes.c_ssize_t) for name in ("threads", "T", "N", "E", "H", "B", "P", "L")),
         *((name, ctypes.c_void_p) for name in ("steps", "incoming", "source", "outgoing", "edge", "target", "weight")),
         *((name, ctypes.c_void_p) for name in ("forget_kernel", "other_kernel", "first", "gates", "h", "c", "read")),
-        *((name, ctypes.c_void_p) for name in ("summed", "d_h", "d_c", "d_read", "d_gates", "d_first", "d_weight")),
+        *((name, ctypes.c_void_p) for name in ("summed", "slope", "d_h", "d_c", "d_read", "d_gates", "d_first")),
+        ("d_weight", ctypes.c_void_p),
     )
 
 
@@ -53,7 +55,9 @@ def fused_tree_sweep(
 ) -> tuple[Tensor, Tensor]:
     """Sweeps any graph whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
     swept = schedule if initial is None else schedule.with_state_edges
-    h, last = _FusedTree.apply(loop, swept, read_final(schedule), x, initial, swept.edge_weight, *weights)
+    h, last = _FusedTree.apply(
+        torch.is_grad_enabled(), loop, swept, read_final(schedule), x, initial, swept.edge_weight, *weights
+    )
     return h, place_final(schedule, initial, last)
 
 
@@ -77,6 +81,7 @@ class _Kept(NamedTuple):
     c: Tensor  # [N, H]
     read: Tensor  # [L, H]
     summed: Tensor  # [N - P, H]
+    slope: Tensor | None  # None if there will be none. [N - P, H]
 
 
 class _FusedTree(torch.autograd.Function):
@@ -85,6 +90,7 @@ class _FusedTree(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        learns: bool,
         loop: Loop,
         schedule: Schedule,
         ends: Tensor,
@@ -101,8 +107,8 @@ class _FusedTree(torch.autograd.Function):
         h = gates.new_empty(len(gates), hidden)
         silent = nodes[1] if initial is None else 0
         c, read, summed = torch.empty_like(h), h.new_empty(nodes[-2], hidden), h.new_empty(len(h) - silent, hidden)
-        kept = _Kept(gates, h, c, read, summed)
-        _run(
+        kept = _Kept(gates, h, c, read, summed, torch.empty_like(summed) if learns else None)
+        run_tree(
             "lstm_tree",
             schedule,
             range(len(h)),
@@ -121,16 +127,17 @@ class _FusedTree(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor | None, last_grad: Tensor | None) -> tuple[Tensor | None, ...]:
         saved = recall(ctx)
         inputs = _Inputs(*saved[:7])
-        kept = _Kept(*(tensor.contiguous() for tensor in saved[7:]))  # hooks on saved tensors may change strides
+        # Hooks on saved tensors may change strides.
+        kept = _Kept(*(None if tensor is None else tensor.contiguous() for tensor in saved[7:]))  # type: ignore[arg-type]
         d_h, d_c = _state_gradients(kept.h, ctx.ends, grad, last_grad)
         if torch.is_grad_enabled():
             given = torch.cat([d_h, d_c], dim=1)
-            return None, None, None, *double_backward(ctx.loop, ctx.schedule, inputs, given)
+            return None, None, None, None, *double_backward(ctx.loop, ctx.schedule, inputs, given)
         refuse_batch(d_h, d_c)
         kernel = swap_gates(inputs.weight_hh)
         first = _enter(inputs.initial, kernel)
         d_first = torch.zeros_like(first)
-        wants_x, _, wants_weight, *_ = ctx.needs_input_grad[3:]
+        wants_x, _, wants_weight, *_ = ctx.needs_input_grad[4:]
         d_weight = kept.h.new_empty(ctx.schedule.edge_index.size(1)) if wants_weight else None
         found = _Gradients(inputs, kept, wants_x)
         for nodes, d_gates, d_read in _sweep_back(
@@ -140,7 +147,7 @@ class _FusedTree(torch.autograd.Function):
         d_initial = None if inputs.initial is None else found.add_initial(kernel, first, d_first)
         if d_weight is not None and inputs.edge_weight is not None:
             d_weight = d_weight.to(inputs.edge_weight.dtype)
-        return None, None, None, found.d_x, d_initial, d_weight, *found.of_parameters()
+        return None, None, None, None, found.d_x, d_initial, d_weight, *found.of_parameters()
 
 
 def _state_gradients(h: Tensor, ends: Tensor, grad: Tensor | None, last_grad: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -174,7 +181,7 @@ def _sweep_back(
     for begin in reversed(range(0, nodes, most)):
         end = min(begin + most, nodes)
         d_gates, d_read = room[0][: end - begin], room[1][: max(0, min(end, sources) - begin)]
-        _run("lstm_tree_back", schedule, range(begin, end), d_read=d_read, d_gates=d_gates, **found, **given)
+        run_tree("lstm_tree_back", schedule, range(begin, end), d_read=d_read, d_gates=d_gates, **found, **given)
         yield range(begin, end), d_gates, d_read
 
 
@@ -216,7 +223,7 @@ class _Gradients:
         return swap_gates(self._input_kernel).contiguous(), swap_gates(self._kernel), *biases
 
 
-def _run(name: str, schedule: Schedule, nodes: range, **tensors: Tensor | None) -> None:
+def run_tree(name: str, schedule: Schedule, nodes: range, **tensors: Tensor | None) -> None:
     """Calls a function of ``c/trees.c`` on contiguous tensors."""
     offsets = schedule.node_offsets
     inner = offsets[bisect_right(offsets, nodes.start) : bisect_left(offsets, nodes.stop)]

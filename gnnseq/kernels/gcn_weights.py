@@ -34,7 +34,7 @@ def gcn_weights(
         or not lies_in_memory(edge_index)
         or edges < LEAST_SIZE
         or is_traced(edge_index)
-        or library() is None
+        or library("graphs") is None
     ):
         return None
     if edge_weight is not None and (not is_plain(edge_weight) or edge_weight.shape != (edges,)):

@@ -63,7 +63,7 @@ def feature_product(
     if is_traced(x, *learnt) or x.dim() != 2 or torch.is_autocast_enabled("cpu"):
         return None
     size = x.numel() // DENSE if x.layout == torch.strided else x._nnz()
-    if not runs_compiled(x, size) or not all(map(is_plain, learnt)):
+    if not runs_compiled(x, size, "rows") or not all(map(is_plain, learnt)):
         return None
     if weight.shape[1:] != x.shape[1:] or (bias is not None and bias.shape != weight.shape[:1]):
         return None

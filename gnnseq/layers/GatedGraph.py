@@ -10,6 +10,7 @@ from torch.nn import functional
 from gnnseq.checks import check_one_device, check_parameter, check_type, flag, named_as_peers, whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import aggregate
+from gnnseq.kernels.gated_round import GRUWeights, gated_round
 from gnnseq.layers.graph_cache import NormalizedGraph
 from gnnseq.message_passing import ScheduledMessagePassing, check_settings, needs_messages
 from gnnseq.schedule import synchronous
@@ -17,6 +18,8 @@ from gnnseq.schedule.reachability import dependence
 from gnnseq.tracing import is_recording
 
 __all__ = ["GatedGraph"]
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class GatedGraph(ScheduledMessagePassing):
@@ -101,8 +104,12 @@ class GatedGraph(ScheduledMessagePassing):
             graph, edge_weight = self._graph.normalized(
                 edge_index, edge_weight, x.size(0), self._normalize, self.weight.dtype
             )
+            cell = self._cell()
             for weight in kernels:
-                h = self.rnn(aggregate(h, edge_weight, graph) @ weight, h)  # one product a node, none an edge
+                if cell is None:
+                    h = self.rnn(aggregate(h, edge_weight, graph) @ weight, h)  # one product a node, none an edge
+                else:
+                    h = gated_round(h, edge_weight, graph, weight, cell)
         return h
 
     def message(self, state_j: Tensor, edge_weight: Tensor, weight: Tensor) -> Tensor:
@@ -131,6 +138,12 @@ class GatedGraph(ScheduledMessagePassing):
             for name, parameter in self.rnn._parameters.items():
                 shape = (3 * width, width) if name.startswith("weight") else (3 * width,)
                 check_parameter(f"rnn.{name}", parameter, shape, weight.dtype)
+
+    def _cell(self) -> GRUWeights | None:
+        """The GRU's parameters; None if somebody altered or watches it, so that it is to be called."""
+        rnn = self.rnn
+        plain = type(rnn) is nn.GRUCell and not any(getattr(rnn, name) for name in _HOOKS)
+        return (rnn.weight_ih, rnn.weight_hh, rnn.bias_ih, rnn.bias_hh) if plain else None
 
     def _rounds(self) -> int:
         """num_rounds, if it still is a number of rounds that have kernels."""

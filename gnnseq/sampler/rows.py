@@ -43,7 +43,7 @@ class Rows:
     @property
     def in_c(self) -> bool:
         """Whether draws are made in compiled code."""
-        return self.csr.indices.numel() >= LEAST_EDGES and library() is not None
+        return self.csr.indices.numel() >= LEAST_EDGES and library("neighbors") is not None
 
     def borrow(self) -> Tensor:
         """An array of -1, to be given back so; every thread gets its own. int32 [N]"""
@@ -70,7 +70,7 @@ class Rows:
         """
         source, target = edge_index
         size = source.numel()
-        if size >= LEAST_EDGES and library() is not None:
+        if size >= LEAST_EDGES and library("neighbors") is not None:
             indptr = torch.empty(num_nodes + 1, dtype=torch.int32, device="cpu")
             indices, edge_id = torch.empty(2, size, dtype=torch.int32, device="cpu").unbind()
             compiled("neighbors_compress")(

@@ -45,6 +45,14 @@ class SweepPointers:
 
     @cached_property
     @for_real()
+    def from_rows(self) -> "SweepPointers":
+        """Those of the same edges, each from the row of the initial state that has its source's number."""
+        nodes = self.num_nodes
+        edges = torch.stack([self.edge_index[0] + nodes, self.edge_index[1]])
+        return SweepPointers(edges, nodes, nodes, self.step_sizes, self.edge_sizes)
+
+    @cached_property
+    @for_real()
     def in_indptr(self) -> Tensor:
         """The first edge into each node, and E. [N + 1]"""
         return torch.searchsorted(self.edge_index[1], torch.arange(self.num_nodes + 1, device=self.edge_index.device))

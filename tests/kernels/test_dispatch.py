@@ -12,8 +12,10 @@ from gnnseq.kernels.dense_path import dense_path_sweep
 from gnnseq.kernels.dispatch import choose_kernel
 from gnnseq.kernels.frontier import frontier_sweep
 from gnnseq.kernels.fused_path import fused_path_sweep
+from gnnseq.kernels.fused_rounds import fused_rounds_sweep
 from gnnseq.kernels.fused_tree import fused_tree_sweep
 from gnnseq.kernels.native import functions
+from gnnseq.kernels.rounds import rounds_sweep
 from gnnseq.layers import GRU, LSTM, RNN
 from gnnseq.schedule import packed_paths
 
@@ -37,7 +39,7 @@ def test_compiled_code_takes_what_it_can(layer_type):
     assert [chosen(layer, schedule) for schedule in (EQUAL, RAGGED)] == [fused_path_sweep] * 2
     assert [chosen(layer, schedule) for schedule in (TREE, WEIGHED)] == [graph] * 2
     assert chosen(layer, NONE) is dense_path_sweep
-    assert chosen(layer, ROUNDS) is None
+    assert chosen(layer, ROUNDS) is (rounds_sweep if layer_type is RNN else fused_rounds_sweep)
     assert chosen(layer, EQUAL, initial=torch.zeros(2, (H + 1) * layer.cell.states)) is not fused_path_sweep
     double = layer.double()
     assert chosen(double, RAGGED) is (dense_path_sweep if layer_type is LSTM else frontier_sweep)

@@ -1,5 +1,7 @@
 """What is compiled, called and kept; without a compiler the same layers run."""
 
+import functools
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gnnseq import synchronous
 from gnnseq.kernels.native import build, compiled, runs_compiled
+from gnnseq.kernels.native.functions import part_of
 from gnnseq.layers import LSTM
 from gnnseq.schedule import packed_paths
 
@@ -140,3 +144,25 @@ def test_a_compiler_that_hangs_is_waited_for_once(monkeypatch):
 @pytest.mark.parametrize("like", [torch.zeros(1).double(), torch.zeros(1, device="meta")])
 def test_other_types_and_devices_have_none(like):
     assert not runs_compiled(like, 1 << 30)
+
+
+def test_each_function_is_found_in_its_file():
+    """And a sweep over paths needs one file alone, which is what the first one waits for."""
+    functions = re.compile(r"^(?:int|void|ptrdiff_t) (\w+)\(", re.MULTILINE)
+    sources = [source for source in build.SOURCES if source.suffix == ".c"]
+    found = {name: source.stem for source in sources for name in functions.findall(source.read_text())}
+    assert set(found.values()) == {source.stem for source in sources}
+    assert {name: part_of(name) for name in found} == found
+
+
+@pytest.mark.usefixtures("_hastily")
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_files_are_compiled_when_they_are_wanted(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    library = functools.cache(build.library.__wrapped__)
+    monkeypatch.setattr(build, "library", library)
+    layer, x = LSTM(4, 64), torch.randn(1000, 4)
+    layer(x, packed_paths([100] * 10))[0].sum().backward()
+    assert [kept.name.split("-")[0] for kept in (tmp_path / "gnnseq").iterdir()] == ["paths"]
+    layer(x, synchronous(torch.tensor([[0], [1]]), 1000))[0].sum().backward()
+    assert sorted(kept.name.split("-")[0] for kept in (tmp_path / "gnnseq").iterdir()) == ["paths", "trees"]

@@ -11,7 +11,7 @@ from torch import Tensor
 from gnnseq.graphs import tree_graph
 from gnnseq.kernels.native import address, compiled, library
 from gnnseq.layers import GCN, GRU, LSTM, RNN, MinGRU
-from gnnseq.schedule import Schedule, packed_paths, topological
+from gnnseq.schedule import Schedule, packed_paths, synchronous, topological
 
 NODES, FEATURES, HIDDEN = 300, 8, 32
 LAYERS = {"relu": lambda: RNN(FEATURES, HIDDEN, nonlinearity="relu"), "tanh": lambda: RNN(FEATURES, HIDDEN)} | {
@@ -38,6 +38,7 @@ SCHEDULES = {
     "weighted tree": lambda: tree().weighted(torch.rand(NODES - 1)),
     "paths": lambda: packed_paths([100, 80, 60, 40, 20]),
     "equal paths": lambda: packed_paths([50] * 6),
+    "rounds": lambda: synchronous(tree().edge_index, NODES, 2),
 }
 
 

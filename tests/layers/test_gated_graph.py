@@ -5,12 +5,14 @@ import copy
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.nn import GatedGraphConv
 
 import reference
 from gnnseq.graphs import path_graph
+from gnnseq.kernels import gated_round, gru_rows
+from gnnseq.kernels.native import functions
 from gnnseq.layers import GatedGraph
 from strategies import graphs
 
@@ -99,3 +101,42 @@ def test_a_number_of_rounds_changed_later_is_obeyed_or_refused(watched):
         for call in (lambda: layer(x, edges), lambda: layer.reach(edges, 5)):
             with pytest.raises(ValueError, match=words):
                 call()
+
+
+@pytest.fixture
+def _at_once(monkeypatch):
+    """Rounds in compiled code, also of few nodes."""
+    monkeypatch.setattr(functions, "LEAST_SIZE", 0)
+    monkeypatch.setattr(gated_round, "LEAST_NODES", 0)
+    monkeypatch.setattr(gru_rows, "ROWS", 4)
+
+
+@pytest.mark.usefixtures("_at_once")
+@settings(max_examples=15)
+@given(graphs(), st.integers(1, 3), st.booleans(), st.booleans())
+def test_compiled_rounds_are_float64_rounded(graph, rounds, bias, weighted):
+    torch.manual_seed(graph.seed)
+    layer, found = GatedGraph(4, num_rounds=rounds, bias=bias), []
+    for dtype in (torch.float32, torch.float64):
+        x = graph.features(3).to(dtype).requires_grad_()
+        h = layer.to(dtype)(x, graph.edge_index, graph.edge_weight.to(dtype) if weighted else None)
+        inputs, loss = [x, *layer.parameters()], h.sin().sum()
+        once = torch.autograd.grad(loss, inputs, retain_graph=True)
+        again = torch.autograd.grad(loss, inputs, create_graph=True)
+        twice = torch.autograd.grad(sum(part.square().sum() for part in again), inputs, retain_graph=True)
+        many = torch.autograd.grad(h, x, torch.stack([h.detach(), h.detach().cos()]), is_grads_batched=True)
+        found.append([h, *once, *again, *twice, *many])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-5 * (1 + float(b.detach().abs().max())))
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_cell_that_is_watched_or_altered_is_called():
+    layer, x, edges, seen = GatedGraph(4, num_rounds=2), torch.randn(20, 4), path_graph(20).edge_index, []
+    expected = layer(x, edges)
+    handle = layer.rnn.register_forward_hook(lambda *called: seen.append(called))
+    torch.testing.assert_close(layer(x, edges), expected)
+    handle.remove()
+    assert len(seen) == 2
+    torch.nn.utils.parametrizations.weight_norm(layer.rnn, "weight_hh")
+    torch.testing.assert_close(layer(x, edges), expected)

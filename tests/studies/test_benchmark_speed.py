@@ -4,7 +4,9 @@ import json
 import os
 import pickle
 import statistics
+import subprocess
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from harness.cli import publish
 from harness.files import write_json
 from harness.report import print_checks
 from studies.speed import against as speed_against
+from studies.speed import cold as speed_cold
 from studies.speed import graphs as speed_graphs
 from studies.speed import measure as speed_measure
 from studies.speed import report as speed_report
@@ -325,6 +328,58 @@ def test_builds_take_turns_and_ratios_are_of_rounds():
     assert all({name for name, _ in calls[turn : turn + 2]} == {"this", "other"} for turn in (0, 2, 4))
     assert record["ratio"] == pytest.approx((1.75, 2.0, 2.0))
     assert record["median"] == {"this": 20.0, "other": 30.0}
+
+
+def test_a_case_that_a_build_lacks_is_left_out():
+    lacking = Build([], "other", [])
+    lacking.case = {"missing": "no MinGRU"}
+    assert speed_against.compare("mingru", Build([], "this", []), lacking, 3) == {
+        "case": "mingru", "missing": "no MinGRU"
+    }  # fmt: skip
+
+
+def test_goals_against_39426e9_are_for_that_build_alone():
+    rows = [{"case": "rounds-lstm", "ratio": [5.0, 5.0, 5.0]}, {"case": "gcn", "ratio": [1.0, 1.0, 1.0]}]
+    found = {"against": rows, "builds": {"other": {"sources": "another"}}}
+    assert speed_targets.since_former(found, "at_least") == []
+    found["builds"]["other"]["sources"] = speed_targets.FORMER
+    assert speed_targets.since_former(found, "at_least") == [
+        ("every ratio to 39426e9 is at least its goal: 1 of 1", True)
+    ]
+    assert speed_targets.since_former(found, "aim") == [
+        ("every ratio to 39426e9 reaches its aim: 0 of 1; short: rounds-lstm: 5, not 6", False)
+    ]
+    assert speed_targets.AGAINST.keys() <= CASES.keys()
+
+
+def test_means_are_of_all_shapes():
+    rows = [
+        {"work": "LSTM, batches in training", "peer": "torch.nn.LSTM", "shape": str(number), "ratio": [1.0, ratio, 2.0]}
+        for number, ratio in enumerate([1.1, 1.44] * 4)
+    ]
+    assert [holds for _, holds in speed_targets.must_hold(rows)] == [True]
+    assert speed_targets.aimed_at(rows)[0][0].endswith("1.26, aim 1.35")
+    assert speed_targets.must_hold(rows[1:]) == []  # not all were measured
+
+
+def test_first_sweeps_are_measured_in_processes_with_empty_caches(tmp_path, capsys, monkeypatch):
+    caches = []
+
+    def run(command, env, **options):
+        caches.append((env["XDG_CACHE_HOME"], [*Path(env["XDG_CACHE_HOME"]).iterdir()]))
+        return subprocess.CompletedProcess(command, 0, stdout="2.0" if command[0] == "other" else "1.0")
+
+    monkeypatch.setattr(speed_cold.subprocess, "run", run)
+    found = speed_cold.measure_cold("other", 4, 1, False, print)
+    assert found == {"cold": {"this": [1.0] * 4, "other": [2.0] * 4}, "times_as_fast": [2.0] * 3}
+    assert len(dict(caches)) == 8
+    assert not any(kept for _, kept in caches)
+    assert [holds for _, holds in speed_report.checks(found | {"quick": False})] == [True]
+    assert [holds for _, holds in speed_report.aims(found | {"quick": False})] == [False]
+    settings = script.Settings(cold=True, report_only=True, results=tmp_path)
+    write_json(tmp_path / "cold.json", result(**found, quick=False))
+    assert publish(settings) == 0
+    assert "First float32 sweep" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("numbers", [(1.001,), (float("nan"),)])

@@ -64,7 +64,13 @@ def compare_builds(
         records = []
         for number, name in enumerate(names, 1):
             show(f"{name}, case {number} of {len(names)}")
-            records.append(compare(name, workers[0], workers[1], rounds))
+            record = compare(name, workers[0], workers[1], rounds)
+            if "missing" in record:
+                show(f"{name} is left out: a build lacks what it needs: {record['missing']}")
+            else:
+                records.append(record)
+        if not records:
+            raise ValueError(f"--against {python}: it has none of {', '.join(names)}; choose others with --works")
     finally:
         for worker in workers:
             worker.process.kill()
@@ -85,9 +91,12 @@ def check_builds(this: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 def compare(name: str, this: Any, other: Any, rounds: int) -> dict[str, Any]:
-    """A case's record: times of both sides, and quartiles of the rounds' ratios, other / this."""
+    """A case's record: both sides' times, and quartiles of the rounds' ratios, other / this; or what a build lacks."""
     sides = {"this": this, "other": other}
     made, before = (side.ask(case=name) for side in sides.values())
+    for found in (made, before):
+        if "missing" in found:
+            return {"case": name, "missing": found["missing"]}
     pairs = zip(made["numbers"], before["numbers"], strict=True)
     if not all(math.isclose(a, b, rel_tol=TOLERANCE) for a, b in pairs):
         raise ValueError(f"{name}: the numbers of both builds differ, nothing was timed")
@@ -123,7 +132,11 @@ def answer() -> None:
         if case is None or "case" in request:
             case = None  # frees the one before
             gc.collect()
-            case = CASES[request["case"]](given["quick"], device)
+            try:
+                case = CASES[request["case"]](given["quick"], device)
+            except (AttributeError, ImportError) as error:  # an older build has fewer layers
+                print(json.dumps({"missing": str(error)}), file=answers, flush=True)
+                continue
             numbers = [float(tensor.detach().double().abs().mean()) for tensor in case.ours()]
             runs = min(given["warm_up"], case.rounds or given["warm_up"])
             seconds = min(once(case.ours, device) for _ in range(runs))

@@ -21,10 +21,11 @@ from studies.speed.graphs import GRAPH_CASES
 from studies.speed.linear import mingru, mingru_trees
 from studies.speed.measure import Case, Peer, Results, Step, layer_step, same_weights
 from studies.speed.roofline import Product, Roofline, path_products
-from studies.speed.targets import INFERENCE, TEMPORAL
+from studies.speed.rounds import rounds
+from studies.speed.targets import INFERENCE, ROUNDS, TEMPORAL, TRAINING
 from studies.speed.temporal import GATES, temporal
 from studies.speed.trees import trees
-from studies.speed.use import fresh, inference
+from studies.speed.use import fresh, inference, training
 
 OURS = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
 SIZES = {  # T, B, F, H, and those of --quick
@@ -112,7 +113,9 @@ CASES: dict[str, Callable[[bool, torch.device], Case]] = {
     "mingru-trees": mingru_trees,
     "gcn-fresh": fresh,
     **{name: partial(inference, name) for name in INFERENCE},
+    **{name: partial(training, name) for name in TRAINING},
     "trees": trees,
+    **{name: partial(rounds, name) for name in ROUNDS},
     **GRAPH_CASES,
     **{name: partial(temporal, *row) for name, row in TEMPORAL.items()},
     "character": character,

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gnnseq import packed_paths, topological
+from gnnseq import layers, packed_paths, topological
 from gnnseq.graphs import tree_graph
-from gnnseq.layers import LSTM, MinGRU, MinLSTM
 from studies.speed.measure import Case, Peer, Step, layer_step, training_step
 from studies.speed.roofline import Roofline, linear_products
 from studies.speed.trees import random_forest
@@ -19,7 +18,7 @@ def mingru(quick: bool, device: torch.device) -> Case:
     """Long paths, on which torch has a loop, a sum of logarithms, or another cell."""
     steps, batch, features, hidden = (7, 3, 4, 6) if quick else (1000, 16, 128, 128)
     torch.manual_seed(0)
-    ours = MinGRU(features, hidden).to(device)
+    ours = layers.MinGRU(features, hidden).to(device)
     x = torch.randn(steps * batch, features, device=device).requires_grad_()
     weight, bias = ours.weight_ih_l0, ours.bias_ih_l0
     assert isinstance(weight, Tensor)
@@ -73,11 +72,11 @@ def mingru_trees(quick: bool, device: torch.device) -> Case:
     parents = torch.from_numpy(random_forest(number, leaves))
     schedule = topological(tree_graph(parents).edge_index.to(device), len(parents))
     x = torch.randn(len(parents), features, device=device).requires_grad_()
-    theirs = LSTM(features, hidden).to(device)
+    theirs = layers.LSTM(features, hidden).to(device)
     return Case(
         title="MinGRU, binary trees",
         shape=f"{number} trees, N={len(parents)} F={features} H={hidden}, {len(schedule)} levels",
-        ours=layer_step(MinGRU(features, hidden).to(device), x, schedule),
+        ours=layer_step(layers.MinGRU(features, hidden).to(device), x, schedule),
         peers={"our LSTM": Peer("torch", lambda: layer_step(theirs, x, schedule), as_ours=None)},
         roofline=lambda: Roofline(linear_products(len(parents), features, 2 * hidden), device),
     )
@@ -91,5 +90,5 @@ def minlstm(quick: bool, device: torch.device) -> Case:
     return Case(
         title="MinLSTM, equal-length paths",
         shape=f"T={steps} B={batch} F={features} H={hidden}",
-        ours=layer_step(MinLSTM(features, hidden).to(device), x, packed_paths([steps] * batch).to(device)),
+        ours=layer_step(layers.MinLSTM(features, hidden).to(device), x, packed_paths([steps] * batch).to(device)),
     )

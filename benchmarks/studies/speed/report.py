@@ -9,13 +9,25 @@ from rich.text import Text
 from harness.report import PLAIN, literal, markdown_table, said, table
 from studies.speed.figures import figures
 from studies.speed.results import growth, lines, quartiles
-from studies.speed.targets import Row, Statement, aimed_at, even_growth, has_targets, must_hold, no_slower
+from studies.speed.targets import (
+    Row,
+    Statement,
+    aimed_at,
+    even_growth,
+    first_sweeps,
+    has_targets,
+    must_hold,
+    no_slower,
+    since_former,
+)
 
 __all__ = ["TABLES", "aims", "checks", "figures", "print_report"]
 
 
 def checks(result: Row) -> list[Statement]:
     """Statements that must hold, each with whether it does."""
+    if "cold" in result:
+        return [] if result["quick"] else first_sweeps(result, "at_least")
     if "against" in result:
         return [] if result["quick"] else no_slower(result)
     if not has_targets(result):
@@ -25,12 +37,20 @@ def checks(result: Row) -> list[Statement]:
 
 def aims(result: Row) -> list[Statement]:
     """Statements that need not hold, in the same form."""
+    if "cold" in result or "against" in result:
+        return [] if result["quick"] else (first_sweeps if "cold" in result else since_former)(result, "aim")
     return aimed_at(lines(result)) if has_targets(result) and "works" in result else []
 
 
 def print_report(result: Row, console: Console) -> None:
     """All tables that the result has numbers for, and what is aimed at."""
-    if "against" in result:
+    if "cold" in result:
+        rows = [[f"{side} build", f"{statistics.median(seconds):.3g}"] for side, seconds in result["cold"].items()]
+        note = (
+            f"With an empty cache: median seconds of {len(result['cold']['this'])} processes each.\n{_place(result)}."
+        )
+        _print(console, "First float32 sweep of a process", note, ["case", "seconds"], rows)
+    elif "against" in result:
         sides = [(record["case"], *_sides(record)) for record in result["against"]]
         rows = [[_below(case, title), *cells] for case, title, *cells in sides]
         headings = ["case", "other ms", "this ms", "ratio"]

@@ -14,6 +14,7 @@ from harness.sweep import run_sweep
 from studies.speed import scaling
 from studies.speed.against import compare_builds
 from studies.speed.cases import CASES
+from studies.speed.cold import measure_cold
 from studies.speed.graphs import relational
 from studies.speed.linear import minlstm
 from studies.speed.measure import Step, disagreement, interleave, measure, prepare
@@ -55,16 +56,19 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         "threads": threads,
         "quick": settings.quick,
     }
+    if settings.against:
+        command = result["provenance"]["command"].replace(str(settings.against), "PYTHON")
+        result["provenance"]["command"] = command  # a result must not carry its maker's folders
     if settings.scaling:
         wanted = scaling.points(settings.quick, settings.device, threads, result["provenance"]["commit"])
         folder = settings.folder / "cache" / settings.name  # what an interrupted call has left there is not done again
         runs = run_sweep(scaling.measure_apart, wanted, folder, jobs=1, console=console)
         records = [{**run["result"], "commit": run["commit"]} for run in runs]
         return {**result, "width": scaling.WIDTH, "scaling": records}
+    if settings.cold:
+        return result | measure_cold(settings.against, settings.rounds, threads, settings.quick, show)
     gc.freeze()  # or a collection passes over the million of objects that torch's import made, for half a second
     if settings.against:
-        command = result["provenance"]["command"].replace(str(settings.against), "PYTHON")
-        result["provenance"]["command"] = command  # a result must not carry its maker's folders
         given = {"quick": settings.quick, "device": settings.device, "threads": threads, **rounds}
         return result | compare_builds(settings.against, names, show=show, **given)
     result |= {"rounds": settings.rounds, "works": [], "autocast": []}

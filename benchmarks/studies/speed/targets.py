@@ -4,6 +4,7 @@ The targets are for a CPU and the sizes of the full benchmark: results of a GPU 
 """
 
 from collections.abc import Sequence
+from statistics import geometric_mean
 from typing import Any, NamedTuple
 
 TEMPORAL = {
@@ -12,23 +13,23 @@ TEMPORAL = {
     for cell in ("LSTM", "GRU")
     for nodes in (200, 1000)
 }
+SIZES = (  # T, B, F, H of batches of LSTMs
+    (28, 96, 12, 128), (22, 128, 10, 128), (100, 64, 128, 128), (50, 32, 64, 64), (30, 64, 87, 128),
+    (200, 16, 32, 256), (20, 256, 64, 64), (60, 128, 16, 512),
+)  # fmt: skip
 INFERENCE = {
-    **{
-        f"inference-{'-'.join(map(str, sizes))}": ("LSTM", sizes)  # T, B, F, H
-        for sizes in (
-            (28, 96, 12, 128), (22, 128, 10, 128), (100, 64, 128, 128), (50, 32, 64, 64), (30, 64, 87, 128),
-            (200, 16, 32, 256), (20, 256, 64, 64), (60, 128, 16, 512),
-        )
-    },
+    **{f"inference-{'-'.join(map(str, sizes))}": ("LSTM", sizes) for sizes in SIZES},
     **{
         f"call-{cell.lower()}-{steps}": (cell, (steps, 1, 64, 128))
         for cell in ("LSTM", "GRU", "RNN") for steps in (1, 10)
     },
 }  # fmt: skip
+TRAINING = {f"training-{'-'.join(map(str, sizes))}": sizes for sizes in SIZES}
+ROUNDS = {f"rounds-{cell.lower()}": cell for cell in ("RNN", "GRU", "LSTM")}
 NAMES = (  # in the order of the tables
     *(f"{paths}-{cell}" for paths in ("paths", "palindromes", "ragged") for cell in ("rnn", "gru", "lstm")),
-    *("mingru", "mingru-trees", "gcn-fresh", *INFERENCE),
-    *("trees", "gcn", "cora", "cora-sparse", "gated", "reach", "influence", *TEMPORAL, "character"),
+    *("mingru", "mingru-trees", "gcn-fresh", *INFERENCE, *TRAINING),
+    *("trees", *ROUNDS, "gcn", "cora", "cora-sparse", "gated", "reach", "influence", *TEMPORAL, "character"),
 )
 MEMORY = 1.2  # a step's peak, as a multiple of the peer's
 GROWTH = 1.5  # the time per node or edge, memory and a call's own left out, as a multiple of that at smaller sizes
@@ -74,8 +75,19 @@ TARGETS = {
     ("MinGRU, binary trees", "our LSTM"): Target(3, 4),
     ("GCN, a new graph each step", "GCNConv"): Target(2, 3),
     ("LSTM, batches without gradients", "torch.nn.LSTM"): Target(1, 1.3),
+    ("LSTM, batches in training", "torch.nn.LSTM"): Target(1, 1.35),
+    ("GatedGraph, 2 rounds", "GatedGraphConv, CSR"): Target(2, 2.5),
     **{(f"{cell}, a path without gradients", f"torch.nn.{cell}"): Target(0.9, 1.2) for cell in ("LSTM", "GRU", "RNN")},
 }
+# The geometric mean over all shapes of a title, beside one peer.
+MEANS = {
+    ("LSTM, batches without gradients", "torch.nn.LSTM"): Target(1.1, 1.3),
+    ("LSTM, batches in training", "torch.nn.LSTM"): Target(1.2, 1.35),
+}
+# How many times as fast as the build at 39426e9, and that build's sources, by which a comparison knows it.
+FORMER = "7407036a9caa58aa"
+AGAINST = {"rounds-lstm": Target(4, 6), "rounds-gru": Target(1.8, 2.5), "rounds-rnn": Target(1.8, 2.5)}
+COLD = Target(2, 4)
 
 
 def has_targets(result: Row) -> bool:
@@ -90,6 +102,7 @@ def must_hold(found: Sequence[Row]) -> list[Statement]:
     memory = [(f"{place}: {share:.2f}", share <= MEMORY) for place, share in shares]
     return [
         *_all_of("every ratio is at least its goal", _ratios(found, "at_least")),
+        *_means(found, "at_least"),
         *_all_of(f"every peak of memory is within {MEMORY:g} times the peer's", memory),
     ]
 
@@ -99,7 +112,7 @@ def aimed_at(found: Sequence[Row]) -> list[Statement]:
     times = {line["work"]: 1 / line["near"] for line in found if line["work"] in PRODUCTS}
     text = "{}: {:.2f} times the bare products' time, aim {:g}"
     products = [(text.format(case, time, PRODUCTS[case]), time <= PRODUCTS[case]) for case, time in times.items()]
-    return [*_all_of("every ratio reaches its aim", _ratios(found, "aim")), *products]
+    return [*_all_of("every ratio reaches its aim", _ratios(found, "aim")), *_means(found, "aim"), *products]
 
 
 def even_growth(curves: dict[str, list[Row]]) -> list[Statement]:
@@ -117,12 +130,53 @@ def no_slower(result: Row) -> list[Statement]:
     return [
         (f"geometric mean of all ratios to the other build: {found:.3f}, at least {mean:g}", found >= mean),
         *_all_of(f"every ratio to the other build is at least {least:g}", items),
+        *since_former(result, "at_least"),
+    ]
+
+
+def since_former(result: Row, which: str) -> list[Statement]:
+    """Of a comparison with the build at 39426e9: every case that is to be so many times as fast as there."""
+    if result["builds"]["other"]["sources"] != FORMER:
+        return []
+    found = {row["case"]: row["ratio"][1] for row in result["against"] if row["case"] in AGAINST}
+    wanted = {case: getattr(AGAINST[case], which) for case in found}
+    items = [(f"{case}: {ratio:.3g}, not {wanted[case]:g}", ratio >= wanted[case]) for case, ratio in found.items()]
+    return _all_of(
+        f"every ratio to 39426e9 {'is at least its goal' if which == 'at_least' else 'reaches its aim'}", items
+    )
+
+
+def first_sweeps(result: Row, which: str) -> list[Statement]:
+    """Of first sweeps beside those of another build."""
+    if not result["times_as_fast"]:
+        return []
+    ratio, wanted = result["times_as_fast"][1], getattr(COLD, which)
+    return [
+        (f"a first sweep takes 1/{ratio:.3g} of the other build's time, {_wish(which)} {wanted:g}", ratio >= wanted)
     ]
 
 
 def _ratios(found: Sequence[Row], which: str) -> list[Statement]:
     aimed = [(line, line["ratio"][1], getattr(line["goal"], which)) for line in found if line.get("goal")]
     return [(f"{_place(line)}: {ratio:.3g}, not {wanted:g}", ratio >= wanted) for line, ratio, wanted in aimed]
+
+
+def _means(found: Sequence[Row], which: str) -> list[Statement]:
+    """The geometric means over the shapes of a title, where all were measured."""
+    made = []
+    for (work, peer), target in MEANS.items():
+        ratios = [
+            line["ratio"][1] for line in found if (line["work"], line["peer"]) == (work, peer) and "ratio" in line
+        ]
+        if len(ratios) == len(SIZES):
+            mean, wanted = geometric_mean(ratios), getattr(target, which)
+            text = f"geometric mean of {work} beside {peer}: {mean:.3g}, {_wish(which)} {wanted:g}"
+            made.append((text, mean >= wanted))
+    return made
+
+
+def _wish(which: str) -> str:
+    return which.replace("_", " ")
 
 
 def _place(line: Row) -> str:

@@ -12,9 +12,9 @@ from torch_geometric.nn import GCNConv
 
 from gnnseq.layers import GCN, GRU, LSTM, RNN
 from studies.speed.graphs import random_graph
-from studies.speed.measure import Case, Peer, Results, Step, same_weights, training_step
-from studies.speed.roofline import Product, Roofline, aggregation_bytes, linear_products
-from studies.speed.targets import INFERENCE
+from studies.speed.measure import Case, Peer, Results, Step, layer_step, same_weights, training_step
+from studies.speed.roofline import Product, Roofline, aggregation_bytes, linear_products, path_products
+from studies.speed.targets import INFERENCE, TRAINING
 from studies.speed.temporal import GATES
 
 CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
@@ -48,6 +48,23 @@ def inference(name: str, quick: bool, device: torch.device) -> Case:
         },
         roofline=lambda: Roofline(products, device),
         is_step=False,
+    )
+
+
+def training(name: str, quick: bool, device: torch.device) -> Case:
+    """A training step of an LSTM inside a network on a batch, called as torch.nn's is."""
+    steps, batch, features, hidden = TRAINING[name]
+    if quick:
+        steps, batch, features, hidden = min(steps, 3), min(batch, 2), 4, 6
+    torch.manual_seed(0)
+    ours = LSTM(features, hidden).to(device)
+    x = torch.randn(steps, batch, features, device=device).requires_grad_()
+    return Case(
+        title="LSTM, batches in training",
+        shape=f"T={steps} B={batch} F={features} H={hidden}",
+        ours=layer_step(ours, x),
+        peers={"torch.nn.LSTM": Peer("torch", lambda: layer_step(same_weights(nn.LSTM(features, hidden), ours), x))},
+        roofline=lambda: Roofline(path_products([batch] * steps, features, hidden, GATES["LSTM"], True), device),
     )
 
 

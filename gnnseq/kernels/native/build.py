@@ -1,10 +1,13 @@
-"""Where Linux has a C compiler: the folder ``c``, compiled when first wanted.
+"""Where Linux has a C compiler: the folder ``c``, each of its files compiled when one of its functions is first wanted.
 
 Torch goes through memory once an operation, and a cell is a dozen of them; here it is one pass, and a sweep over paths
 is one call. Nothing is compiled at install time, and without a compiler (or with ``GNNSEQ_NATIVE=0``) the kernels do
 the same by torch's operations. What was compiled is kept in ``gnnseq`` within the user's cache folder
 (``XDG_CACHE_HOME``) if no other user can write there, else among temporary files: see
 :mod:`gnnseq.kernels.native.folders`. Of several processes that start at once one compiles, and the others wait for it.
+
+Each file is a library of its own, so that a first sweep waits for what it needs alone. It does wait: were torch's
+operations to serve until the library is there, the numbers of a run would depend on how long a compiler takes.
 
 ``torch.utils.cpp_extension`` would need ninja, a C++ compiler and Python's headers, and parse torch's own for half a
 minute; plain C through ctypes needs ``cc`` alone, compiles in seconds, and links with no version of Python or torch.
@@ -39,28 +42,28 @@ SOURCES = sorted(Path(__file__).with_name("c").glob("*.[ch]"))
 
 
 @cache
-def library() -> ctypes.CDLL | None:
-    """The compiled functions; None if they cannot be had."""
+def library(part: str = "cells") -> ctypes.CDLL | None:
+    """The compiled functions of a file of the folder, named without ``.c``; None if they cannot be had."""
     # A Mac without developer tools would answer with a dialogue; Windows has no cc.
     if sys.platform != "linux" or os.environ.get("GNNSEQ_NATIVE") == "0":
         return None
     try:
         name, *options = shlex.split(os.environ.get("CC") or "cc")  # such as "gcc -m64" or "ccache gcc"
         compiler = shutil.which(name)
-        return None if compiler is None else _kept_or_compiled([compiler, *options])
+        return None if compiler is None else _kept_or_compiled([compiler, *options], part)
     except (OSError, ValueError, subprocess.SubprocessError):  # nowhere to write, nonsense in CC, a compiler that hangs
         return None
 
 
-def _kept_or_compiled(compiler: list[str]) -> ctypes.CDLL | None:
+def _kept_or_compiled(compiler: list[str], part: str) -> ctypes.CDLL | None:
     """The library that an earlier process left, else a new one, left for later ones if possible."""
-    name = f"cells-{_key(compiler)}"
+    name = f"{part}-{_key(compiler, part)}"
     for folder in folders():
         try:
             found = _kept(folder, name)
             if found is None and has_room(folder) and _loads(compiler, folder):
                 with one_at_a_time(folder):
-                    found = _kept(folder, name) or _made(compiler, folder, name)
+                    found = _kept(folder, name) or _made(compiler, folder, name, part)
             if found is not None:
                 return found
         except OSError:  # it filled up, or cannot be loaded from
@@ -82,10 +85,10 @@ def _kept(folder: Path, name: str) -> ctypes.CDLL | None:
     return None
 
 
-def _made(compiler: list[str], folder: Path, name: str) -> ctypes.CDLL | None:
+def _made(compiler: list[str], folder: Path, name: str, part: str) -> ctypes.CDLL | None:
     """A new library, whole in its folder or not there at all."""
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as temporary:
-        compiled = _compile(compiler, Path(temporary))
+        compiled = _compile(compiler, Path(temporary), part)
         if compiled is None:
             return None
         return ctypes.CDLL(str(compiled.replace(folder / f"{name}-{_digest(compiled.read_bytes())}.so")))
@@ -111,31 +114,35 @@ def _run(command: list[str], folder: Path) -> None:
     subprocess.run(command, check=True, capture_output=True, **options)  # type: ignore[call-overload]
 
 
-def _key(compiler: list[str]) -> str:
+def _key(compiler: list[str], part: str) -> str:
     """Changes with the source, the compiler, what it knows of this processor, and torch, whose OpenMP is used."""
-    asked = [*compiler, *FLAGS, "-E", "-dM", "-x", "c", os.devnull]
-    macros = subprocess.run(asked, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60).stdout
     parts = [
-        *(source.read_bytes() for source in SOURCES),
+        *(source.read_bytes() for source in SOURCES if source.suffix == ".h" or source.stem == part),
         repr((compiler, FLAGS, CHOICES, torch.__version__)).encode(),
-        macros,
+        _macros(*compiler, *FLAGS),
     ]
     return _digest(b"\0".join(parts))
+
+
+@cache
+def _macros(*compiler: str) -> bytes:
+    """What a compiler knows of this processor."""
+    asked = [*compiler, "-E", "-dM", "-x", "c", os.devnull]
+    return subprocess.run(asked, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60).stdout
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _compile(compiler: list[str], folder: Path) -> Path | None:
+def _compile(compiler: list[str], folder: Path, part: str) -> Path | None:
     """The first of the choices that compiles and loads."""
+    (source,) = (source for source in SOURCES if source.suffix == ".c" and source.stem == part)
     for number, flags in enumerate(CHOICES):
-        library = folder / f"cells{number}.so"
-        objects = {source: str(folder / f"{source.stem}{number}.o") for source in SOURCES if source.suffix == ".c"}
-        commands = [[*compiler, *FLAGS, *flags, "-c", "-o", made, str(source)] for source, made in objects.items()]
+        made, library = folder / f"{part}{number}.o", folder / f"{part}{number}.so"
         try:
-            for command in (*commands, [*compiler, "-shared", "-o", str(library), *objects.values()]):
-                _run(command, folder)
+            _run([*compiler, *FLAGS, *flags, "-c", "-o", str(made), str(source)], folder)
+            _run([*compiler, "-shared", "-o", str(library), str(made)], folder)
             ctypes.CDLL(str(library))
             return library
         except (OSError, subprocess.CalledProcessError):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gnnseq.kernels.native import build
 
-__all__ = ["LEAST_SIZE", "Compiled", "address", "compiled", "is_plain", "lies_in_memory", "runs_compiled"]
+__all__ = ["LEAST_SIZE", "Compiled", "address", "compiled", "is_plain", "lies_in_memory", "part_of", "runs_compiled"]
 
 # Numbers in the largest tensor of some work; less is not worth a compiler's run.
 LEAST_SIZE = 1 << 12
@@ -17,14 +17,36 @@ LEAST_SIZE = 1 << 12
 Argument = int | Tensor | ctypes.Structure | None
 
 
-def runs_compiled(like: Tensor, size: int) -> bool:
+# By the end of a function's name, the file of the folder ``c`` that has it.
+_PARTS = {
+    "_paths": "paths",
+    "_tree": "trees",
+    "compress_rows": "graphs",
+    "gcn_weights": "graphs",
+    "find_nonzero": "rows",
+    "multiply_lists": "rows",
+    "linear_forward": "linear",
+    "linear": "linear",
+}
+
+
+def part_of(name: str) -> str:
+    """The file of the folder ``c``, without ``.c``, that has the function of a name."""
+    if name.startswith("neighbors_"):
+        return "neighbors"
+    stem = name.removesuffix("_back")
+    return next((part for end, part in _PARTS.items() if stem.endswith(end)), "cells")
+
+
+def runs_compiled(like: Tensor, size: int, part: str = "cells") -> bool:
     """Whether compiled functions can and should do some work.
 
     Args:
         like: One of the tensors that are worked on; only plain ones of float32 on a CPU can be.
         size: Numbers in the largest of them.
+        part: The file of the folder ``c`` that has the functions.
     """
-    return size >= LEAST_SIZE and is_plain(like) and build.library() is not None
+    return size >= LEAST_SIZE and is_plain(like) and build.library(part) is not None
 
 
 def is_plain(tensor: Tensor) -> bool:
@@ -42,7 +64,7 @@ class Compiled:
     """A function of the folder ``c``, called with whole numbers, contiguous tensors, structures, and None for NULL."""
 
     def __init__(self, name: str) -> None:
-        self._function = getattr(build.library(), name)
+        self._function = getattr(build.library(part_of(name)), name)
 
     def __call__(self, *arguments: Argument) -> int:
         """Calls it; what a function that returns nothing returns means nothing."""

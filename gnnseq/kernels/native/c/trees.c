@@ -18,6 +18,7 @@
 #include "threads.h"
 
 enum { LEAST_ROWS = 4, MOST_ROWS = 256 }; /* that a thread is worth; that stay in a core's cache */
+enum { LINE = 16, AHEAD = 4 };            /* numbers of a line of the cache; edges from asking for a row to reading it */
 
 /* Mirrored in fused_tree.py. */
 typedef struct {
@@ -33,6 +34,7 @@ typedef struct {
     float *h, *c;                               /* [N, H] */
     float *read;                                /* U_f h. [L, H] */
     float *summed;                              /* of h over in-edges. [N - P, H] */
+    float *slope;                               /* of c, by what f adds up; NULL without a backward pass. [N - P, H] */
     float *d_h;                                 /* given that of the node's own h; becomes that of summed. [N, H] */
     float *d_c;                                 /* given that of the node's own c; becomes complete. [N, H] */
     float *d_read, *d_gates;                    /* of the M nodes, d_read of those that are read. [M, H], [M, 4H] */
@@ -58,27 +60,58 @@ static inline Source read_from(const Tree *s, ptrdiff_t e, ptrdiff_t j) {
     return (Source){weight, first, first + s->H * s->B, first + 2 * s->H * s->B};
 }
 
+/* Asks for a row that is read soon: rows of neighbours lie anywhere, and a processor foresees none of them. */
+static inline void fetch(const float *row, ptrdiff_t H) {
+    for (ptrdiff_t k = 0; k < H; k += LINE)
+        __builtin_prefetch(row + k);
+}
+
 static void sum(const Tree *s, ptrdiff_t i, float *summed) {
     const ptrdiff_t H = s->H;
     memset(summed, 0, 4 * (size_t)H);
     for (ptrdiff_t e = s->incoming[i]; e < s->incoming[i + 1]; e++) {
         const Source j = read_from(s, e, s->source[e]);
+        if (e + AHEAD < s->E)
+            fetch(read_from(s, e, s->source[e + AHEAD]).h, H);
 #pragma omp simd
         for (ptrdiff_t k = 0; k < H; k++)
             summed[k] += j.weight * j.h[k];
     }
 }
 
+/* Adds what the edges into a node keep of c and, for a backward pass, how that grows with what f adds up. */
+static void keep(const Tree *s, ptrdiff_t row, const float *f, float *c, float *slope) {
+    const ptrdiff_t H = s->H;
+    for (ptrdiff_t e = s->incoming[row]; e < s->incoming[row + 1]; e++) {
+        const Source j = read_from(s, e, s->source[e]);
+        if (e + AHEAD < s->E) {
+            const Source next = read_from(s, e, s->source[e + AHEAD]);
+            fetch(next.read, H);
+            fetch(next.c, H);
+        }
+        if (!slope) {
+#pragma omp simd
+            for (ptrdiff_t k = 0; k < H; k++)
+                c[k] += j.weight * sigmoid_(f[k] + j.read[k]) * j.c[k];
+            continue;
+        }
+#pragma omp simd
+        for (ptrdiff_t k = 0; k < H; k++) {
+            float gate = sigmoid_(f[k] + j.read[k]), kept = j.weight * gate * j.c[k];
+            c[k] += kept;
+            slope[k] += kept * (1.0f - gate);
+        }
+    }
+}
+
 static void fire_node(const Tree *s, ptrdiff_t row) {
     const ptrdiff_t H = s->H;
     float *f = s->gates + 4 * H * row, *i = f + H, *o = i + H, *g = o + H, *c = s->c + H * row, *h = s->h + H * row;
+    float *slope = s->slope && row >= s->P ? s->slope + H * (row - s->P) : NULL;
     memset(c, 0, 4 * (size_t)H);
-    for (ptrdiff_t e = s->incoming[row]; e < s->incoming[row + 1]; e++) {
-        const Source j = read_from(s, e, s->source[e]);
-#pragma omp simd
-        for (ptrdiff_t k = 0; k < H; k++)
-            c[k] += j.weight * sigmoid_(f[k] + j.read[k]) * j.c[k];
-    }
+    if (slope)
+        memset(slope, 0, 4 * (size_t)H);
+    keep(s, row, f, c, slope);
 #pragma omp simd
     for (ptrdiff_t k = 0; k < H; k++) {
         i[k] = sigmoid_(i[k]);
@@ -132,6 +165,12 @@ static void pull(const Tree *s, ptrdiff_t row, float *d_h, float *d_c, float *d_
     for (ptrdiff_t place = s->outgoing[row]; place < s->outgoing[row + 1]; place++) {
         const ptrdiff_t e = s->edge[place], i = s->target[place];
         const Source j = read_from(s, e, row);
+        if (place + AHEAD < s->E) {
+            const ptrdiff_t next = s->target[place + AHEAD];
+            fetch(s->gates + 4 * s->H * next, s->H);
+            fetch(s->d_h + s->H * next, s->H);
+            fetch(s->d_c + s->H * next, s->H);
+        }
         pull_from(s, i, j, d_h, d_c, d_read);
         if (s->d_weight)
             s->d_weight[e] = weigh(s, i, j);
@@ -140,24 +179,15 @@ static void pull(const Tree *s, ptrdiff_t row, float *d_h, float *d_c, float *d_
 
 static void fire_node_back(const Tree *s, ptrdiff_t row) {
     const ptrdiff_t H = s->H;
-    const float *f = s->gates + 4 * H * row, *i = f + H, *o = i + H, *g = o + H, *c = s->c + H * row;
-    const float *d_h = s->d_h + H * row;
+    const float *i = s->gates + 4 * H * row + H, *o = i + H, *g = o + H, *c = s->c + H * row, *d_h = s->d_h + H * row;
     float *d_c = s->d_c + H * row, *d_f = s->d_gates + 4 * H * (row - s->steps[0]);
     float *d_i = d_f + H, *d_o = d_i + H, *d_g = d_o + H;
-    memset(d_f, 0, 4 * (size_t)H);
-    for (ptrdiff_t e = s->incoming[row]; e < s->incoming[row + 1]; e++) {
-        const Source j = read_from(s, e, s->source[e]);
-#pragma omp simd
-        for (ptrdiff_t k = 0; k < H; k++) {
-            float gate = sigmoid_(f[k] + j.read[k]);
-            d_f[k] += j.weight * j.c[k] * gate * (1.0f - gate);
-        }
-    }
+    const float *slope = row >= s->P ? s->slope + H * (row - s->P) : NULL;
 #pragma omp simd
     for (ptrdiff_t k = 0; k < H; k++) {
         float t = tanh_(c[k]);
         d_c[k] += d_h[k] * o[k] * (1.0f - t * t);
-        d_f[k] *= d_c[k];
+        d_f[k] = slope ? slope[k] * d_c[k] : 0.0f;
         d_i[k] = d_c[k] * g[k] * i[k] * (1.0f - i[k]);
         d_o[k] = d_h[k] * t * o[k] * (1.0f - o[k]);
         d_g[k] = d_c[k] * i[k] * (1.0f - g[k] * g[k]);
