@@ -74,13 +74,17 @@ class Jacobian:
         if self.__dict__.get("_steps", 0) > DEEP:
             _take_down([self.__dict__.pop("_out").grad_fn])
 
-    def norms(self, nodes: Integers) -> NDArray[np.float64]:
-        """Frobenius norm of each block d out_v / d x_u, v among the chosen nodes; C passes a node. [n, N]"""
-        norms = np.zeros((len(nodes), self.num_nodes))
-        for part in self._chunks(len(nodes) * self.channels):
+    def norms(self, groups: Integers | Sequence[Integers]) -> NDArray[np.float64]:
+        """Frobenius norm of each block d out_v / d x_u, v one of the chosen nodes; C passes a node. [n, N]
+
+        Nodes that share no input may go as a group, whose blocks are added up. [groups, N]
+        """
+        norms = np.zeros((len(groups), len(self._x)))
+        for part in self._chunks(len(groups) * self.channels):
             row, channel = np.divmod(part, self.channels)
             cotangent = self._zeros(len(part))
-            cotangent[np.arange(len(part)), nodes[row], channel] = 1.0
+            for b, (i, c) in enumerate(zip(row, channel, strict=True)):
+                cotangent[b, groups[i], c] = 1.0
             for i, norm in zip(row, _row_norms(self._pull(cotangent)).cpu().numpy(), strict=True):
                 norms[i] = np.hypot(norms[i], norm)
         return norms
@@ -102,21 +106,27 @@ class Jacobian:
             parts.append(csr_array(((size > 0) & size.isfinite()).cpu().numpy()))
         return csr_array(vstack(parts))
 
+    def combined(self, nodes: Integers, cotangent: Tensor) -> Tensor:
+        """The sum of cotangent_v . d out_v / d x over the nodes, in one pass: [n, C] to [N, F]"""
+        whole = self._zeros(1)
+        whole[0, nodes] = cotangent
+        return self._pull(whole, batched=False)[0]
+
     def _chunks(self, passes: int) -> list[Integers]:
         return [np.arange(begin, min(begin + self._chunk, passes)) for begin in range(0, passes, self._chunk)]
 
     def _zeros(self, passes: int) -> Tensor:
         return self._out.new_zeros(passes, self.num_nodes, self.channels)
 
-    def _pull(self, cotangent: Tensor) -> Tensor:
+    def _pull(self, cotangent: Tensor, batched: bool | None = None) -> Tensor:
         """Sum over v of cotangent_bv . d out_v / d x. [b, N, C] to [b, N, F]"""
         if self.constant:
-            return self._x.new_zeros(len(cotangent), self.num_nodes, self.width)
-        if self.batched:
+            return self._x.new_zeros(len(cotangent), len(self._x), self.width)
+        if self.batched if batched is None else batched:
             pulled = self._grad(cotangent, True)
         else:
             pulled = torch.stack([self._grad(each, False) for each in cotangent])
-        return pulled.reshape(len(cotangent), self.num_nodes, -1)
+        return pulled.reshape(len(cotangent), len(self._x), -1)
 
     def _grad(self, cotangent: Tensor, batched: bool) -> Tensor:
         grads = torch.autograd.grad(

@@ -22,7 +22,8 @@ from gnnseq.reach.estimate import ReachEstimate, confirms, estimate_reach
 from gnnseq.reach.evaluation import Call, frozen
 from gnnseq.reach.hops import adjacency, farthest, mean_by_distance, mean_distance
 from gnnseq.reach.jacobian import Jacobian
-from gnnseq.reach.sparsity import structural_reach
+from gnnseq.reach.norms import block_norms
+from gnnseq.reach.sparsity import structure_of
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -243,10 +244,11 @@ def receptive_field(
         double = plain.in_double()
         jacobian = Jacobian(double, double.x)
         nodes = _choose(influence_nodes, jacobian, generator)
-        norms = jacobian.norms(nodes)
-        structure = None
+        known = None
         if use_structure and plain.copied:
-            structure = structural_reach(plain.call_on, copy.deepcopy(plain.module), plain.x)
+            known = structure_of(double.call_on, copy.deepcopy(double.module), double.x)
+        norms = block_norms(jacobian, nodes, known, double.x)
+        structure = known and known.reach
         if structure is not None and confirms(structure, double, nodes, norms, draws, generator):
             found = ReachEstimate(structure, structure, "structure", certain=True)
         else:
