@@ -5,6 +5,7 @@ passes of a chunk.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ DEEP = 4000
 
 
 class Jacobian:
-    """The blocks d out_v / d x_u of one forward pass, a few output nodes v at a time.
+    """The blocks d out_v / d x_u of one forward pass, a few output nodes v at a time; the two may be of different numbers.
 
     Backward passes run in chunks under torch.vmap if the function supports it, and one by one if it does not
     (autograd functions of one's own, native recurrent kernels).
@@ -41,12 +42,10 @@ class Jacobian:
         x: Where the derivative is taken. [N, ...]
 
     Attributes:
-        num_nodes: N.
+        num_nodes: N, of the inputs.
         width: F.
         channels: C.
         constant: Whether the output carries no gradient at all.
-        batched: Whether passes run in chunks.
-        cost: About how many numbers one pass computes; an operation by itself counts as much as some tens.
 
     Example:
         >>> square = Jacobian(lambda x: x**2, torch.tensor([[1.0], [3.0]]))
@@ -59,16 +58,25 @@ class Jacobian:
         self._x = x.detach().clone().requires_grad_()
         with torch.enable_grad():
             self._out = function(self._x.clone())  # a copy: the function may work in place on its input
-        self.num_nodes, self.channels = self._out.shape
+        self.num_nodes, self.channels = len(x), self._out.size(1)
         self.width = x[:1].numel()
         self.constant = not self._out.requires_grad
         each = x.element_size() * max(1, COPIES * x.numel() + self._out.numel())
         cached = CHUNK_BYTES if x.is_cuda else max(CACHE_BYTES, FEW * each)
         self._chunk = max(1, min(CHUNK_BYTES, cached) // each)
-        self.batched = not self.constant and self._chunk > 1 and self._out.numel() > 0 and self._can_batch()
+        self._steps = _graph_size(self._out)
+
+    @cached_property
+    def batched(self) -> bool:
+        """Whether passes run in chunks."""
+        return not self.constant and self._chunk > 1 and self._out.numel() > 0 and self._can_batch()
+
+    @property
+    def cost(self) -> int:
+        """About how many numbers one pass computes; an operation by itself counts as much as some tens."""
         # Fitted to times of graph and recurrent networks: torch's own sweep takes T steps that each fill T rows anew.
-        self._steps = steps = _graph_size(self._out)
-        self.cost = x.numel() + steps * (50 + self.num_nodes // 10) + (0 if self.batched else 2000 * self.num_nodes)
+        steps = self._steps * (50 + self.num_nodes // 10)
+        return self._x.numel() + steps + (0 if self.batched else 2000 * self.num_nodes)
 
     def __del__(self) -> None:
         if self.__dict__.get("_steps", 0) > DEEP:
@@ -79,14 +87,16 @@ class Jacobian:
 
         Nodes that share no input may go as a group, whose blocks are added up. [groups, N]
         """
-        norms = np.zeros((len(groups), len(self._x)))
+        norms = np.zeros((len(groups), self.num_nodes))
         for part in self._chunks(len(groups) * self.channels):
             row, channel = np.divmod(part, self.channels)
             cotangent = self._zeros(len(part))
             for b, (i, c) in enumerate(zip(row, channel, strict=True)):
                 cotangent[b, groups[i], c] = 1.0
-            for i, norm in zip(row, _row_norms(self._pull(cotangent)).cpu().numpy(), strict=True):
-                norms[i] = np.hypot(norms[i], norm)
+            pulled = self._pull(cotangent)
+            for i in range(row[0], row[-1] + 1):
+                begin, end = np.searchsorted(row, [i, i + 1])
+                norms[i] = np.hypot(norms[i], _row_norms(pulled[begin:end]))
         return norms
 
     def touches(self, groups: Sequence[Integers], generator: torch.Generator) -> csr_array:
@@ -116,17 +126,17 @@ class Jacobian:
         return [np.arange(begin, min(begin + self._chunk, passes)) for begin in range(0, passes, self._chunk)]
 
     def _zeros(self, passes: int) -> Tensor:
-        return self._out.new_zeros(passes, self.num_nodes, self.channels)
+        return self._out.new_zeros(passes, *self._out.shape)
 
     def _pull(self, cotangent: Tensor, batched: bool | None = None) -> Tensor:
         """Sum over v of cotangent_bv . d out_v / d x. [b, N, C] to [b, N, F]"""
         if self.constant:
-            return self._x.new_zeros(len(cotangent), len(self._x), self.width)
+            return self._x.new_zeros(len(cotangent), self.num_nodes, self.width)
         if self.batched if batched is None else batched:
             pulled = self._grad(cotangent, True)
         else:
             pulled = torch.stack([self._grad(each, False) for each in cotangent])
-        return pulled.reshape(len(cotangent), len(self._x), -1)
+        return pulled.reshape(len(cotangent), self.num_nodes, -1)
 
     def _grad(self, cotangent: Tensor, batched: bool) -> Tensor:
         grads = torch.autograd.grad(
@@ -186,10 +196,19 @@ def _unused(operation: Any, users: dict[Any, int]) -> list[Any]:
     return unused
 
 
-def _row_norms(pulled: Tensor) -> Tensor:
-    """2-norm of the last dimension, also where squares underflow. [b, N, F] to [b, N] in float64"""
-    norm: Tensor = torch.linalg.vector_norm(pulled, dim=2).double()
-    size = pulled.abs().sum(2).double()  # 1-norms, which linalg has twenty times slower
-    tiny = (size > 0) & (norm < torch.finfo(pulled.dtype).tiny ** 0.5)
-    norm[tiny] = size[tiny] * torch.linalg.vector_norm(pulled[tiny].double() / size[tiny].unsqueeze(1), dim=1)
-    return norm
+def _row_norms(pulled: Tensor) -> NDArray[np.float64]:
+    """2-norm over all but the second dimension, also where squares underflow. [b, N, F] to [N]"""
+    pulled = pulled.to(torch.promote_types(pulled.dtype, torch.float32))
+    squares = pulled[0].square()
+    for each in pulled[1:]:  # a reduction over b by torch takes ten times as long
+        squares.addcmul_(each, each)
+    norm = squares.sum(1).double().sqrt()
+    limits = torch.finfo(pulled.dtype)
+    small = norm < (limits.tiny / limits.eps) ** 0.5
+    if bool(small.any()):
+        size = pulled.abs().amax((0, 2)).double()
+        tiny = small & (size > 0)
+        scaled = pulled[:, tiny].double() / size[tiny].unsqueeze(1)
+        norm[tiny] = size[tiny] * torch.linalg.vector_norm(scaled, dim=(0, 2))
+    found: NDArray[np.float64] = norm.cpu().numpy()
+    return found

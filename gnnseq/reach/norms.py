@@ -59,6 +59,7 @@ def _in_fields(jacobian: Jacobian, nodes: Integers, structure: Structure, x: Ten
             fields = Fields(structure, len(x), nodes[begin:end])
             node = torch.from_numpy(fields.node).to(x.device)
             copies = Jacobian(fields, x.index_select(0, node))
+            copies.batched = False  # a few large passes, which are no faster together
             everybody = np.arange(end - begin)
             norms[begin + fields.output, fields.node] = copies.norms([everybody])[0]
             pulled = copies.combined(everybody, cotangent[begin:end])
