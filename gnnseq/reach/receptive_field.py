@@ -255,7 +255,8 @@ def receptive_field(
             found = estimate_reach(structure, plain, double, nodes, norms, draws, generator)
     hops, unconnected = farthest(found.reach, edges)
     influence = mean_by_distance(norms, nodes, found.reach, edges, int(hops.max()))
-    reach, possible = (csr_array(pairs.tocoo()) for pairs in (found.reach, found.possible))  # columns in order
+    reach = csr_array(found.reach.tocsc().tocsr())  # columns in order
+    possible = reach if found.possible is found.reach else csr_array(found.possible.tocsc().tocsr())
     return ReceptiveField(
         reach, hops, influence, nodes, found.method, found.certain, possible, unconnected, norms, edges
     )
