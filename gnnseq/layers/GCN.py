@@ -169,7 +169,7 @@ class GCN(MaskedMessagePassing):
         numbers = rows.weight if weight is None else weight.detach().index_select(0, rows.edge_id)
         assert numbers is not None
         parts = (part.cpu().numpy() for part in (numbers, rows.indices, rows.indptr))
-        return csr_array(tuple(parts), shape=(num_nodes, num_nodes))
+        return csr_array(tuple(parts), shape=(num_nodes, num_nodes), copy=True)  # scipy sorts in place
 
     def between(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor, num_targets: int) -> Tensor:
         """The equation from some nodes to others, over edges whose weights are normalised. [num_targets, out_channels]

@@ -1,11 +1,11 @@
 """Receptive fields laid side by side: every output has a copy of its own of each node that it reads.
 
-Then no two outputs share an input, one backward pass serves all of them, and it does not leave their fields. This is not
-the network on a part of the graph: nodes at the rim keep the weights that they have in the whole graph, and layer by
-layer only those rows are computed that an output still reads, so that all derivatives are those of the whole graph.
+Then no two outputs share an input, one backward pass serves all of them, and it does not leave their fields. This is
+not the network on a part of the graph: nodes at the rim keep the weights that they have in the whole graph, and layer
+by layer only those rows are computed that an output still reads, so that all derivatives are those of the whole graph.
 
-Letters: N nodes, F input channels, C output channels, n outputs, d layers that have been applied, P_d copies of nodes of
-which the outputs read the state after d layers, K layers on the longest way.
+Letters: N nodes, C output channels, n outputs, d layers that have been applied, P_d copies of nodes of which the
+outputs read the state after d layers.
 """
 
 from typing import Any
@@ -27,19 +27,24 @@ class Fields:
     """What some outputs read, as a function of one copy of its features for each of them.
 
     Args:
-        structure: The module; every layer in it that tells its reach must also tell its neighbours' weights.
+        structure: The module.
         num_nodes: N.
         outputs: The nodes. [n]
 
     Attributes:
         output: The output that each copy belongs to, a place among the outputs. [P_0]
         node: The node that it is a copy of. [P_0]
+
+    Raises:
+        ValueError: If a layer of the module is no weighted sum over neighbours.
     """
 
     def __init__(self, structure: Structure, num_nodes: int, outputs: Integers) -> None:
         self._structure, self._depth = structure, _depths(structure)
         step = csr_array(eye_array(num_nodes, dtype=bool))
-        for weights in {id(weights): weights for weights in structure.weights.values()}.values():
+        for weights in structure.weights.values():
+            if weights is None:
+                raise ValueError("a layer reads more of its neighbours than their weighted sum")
             read = np.ones(len(weights.indices), dtype=bool), weights.indices, weights.indptr
             step = csr_array(step + csr_array(read, shape=weights.shape))
         start = np.ones(len(outputs), dtype=bool), outputs, np.arange(len(outputs) + 1)
@@ -78,7 +83,8 @@ class _Interpreter(fx.Interpreter):
 
     def __init__(self, structure: Structure, depth: dict[fx.Node, int], levels: list[_Level]) -> None:
         super().__init__(structure.root, graph=structure.graph)
-        self._weights, self._depth, self._levels = structure.weights, depth, levels
+        self._depth, self._levels = depth, levels
+        self._weights = {node: weights for node, weights in structure.weights.items() if weights is not None}
 
     def run_node(self, n: fx.Node) -> Any:
         if n.op == "placeholder" or n not in self._depth:

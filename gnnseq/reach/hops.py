@@ -120,7 +120,8 @@ def _set_near(hops: Integers, table: NDArray[np.bool_], within: csr_array, nodes
     """Sets the hops of nodes whose pairs, marked in the table [n, N], are all near by; returns the others' places."""
     wanted, pairs = table.ravel(), np.count_nonzero(table, axis=1)
     left = np.flatnonzero(pairs)
-    seen = csr_array((np.ones(len(left), dtype=bool), nodes[left], np.arange(len(left) + 1)), (len(left), within.shape[0]))
+    itself = np.ones(len(left), dtype=bool), nodes[left], np.arange(len(left) + 1)
+    seen = csr_array(itself, shape=(len(left), within.shape[0]))
     for distance in range(SHALLOW):
         if not 0 < seen.nnz <= pairs[left].sum():
             break

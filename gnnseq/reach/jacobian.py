@@ -32,13 +32,13 @@ DEEP = 4000
 
 
 class Jacobian:
-    """The blocks d out_v / d x_u of one forward pass, a few output nodes v at a time; the two may be of different numbers.
+    """The blocks d out_v / d x_u of one forward pass, a few output nodes v at a time.
 
     Backward passes run in chunks under torch.vmap if the function supports it, and one by one if it does not
     (autograd functions of one's own, native recurrent kernels).
 
     Args:
-        function: x [N, ...] -> out [N, C].
+        function: x [N, ...] -> out [n, C], with n = N or other numbers of outputs.
         x: Where the derivative is taken. [N, ...]
 
     Attributes:
@@ -65,6 +65,11 @@ class Jacobian:
         cached = CHUNK_BYTES if x.is_cuda else max(CACHE_BYTES, FEW * each)
         self._chunk = max(1, min(CHUNK_BYTES, cached) // each)
         self._steps = _graph_size(self._out)
+
+    @property
+    def out(self) -> Tensor:
+        """The output. [N, C]"""
+        return self._out.detach()
 
     @cached_property
     def batched(self) -> bool:

@@ -1,6 +1,6 @@
 """Norms of the Jacobian's blocks, in as few and as small backward passes as are exact.
 
-Letters: N nodes, F input channels, C output channels, n outputs, P copies of nodes.
+Letters: N nodes, C output channels, n outputs.
 """
 
 from collections.abc import Iterator
@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 
+from gnnseq.reach.coloring import color_rows
 from gnnseq.reach.fields import Fields
 from gnnseq.reach.jacobian import Jacobian
 from gnnseq.reach.sparsity import Structure
@@ -27,17 +29,22 @@ SHARE = 0.25
 LEAST_WORK = 2**22
 
 
-def block_norms(jacobian: Jacobian, nodes: Integers, structure: Structure | None, x: Tensor) -> Reals:
+def block_norms(
+    jacobian: Jacobian, nodes: Integers, x: Tensor, structure: Structure | None, bound: csr_array | None
+) -> Reals:
     """Frobenius norm of each block d out_v / d x_u, v among the nodes. [n, N]
 
     Args:
         jacobian: Of the whole graph.
         nodes: The outputs v. [n]
-        structure: The module's operations, if they are known, in the precision of x.
         x: Where derivatives are taken. [N, ...]
+        structure: The module's operations, if they are known, in the precision of x.
+        bound: Row v holds all inputs that v may depend on, if they are known; it is not believed. Boolean [N, N].
     """
-    worth = len(nodes) * jacobian.channels * x.numel() >= LEAST_WORK
-    found = _in_fields(jacobian, nodes, structure, x) if structure is not None and worth else None
+    found = None
+    if bound is not None and len(nodes) * jacobian.channels * x.numel() >= LEAST_WORK:
+        found = None if structure is None else _in_fields(jacobian, nodes, structure, x)
+        found = _in_groups(jacobian, nodes, bound) if found is None else found
     return jacobian.norms(nodes) if found is None else found
 
 
@@ -82,3 +89,34 @@ def _blocks(sizes: Integers) -> Iterator[tuple[int, int]]:
             begin, held = end, 0
         held += size
     yield begin, len(sizes)
+
+
+def _in_groups(jacobian: Jacobian, nodes: Integers, bound: csr_array) -> Reals | None:
+    """The norms by passes over the whole graph, one for all outputs that share no input; None if those are few.
+
+    Proof that no block of one output was taken for another's of its group: any two of a group are parted by some of
+    the halves of it, and each half, by random cotangents, touches nothing outside its own outputs' bound.
+    """
+    groups = color_rows(nodes, bound)
+    halves = [half for group in groups for half in _halves(group)]
+    if 2 * (len(groups) * jacobian.channels + len(halves)) > len(nodes) * jacobian.channels:
+        return None
+    together = jacobian.norms(groups)
+    touched = jacobian.touches(halves, torch.Generator("cpu").manual_seed(0))
+    member = np.repeat(np.arange(len(halves)), [len(half) for half in halves]), np.concatenate([*halves, nodes[:0]])
+    halved = csr_array((np.ones(len(member[0]), dtype=bool), member), shape=(len(halves), jacobian.num_nodes))
+    if not np.isfinite(together).all() or csr_array(touched > halved @ bound).nnz > 0:
+        return None
+    norms = np.zeros((len(nodes), jacobian.num_nodes))
+    for norm, group in zip(together, groups, strict=True):
+        for v in group:
+            own = bound.indices[bound.indptr[v] : bound.indptr[v + 1]] if len(group) > 1 else slice(None)
+            norms[np.searchsorted(nodes, v), own] = norm[own]
+    return norms
+
+
+def _halves(group: Integers) -> list[Integers]:
+    """Halves of a group by each bit of its members' places: for any two there is one with the first alone."""
+    place = np.arange(len(group))
+    bits = range(int(len(group) - 1).bit_length())
+    return [group[(place >> bit & 1) == which] for bit in bits for which in (0, 1)]

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from gnnseq.graphs import as_edge_index
-from gnnseq.reach.estimate import ReachEstimate, confirms, estimate_reach
+from gnnseq.reach.estimate import ReachEstimate, confirms, estimate_reach, not_excluded
 from gnnseq.reach.evaluation import Call, frozen
 from gnnseq.reach.hops import adjacency, farthest, mean_by_distance, mean_distance
 from gnnseq.reach.jacobian import Jacobian
@@ -246,13 +246,13 @@ def receptive_field(
         nodes = _choose(influence_nodes, jacobian, generator)
         known = None
         if use_structure and plain.copied:
-            known = structure_of(double.call_on, copy.deepcopy(double.module), double.x)
-        norms = block_norms(jacobian, nodes, known, double.x)
-        structure = known and known.reach
-        if structure is not None and confirms(structure, double, nodes, norms, draws, generator):
-            found = ReachEstimate(structure, structure, "structure", certain=True)
+            known = structure_of(double.call_on, copy.deepcopy(double.module), double.x, jacobian.out)
+        possible, trusted = (known.reach, True) if known is not None else not_excluded(plain, double)
+        norms = block_norms(jacobian, nodes, double.x, known, possible if trusted else None)
+        if known is not None and confirms(known.reach, double, nodes, norms, draws, generator):
+            found = ReachEstimate(known.reach, known.reach, "structure", certain=True)
         else:
-            found = estimate_reach(structure, plain, double, nodes, norms, draws, generator)
+            found = estimate_reach(possible, trusted, plain, double, nodes, norms, draws, generator)
     hops, unconnected = farthest(found.reach, edges)
     influence = mean_by_distance(norms, nodes, found.reach, edges, int(hops.max()))
     reach = csr_array(found.reach.tocsc().tocsr())  # columns in order

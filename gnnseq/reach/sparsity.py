@@ -33,6 +33,7 @@ from gnnseq.reach.sparsity_rules import (
     is_generic,
     kinds,
     layer_rule,
+    neighbour_weights,
 )
 
 __all__ = ["Structure", "has_generic_weights", "structural_reach", "structure_of"]
@@ -46,14 +47,14 @@ class Structure:
         reach: The inputs that each row of the output can depend on. Boolean [N, N].
         root: What the graph's operations are called on.
         graph: The operations.
-        weights: Of each layer among them that sums rows, what it multiplies them by: row v, a column for each that is
-            summed. [N, N]
+        weights: Of each layer among them, what it multiplies the rows by that it sums: row v, a column for each that is
+            summed [N, N]; None if the layer is no such sum.
     """
 
     reach: csr_array
     root: nn.Module
     graph: fx.Graph
-    weights: dict[fx.Node, csr_array]
+    weights: dict[fx.Node, csr_array | None]
 
 
 def structural_reach(function: Callable[[nn.Module, Tensor], Any], module: nn.Module, x: Tensor) -> csr_array | None:
@@ -87,7 +88,7 @@ def structure_of(
         function: Called as function(module, x).
         module: A copy.
         x: Features. [N, ...]
-        out: What the function returns, if it is known. [N, ...]
+        out: What the function returns, if it is known. [N, C]
     """
     try:
         root = _Root(function, module)
@@ -102,8 +103,9 @@ def structure_of(
     same = (
         isinstance(replayed, TracedTensor)
         and isinstance(direct, Tensor)
-        and replayed.value.shape == direct.shape
-        and torch.allclose(replayed.value, direct, rtol=1e-5, atol=1e-8)
+        and (out is not None or replayed.value.shape == direct.shape)
+        and replayed.value.numel() == direct.numel()
+        and torch.allclose(replayed.value.reshape(direct.shape), direct, rtol=1e-5, atol=1e-8)
     )
     return Structure(replayed.reach, root, graph, replay.weights) if same else None
 
@@ -144,7 +146,7 @@ class _Replay(fx.Interpreter):
 
     def __init__(self, root: nn.Module, graph: fx.Graph) -> None:
         super().__init__(root, graph=graph)
-        self.weights: dict[fx.Node, csr_array] = {}
+        self.weights: dict[fx.Node, csr_array | None] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         self._node = n
@@ -176,9 +178,8 @@ class _Replay(fx.Interpreter):
         if not _tells_reach(module):
             return _apply(MODULES.get(type(module)), module, args, kwargs)
         result = _apply(layer_rule, module, args, kwargs)
-        if "neighbour_weights" in vars(type(module)):
-            x, *others = inspect.signature(module.forward).bind(*args, **kwargs).args
-            self.weights[self._node] = module.neighbour_weights(x.value, *others)
+        x, *others = inspect.signature(module.forward).bind(*args, **kwargs).args
+        self.weights[self._node] = neighbour_weights(module, x.value, *others)
         return result
 
 
