@@ -56,9 +56,9 @@ class Fields:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The outputs. [P_0, ...] to [n, C]"""
-        out = _Interpreter(self._structure, self._depth, self._levels).run(x)
-        out = out[0] if isinstance(out, tuple) else out
-        return out.flatten(1)
+        out: Any = _Interpreter(self._structure, self._depth, self._levels).run(x)
+        first: Tensor = out[0] if isinstance(out, tuple) else out
+        return first.flatten(1)
 
 
 class _Level:
@@ -91,7 +91,8 @@ class _Interpreter(fx.Interpreter):
             return super().run_node(n)
         layer = n in self._weights
         depth = self._depth[n] - layer
-        args, kwargs = (fx.node.map_arg(given, lambda m: self._rows(m, depth)) for given in (n.args, n.kwargs))
+        args: Any = fx.node.map_arg(n.args, lambda m: self._rows(m, depth))
+        kwargs: Any = fx.node.map_arg(n.kwargs, lambda m: self._rows(m, depth))
         if layer:
             return self._sum(n, args[0] if args else kwargs["x"], depth)
         return getattr(self, n.op)(n.target, args, kwargs)
@@ -113,7 +114,8 @@ class _Interpreter(fx.Interpreter):
         source = sources.places(targets.output[target], weights.indices[entry].astype(np.int64))
         edges = torch.stack([source, torch.from_numpy(target)]).to(x.device)
         weight = torch.from_numpy(weights.data[entry]).to(x.device)
-        return self.fetch_attr(n.target).between(x, edges, weight, len(targets))
+        out: Tensor = self.fetch_attr(str(n.target)).between(x, edges, weight, len(targets))
+        return out
 
 
 def _depths(structure: Structure) -> dict[fx.Node, int]:
