@@ -25,8 +25,10 @@ Reals = NDArray[np.float64]
 SIDE_BY_SIDE = 2**17
 # They are worth it where they hold at most this share of what passes over the whole graph would go through.
 SHARE = 0.25
-# Numbers that all passes together must compute before anything but passes over the whole graph is worth its set-up.
+# Numbers that all passes over the whole graph must compute before fields are worth their set-up, and how many passes
+# there must be before groups are.
 LEAST_WORK = 2**22
+FEWEST = 256
 
 
 def block_norms(
@@ -41,10 +43,11 @@ def block_norms(
         structure: The module's operations, if they are known, in the precision of x.
         bound: Row v holds all inputs that v may depend on, if they are known; it is not believed. Boolean [N, N].
     """
-    found = None
-    if bound is not None and len(nodes) * jacobian.channels * x.numel() >= LEAST_WORK:
-        found = None if structure is None else _in_fields(jacobian, nodes, structure, x)
-        found = _in_groups(jacobian, nodes, bound) if found is None else found
+    found, passes = None, len(nodes) * jacobian.channels
+    if structure is not None and passes * x.numel() >= LEAST_WORK:
+        found = _in_fields(jacobian, nodes, structure, x)
+    if found is None and bound is not None and passes >= FEWEST:
+        found = _in_groups(jacobian, nodes, bound)
     return jacobian.norms(nodes) if found is None else found
 
 
