@@ -136,21 +136,15 @@ class GCN(MaskedMessagePassing):
         """The layer's output. [..., N, out_channels]"""
         self._check(x, edge_index)
         num_nodes = x.size(-2)
-        dtype = self.lin.weight.dtype if type(self.lin) is nn.Linear else x.dtype
-        normalize = partial(self._normalize, dtype=dtype)
+        dtype = self._dtype(x)
         recording = is_recording()
         if recording or needs_messages(self):
             edges, weight = as_edge_index(edge_index, num_nodes, edge_weight)
             edge_id = self.mask_places(edges) if self.explain else None
-            edges, weight = normalize(edges, weight, num_nodes)
+            edges, weight = self._normalize(edges, weight, num_nodes, dtype)
             narrow = recording and self._has_plain_map()
             return self._convolve(x, partial(self._sum_messages, edges, weight, edge_id), narrow)
-        options = (self.normalize, self.add_self_loops, self.improved, dtype)
-        graph, edge_weight = self._graph.normalized(
-            edge_index, edge_weight, num_nodes, normalize, options, self.normalize and self.add_self_loops,
-            partial(gcn_weights, improved=self.improved, add_self_loops=self.add_self_loops)
-            if self.normalize and dtype == torch.float32 else None,
-        )  # fmt: skip
+        graph, edge_weight = self._normalized(edge_index, edge_weight, num_nodes, dtype)
         if self._is_hooked():
             return self._convolve(x, partial(aggregate_nodes, weight=edge_weight, adjacency=graph))
         return graph_convolution(x, self.lin.weight, self.bias, graph, edge_weight, self._features)
@@ -166,6 +160,43 @@ class GCN(MaskedMessagePassing):
         kept = weight.detach() != 0
         ends = target[kept].cpu().numpy(), source[kept].cpu().numpy()
         return csr_array((kept[kept].cpu().numpy(), ends), shape=(num_nodes, num_nodes))
+
+    def neighbour_weights(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> csr_array:
+        """What :meth:`forward` multiplies the rows by that it sums: row v, a column for each source. [N, N]"""
+        num_nodes = x.size(-2)
+        graph, weight = self._normalized(edge_index, edge_weight, num_nodes, self._dtype(x))
+        rows = graph.by_target
+        numbers = rows.weight if weight is None else weight.detach().index_select(0, rows.edge_id)
+        assert numbers is not None
+        parts = (part.cpu().numpy() for part in (numbers, rows.indices, rows.indptr))
+        return csr_array(tuple(parts), shape=(num_nodes, num_nodes), copy=True)  # scipy sorts in place
+
+    def between(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor, num_targets: int) -> Tensor:
+        """The equation from some nodes to others, over edges whose weights are normalised. [num_targets, out_channels]
+
+        Args:
+            x: Features of the sources. [P, F]
+            edge_index: Places of sources, above places of targets. [2, e]
+            edge_weight: What the rows are multiplied by. [e]
+            num_targets: How many rows are wanted.
+        """
+        graph = Adjacency.of(edge_index, num_targets, len(x)).weighted(edge_weight)
+        return self._convolve(x, partial(aggregate_nodes, weight=None, adjacency=graph), self._has_plain_map())
+
+    def _dtype(self, x: Tensor) -> torch.dtype:
+        return self.lin.weight.dtype if type(self.lin) is nn.Linear else x.dtype
+
+    def _normalized(
+        self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
+    ) -> tuple[Adjacency, Tensor | None]:
+        """The edges to sum over, and their weights if they do not carry them: as is remembered of the last graph."""
+        options = (self.normalize, self.add_self_loops, self.improved, dtype)
+        return self._graph.normalized(
+            edge_index, edge_weight, num_nodes, partial(self._normalize, dtype=dtype), options,
+            self.normalize and self.add_self_loops,
+            partial(gcn_weights, improved=self.improved, add_self_loops=self.add_self_loops)
+            if self.normalize and dtype == torch.float32 else None,
+        )  # fmt: skip
 
     def _convolve(self, x: Tensor, sum_neighbours: Callable[[Tensor], Tensor], narrow: bool = False) -> Tensor:
         """The equation, part by part, for hooks, explainers and compilers to see. [..., N, out_channels]

@@ -16,7 +16,7 @@ from gnnseq.reach.jacobian import Jacobian
 from gnnseq.reach.nan_propagation import passes_nan_on, touched_by_nan
 from gnnseq.reach.sparsity import has_generic_weights
 
-__all__ = ["ReachEstimate", "confirms", "estimate_reach"]
+__all__ = ["ReachEstimate", "confirms", "estimate_reach", "not_excluded"]
 
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -71,7 +71,8 @@ def confirms(
 
 
 def estimate_reach(
-    structure: csr_array | None,
+    possible: csr_array,
+    trusted: bool,
     plain: Evaluation,
     double: Evaluation,
     nodes: Integers,
@@ -79,10 +80,11 @@ def estimate_reach(
     draws: int,
     generator: torch.Generator,
 ) -> ReachEstimate:
-    """Reach by derivatives at every node, bounded by the structure or by NaN traces.
+    """Reach by derivatives at every node, bounded by what is possible.
 
     Args:
-        structure: Reach by structure, if it is known, as a bound. [N, N]
+        possible: What structure or NaN traces leave possible. [N, N]
+        trusted: Whether it bounds what depends on what.
         plain: The module in its own precision, for the first pass of every node.
         double: The module in float64, for the nodes with pairs in doubt after it.
         nodes: Nodes whose derivatives are known. [n]
@@ -94,7 +96,6 @@ def estimate_reach(
         ValueError: If the output depends on x but carries no gradient.
     """
     jacobian = Jacobian(plain, plain.x)
-    possible, trusted = (structure, True) if structure is not None else _not_excluded(plain, double)
     if jacobian.constant and possible.nnz > 0:
         raise ValueError("module returns an output that depends on x but carries no gradient; expected one that torch "
                          "can differentiate: take out detach() or no_grad(), or use "
@@ -108,7 +109,7 @@ def estimate_reach(
     return ReachEstimate(proven, possible, "gradients", trusted and possible.nnz == proven.nnz)
 
 
-def _not_excluded(plain: Evaluation, double: Evaluation) -> tuple[csr_array, bool]:
+def not_excluded(plain: Evaluation, double: Evaluation) -> tuple[csr_array, bool]:
     """What NaN traces leave possible, and whether they are to be trusted."""
     for evaluation in (plain, double):  # native kernels of one precision may swallow NaN
         if passes_nan_on(evaluation, evaluation.x):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
 
 __all__ = ["adjacency", "distances", "farthest", "mean_by_distance", "mean_distance", "shells"]
 
@@ -19,6 +19,8 @@ Reals = NDArray[np.float64]
 
 # Bytes that a table of pairs may take.
 TABLE_BYTES = 2**27
+# Hops of a row that are looked for by counting how many of its pairs lie within so many: half the time of shells.
+SHALLOW = 8
 
 
 def adjacency(edges: Integers, num_nodes: int) -> csr_array:
@@ -91,17 +93,20 @@ def farthest(reach: csr_array, edges: csr_array) -> tuple[Integers, int]:
     num_nodes = reach.shape[0]
     hops, pathless = np.full(num_nodes, -1, dtype=np.int64), 0
     either_way = csr_array(edges + edges.T)
+    within = csr_array(edges + eye_array(num_nodes, dtype=bool))
     rows = max(1, TABLE_BYTES // max(1, num_nodes))
     for begin in range(0, num_nodes, rows):
         nodes = np.arange(begin, min(begin + rows, num_nodes))
-        wanted = reach[nodes].toarray().ravel()
+        table = reach[nodes].toarray()
+        far = _set_near(hops, table, within, nodes)
+        nodes, wanted = nodes[far], table[far].ravel()
         for along in (edges, either_way):
             left = np.count_nonzero(wanted)
             if left == 0:
                 break
             for distance, shell in enumerate(shells(along, nodes)):
                 found = shell[wanted[shell]]
-                row = begin + found // num_nodes
+                row = nodes[found // num_nodes]
                 hops[row] = np.maximum(hops[row], distance)
                 wanted[found] = False
                 left -= len(found)
@@ -109,6 +114,23 @@ def farthest(reach: csr_array, edges: csr_array) -> tuple[Integers, int]:
                     break
         pathless += int(np.count_nonzero(wanted))
     return hops, pathless
+
+
+def _set_near(hops: Integers, table: NDArray[np.bool_], within: csr_array, nodes: Integers) -> Integers:
+    """Sets the hops of nodes whose pairs, marked in the table [n, N], are all near by; returns the others' places."""
+    wanted, pairs = table.ravel(), np.count_nonzero(table, axis=1)
+    left = np.flatnonzero(pairs)
+    itself = np.ones(len(left), dtype=bool), nodes[left], np.arange(len(left) + 1)
+    seen = csr_array(itself, shape=(len(left), within.shape[0]))
+    for distance in range(SHALLOW):
+        if not 0 < seen.nnz <= pairs[left].sum():
+            break
+        place = np.repeat(left, np.diff(seen.indptr)) * table.shape[1] + seen.indices
+        near = np.add.reduceat(wanted[place], seen.indptr[:-1], dtype=np.int64) == pairs[left]
+        hops[nodes[left[near]]] = distance
+        left = left[~near]
+        seen = csr_array((seen[~near] if near.any() else seen) @ within)
+    return left
 
 
 def mean_by_distance(values: Reals, nodes: Integers, reach: csr_array, edges: csr_array, limit: int) -> Reals:
@@ -129,11 +151,15 @@ def mean_by_distance(values: Reals, nodes: Integers, reach: csr_array, edges: cs
     """
     total, count = np.zeros(limit + 1), np.zeros(limit + 1)
     pathless = reach[nodes].toarray().ravel()
+    ahead = np.count_nonzero(pathless)
     for distance, shell in enumerate(shells(edges, nodes)):
-        pathless[shell] = False
         if distance <= limit:
             total[distance] += values.ravel()[shell].sum()
             count[distance] += len(shell)
+        ahead -= np.count_nonzero(pathless[shell])
+        pathless[shell] = False
+        if distance >= limit and ahead == 0:
+            break
     if pathless.any():
         for distance, shell in zip(range(limit + 1), shells(csr_array(edges + edges.T), nodes), strict=False):
             found = shell[pathless[shell]]

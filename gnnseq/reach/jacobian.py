@@ -5,6 +5,7 @@ passes of a chunk.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,16 +38,14 @@ class Jacobian:
     (autograd functions of one's own, native recurrent kernels).
 
     Args:
-        function: x [N, ...] -> out [N, C].
+        function: x [N, ...] -> out [n, C], with n = N or other numbers of outputs.
         x: Where the derivative is taken. [N, ...]
 
     Attributes:
-        num_nodes: N.
+        num_nodes: N, of the inputs.
         width: F.
         channels: C.
         constant: Whether the output carries no gradient at all.
-        batched: Whether passes run in chunks.
-        cost: About how many numbers one pass computes; an operation by itself counts as much as some tens.
 
     Example:
         >>> square = Jacobian(lambda x: x**2, torch.tensor([[1.0], [3.0]]))
@@ -59,28 +58,47 @@ class Jacobian:
         self._x = x.detach().clone().requires_grad_()
         with torch.enable_grad():
             self._out = function(self._x.clone())  # a copy: the function may work in place on its input
-        self.num_nodes, self.channels = self._out.shape
+        self.num_nodes, self.channels = len(x), self._out.size(1)
         self.width = x[:1].numel()
         self.constant = not self._out.requires_grad
         each = x.element_size() * max(1, COPIES * x.numel() + self._out.numel())
         cached = CHUNK_BYTES if x.is_cuda else max(CACHE_BYTES, FEW * each)
         self._chunk = max(1, min(CHUNK_BYTES, cached) // each)
-        self.batched = not self.constant and self._chunk > 1 and self._out.numel() > 0 and self._can_batch()
+        self._steps = _graph_size(self._out)
+
+    @property
+    def out(self) -> Tensor:
+        """The output. [N, C]"""
+        return self._out.detach()
+
+    @cached_property
+    def batched(self) -> bool:
+        """Whether passes run in chunks."""
+        return not self.constant and self._chunk > 1 and self._out.numel() > 0 and self._can_batch()
+
+    @property
+    def cost(self) -> int:
+        """About how many numbers one pass computes; an operation by itself counts as much as some tens."""
         # Fitted to times of graph and recurrent networks: torch's own sweep takes T steps that each fill T rows anew.
-        self._steps = steps = _graph_size(self._out)
-        self.cost = x.numel() + steps * (50 + self.num_nodes // 10) + (0 if self.batched else 2000 * self.num_nodes)
+        steps = self._steps * (50 + self.num_nodes // 10)
+        return self._x.numel() + steps + (0 if self.batched else 2000 * self.num_nodes)
 
     def __del__(self) -> None:
         if self.__dict__.get("_steps", 0) > DEEP:
             _take_down([self.__dict__.pop("_out").grad_fn])
 
-    def norms(self, nodes: Integers) -> NDArray[np.float64]:
-        """Frobenius norm of each block d out_v / d x_u, v among the chosen nodes; C passes a node. [n, N]"""
-        norms = np.zeros((len(nodes), self.num_nodes))
-        for part in self._chunks(len(nodes) * self.channels):
+    def norms(self, groups: Integers | Sequence[Integers]) -> NDArray[np.float64]:
+        """Frobenius norm of each block d out_v / d x_u, v one of the chosen nodes; C passes a node. [n, N]
+
+        Nodes that share no input may go as a group, whose blocks are added up. [groups, N]
+        """
+        norms = np.zeros((len(groups), self.num_nodes))
+        for part in self._chunks(len(groups) * self.channels):
             row, channel = np.divmod(part, self.channels)
             cotangent = self._zeros(len(part))
-            cotangent[np.arange(len(part)), nodes[row], channel] = 1.0
+            members = [np.atleast_1d(groups[i]) for i in row]
+            size = [len(nodes) for nodes in members]
+            cotangent[np.repeat(np.arange(len(part)), size), np.concatenate(members), np.repeat(channel, size)] = 1.0
             for i, norm in zip(row, _row_norms(self._pull(cotangent)).cpu().numpy(), strict=True):
                 norms[i] = np.hypot(norms[i], norm)
         return norms
@@ -102,17 +120,23 @@ class Jacobian:
             parts.append(csr_array(((size > 0) & size.isfinite()).cpu().numpy()))
         return csr_array(vstack(parts))
 
+    def combined(self, nodes: Integers, cotangent: Tensor) -> Tensor:
+        """The sum of cotangent_v . d out_v / d x over the nodes, in one pass: [n, C] to [N, F]"""
+        whole = self._zeros(1)
+        whole[0, nodes] = cotangent
+        return self._pull(whole, batched=False)[0]
+
     def _chunks(self, passes: int) -> list[Integers]:
         return [np.arange(begin, min(begin + self._chunk, passes)) for begin in range(0, passes, self._chunk)]
 
     def _zeros(self, passes: int) -> Tensor:
-        return self._out.new_zeros(passes, self.num_nodes, self.channels)
+        return self._out.new_zeros(passes, *self._out.shape)
 
-    def _pull(self, cotangent: Tensor) -> Tensor:
+    def _pull(self, cotangent: Tensor, batched: bool | None = None) -> Tensor:
         """Sum over v of cotangent_bv . d out_v / d x. [b, N, C] to [b, N, F]"""
         if self.constant:
             return self._x.new_zeros(len(cotangent), self.num_nodes, self.width)
-        if self.batched:
+        if self.batched if batched is None else batched:
             pulled = self._grad(cotangent, True)
         else:
             pulled = torch.stack([self._grad(each, False) for each in cotangent])
@@ -179,7 +203,9 @@ def _unused(operation: Any, users: dict[Any, int]) -> list[Any]:
 def _row_norms(pulled: Tensor) -> Tensor:
     """2-norm of the last dimension, also where squares underflow. [b, N, F] to [b, N] in float64"""
     norm: Tensor = torch.linalg.vector_norm(pulled, dim=2).double()
-    size = pulled.abs().sum(2).double()  # 1-norms, which linalg has twenty times slower
-    tiny = (size > 0) & (norm < torch.finfo(pulled.dtype).tiny ** 0.5)
-    norm[tiny] = size[tiny] * torch.linalg.vector_norm(pulled[tiny].double() / size[tiny].unsqueeze(1), dim=1)
+    small = norm < torch.finfo(pulled.dtype).tiny ** 0.5
+    if bool(small.any()):
+        size = pulled.abs().sum(2).double()  # 1-norms, which linalg has twenty times slower
+        tiny = (size > 0) & small
+        norm[tiny] = size[tiny] * torch.linalg.vector_norm(pulled[tiny].double() / size[tiny].unsqueeze(1), dim=1)
     return norm

@@ -18,11 +18,12 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from gnnseq.graphs import as_edge_index
-from gnnseq.reach.estimate import ReachEstimate, confirms, estimate_reach
+from gnnseq.reach.estimate import ReachEstimate, confirms, estimate_reach, not_excluded
 from gnnseq.reach.evaluation import Call, frozen
 from gnnseq.reach.hops import adjacency, farthest, mean_by_distance, mean_distance
 from gnnseq.reach.jacobian import Jacobian
-from gnnseq.reach.sparsity import structural_reach
+from gnnseq.reach.norms import block_norms
+from gnnseq.reach.sparsity import structure_of
 from gnnseq.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -243,17 +244,19 @@ def receptive_field(
         double = plain.in_double()
         jacobian = Jacobian(double, double.x)
         nodes = _choose(influence_nodes, jacobian, generator)
-        norms = jacobian.norms(nodes)
-        structure = None
+        known = None
         if use_structure and plain.copied:
-            structure = structural_reach(plain.call_on, copy.deepcopy(plain.module), plain.x)
-        if structure is not None and confirms(structure, double, nodes, norms, draws, generator):
-            found = ReachEstimate(structure, structure, "structure", certain=True)
+            known = structure_of(double.call_on, copy.deepcopy(double.module), double.x, jacobian.out)
+        possible, trusted = (known.reach, True) if known is not None else not_excluded(plain, double)
+        norms = block_norms(jacobian, nodes, double.x, known, possible if trusted else None)
+        if known is not None and confirms(known.reach, double, nodes, norms, draws, generator):
+            found = ReachEstimate(known.reach, known.reach, "structure", certain=True)
         else:
-            found = estimate_reach(structure, plain, double, nodes, norms, draws, generator)
+            found = estimate_reach(possible, trusted, plain, double, nodes, norms, draws, generator)
     hops, unconnected = farthest(found.reach, edges)
     influence = mean_by_distance(norms, nodes, found.reach, edges, int(hops.max()))
-    reach, possible = (csr_array(pairs.tocoo()) for pairs in (found.reach, found.possible))  # columns in order
+    reach = csr_array(found.reach.tocsc().tocsr())  # columns in order
+    possible = reach if found.possible is found.reach else csr_array(found.possible.tocsc().tocsr())
     return ReceptiveField(
         reach, hops, influence, nodes, found.method, found.certain, possible, unconnected, norms, edges
     )

@@ -13,7 +13,9 @@ R whose row v holds the input nodes that row v of the tensor depends on::
 Letters: N nodes.
 """
 
+import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,9 +33,28 @@ from gnnseq.reach.sparsity_rules import (
     is_generic,
     kinds,
     layer_rule,
+    neighbour_weights,
 )
 
-__all__ = ["has_generic_weights", "structural_reach"]
+__all__ = ["Structure", "has_generic_weights", "structural_reach", "structure_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """A module whose operations are known.
+
+    Attributes:
+        reach: The inputs that each row of the output can depend on. Boolean [N, N].
+        root: What the graph's operations are called on.
+        graph: The operations.
+        weights: Of each layer among them, what it multiplies the rows by that it sums: row v, a column for each that is
+            summed [N, N]; None if the layer is no such sum.
+    """
+
+    reach: csr_array
+    root: nn.Module
+    graph: fx.Graph
+    weights: dict[fx.Node, csr_array | None]
 
 
 def structural_reach(function: Callable[[nn.Module, Tensor], Any], module: nn.Module, x: Tensor) -> csr_array | None:
@@ -54,22 +75,39 @@ def structural_reach(function: Callable[[nn.Module, Tensor], Any], module: nn.Mo
                [0, 1, 0],
                [0, 0, 1]])
     """
+    structure = structure_of(function, module, x)
+    return structure and structure.reach
+
+
+def structure_of(
+    function: Callable[[nn.Module, Tensor], Any], module: nn.Module, x: Tensor, out: Tensor | None = None
+) -> Structure | None:
+    """The operations as well; arguments are those of :func:`structural_reach`.
+
+    Args:
+        function: Called as function(module, x).
+        module: A copy.
+        x: Features. [N, ...]
+        out: What the function returns, if it is known. [N, C]
+    """
     try:
         root = _Root(function, module)
         graph = _Tracer().trace(root)
+        replay = _Replay(root, graph=graph)
         with torch.no_grad():
-            replayed = _first(_Replay(root, graph=graph).run(x.clone()))
-            direct = _first(function(module, x.clone()))
+            replayed = _first(replay.run(x.clone()))
+            direct = _first(function(module, x.clone())) if out is None else out
     except Exception:  # tracing runs the user's code on stand-ins for tensors, and anything may come of that
         return None
     # The replay must be all that the module does, hooks and side effects included.
     same = (
         isinstance(replayed, TracedTensor)
         and isinstance(direct, Tensor)
-        and replayed.value.shape == direct.shape
-        and torch.allclose(replayed.value, direct, rtol=1e-5, atol=1e-8)
+        and (out is not None or replayed.value.shape == direct.shape)
+        and replayed.value.numel() == direct.numel()
+        and torch.allclose(replayed.value.reshape(direct.shape), direct, rtol=1e-5, atol=1e-8)
     )
-    return replayed.reach if same else None
+    return Structure(replayed.reach, root, graph, replay.weights) if same else None
 
 
 def has_generic_weights(module: nn.Module) -> bool:
@@ -106,6 +144,14 @@ def _tells_reach(module: nn.Module) -> bool:
 class _Replay(fx.Interpreter):
     """Runs a traced module on real tensors, with a TracedTensor wherever a value depends on x."""
 
+    def __init__(self, root: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(root, graph=graph)
+        self.weights: dict[fx.Node, csr_array | None] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        self._node = n
+        return super().run_node(n)
+
     def placeholder(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         x = super().placeholder(target, args, kwargs)
         return TracedTensor(x, csr_array(eye_array(x.size(0), dtype=bool)))
@@ -129,7 +175,12 @@ class _Replay(fx.Interpreter):
         )
         if hooked or "forward" in vars(module):
             raise NotKnownError("a hook, or a forward() put in by hand, may do anything")
-        return _apply(layer_rule if _tells_reach(module) else MODULES.get(type(module)), module, args, kwargs)
+        if not _tells_reach(module):
+            return _apply(MODULES.get(type(module)), module, args, kwargs)
+        result = _apply(layer_rule, module, args, kwargs)
+        x, *others = inspect.signature(module.forward).bind(*args, **kwargs).args
+        self.weights[self._node] = neighbour_weights(module, x.value, *others)
+        return result
 
 
 def _apply(rule: SparsityRule | None, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

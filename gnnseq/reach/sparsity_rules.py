@@ -39,6 +39,7 @@ __all__ = [
     "is_generic",
     "kinds",
     "layer_rule",
+    "neighbour_weights",
 ]
 
 # A constant this large may swamp what is added to it in floating point; a factor this large or this small may saturate
@@ -241,11 +242,24 @@ def layer_rule(run: Any, *args: Any, **kwargs: Any) -> Any:
         weights.append(coalesced(graph.to_sparse_coo()).values())
     if not all(bool((weight > 0).all()) for weight in weights if weight is not None):
         raise NotKnownError("edge weights may hide a node, or cancel")
-    reach = csr_array(run.reach(graph, x.value.size(0)) @ x.reach)
+    known = neighbour_weights(run, x.value, graph, **further)
+    read = run.reach(graph, x.value.size(0)) if known is None else known != 0
+    reach = csr_array(read @ x.reach)
     result = run(x.value, graph, **further)
     out = result if isinstance(result, Tensor) else result[0]
     traced = TracedTensor(out, reach, weights=x.weights).through(*run.parameters())
     return traced if out is result else ResultTuple([traced, *(Unknown() for _ in result[1:])])
+
+
+def neighbour_weights(layer: Any, *args: Any, **kwargs: Any) -> csr_array | None:
+    """What a layer multiplies the rows by that it sums, of this call; None if it does not tell, or sums nothing.
+
+    A subclass that inherits the answer may compute something else: it is not asked.
+    """
+    told: csr_array | None = None
+    if "neighbour_weights" in vars(type(layer)):
+        told = layer.neighbour_weights(*args, **kwargs)
+    return told
 
 
 def _linear_module(run: Any, x: Any) -> TracedTensor:
