@@ -45,6 +45,7 @@ def measure_sampling(num_nodes: int, num_edges: int, rounds: int = 10) -> dict[s
 
     CPU time of one thread, and not the clock's, so that others who share the machine's cores count less.
     """
+    torch.manual_seed(0)  # whatever was run before
     edge_index = rmat((num_nodes - 1).bit_length(), num_nodes, num_edges)
     sampler = NeighborSampler(Data(edge_index=edge_index, num_nodes=num_nodes), NEIGHBORS)
     ways: dict[str, Callable[[Tensor], Any]] = {

@@ -44,6 +44,7 @@ def aims(result: Row) -> list[Statement]:
 
 def print_report(result: Row, console: Console) -> None:
     """All tables that the result has numbers for, and what is aimed at."""
+    rows: list[list[str | Text]]
     if "cold" in result:
         rows = [[f"{side} build", f"{statistics.median(seconds):.3g}"] for side, seconds in result["cold"].items()]
         note = (
