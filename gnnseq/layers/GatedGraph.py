@@ -135,9 +135,9 @@ class GatedGraph(ScheduledMessagePassing):
         width, weight = self.out_channels, self.weight
         check_parameter("weight", weight, (weight.size(0) if weight.dim() else 0, width, width), weight.dtype)
         if type(self.rnn) is nn.GRUCell:
-            for name, parameter in self.rnn._parameters.items():
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):  # not what these may be computed from
                 shape = (3 * width, width) if name.startswith("weight") else (3 * width,)
-                check_parameter(f"rnn.{name}", parameter, shape, weight.dtype)
+                check_parameter(f"rnn.{name}", getattr(self.rnn, name), shape, weight.dtype)
 
     def _cell(self) -> GRUWeights | None:
         """The GRU's parameters; None if somebody altered or watches it, so that it is to be called."""

@@ -118,3 +118,12 @@ def test_sizes_that_are_set_later_are_no_other_layer():
     layer.hidden_channels = 5
     with torch.no_grad(), pytest.raises(ValueError, match=r"weight_ih_l0 has shape \[16, 3\] .*; expected \[20, 3\]"):
         layer(torch.ones(4, 2, 3))
+
+
+def test_what_a_parameter_is_computed_from_has_its_own_shape():
+    layer = GatedGraph(3, 2)
+    expected = layer(torch.ones(5, 3), EDGES)
+    with pytest.warns(FutureWarning, match="weight_norm"):
+        nn.utils.weight_norm(layer.rnn, "weight_hh")
+    assert layer.rnn.weight_hh_g.shape == (9, 1)
+    torch.testing.assert_close(layer(torch.ones(5, 3), EDGES), expected)

@@ -104,7 +104,9 @@ def test_own_graphs_of_every_form_are_the_same(tmp_path):
     edges = np.load(graph)
     np.savez(tmp_path / "edges.npz", edge_index=edges)
     np.save(tmp_path / "turned.npy", edges.T)
-    save_npz(tmp_path / "matrix.npz", csr_array((np.ones(500), (edges[1], edges[0])), shape=(N, N)))
+    matrix = csr_array((np.ones(500), (edges[1], edges[0])), shape=(N, N))
+    save_npz(tmp_path / "matrix.npz", matrix)
+    save_npz(tmp_path / "pairs.npz", matrix.tocoo())
     raw = tmp_path / "ogb" / "raw"
     raw.mkdir(parents=True)
     for name, table in (("edge", edges.T), ("node-feat", np.load(x)), ("node-label", np.load(y)[:, None])):
@@ -115,7 +117,8 @@ def test_own_graphs_of_every_form_are_the_same(tmp_path):
     for number, name in enumerate(("train", "valid", "test")):
         with gzip.open(split / f"{name}.csv.gz", "wt") as file:
             np.savetxt(file, np.arange(number, N, 3), fmt="%d")
-    kinds = [graph, tmp_path / "edges.npz", tmp_path / "turned.npy", tmp_path / "matrix.npz", tmp_path / "ogb"]
+    own = [tmp_path / name for name in ("edges.npz", "turned.npy", "matrix.npz", "pairs.npz", "ogb")]
+    kinds = [graph, *own]
     made = []
     for kind in kinds:
         folder = tmp_path / f"made-{kind.name}"
@@ -140,6 +143,7 @@ def test_own_graphs_of_every_form_are_the_same(tmp_path):
         ({"edges": np.zeros((3, 4), int)}, r"edges.npy has shape \[3, 4\]"),
         ({"x": np.zeros((N - 1, 2))}, "119 rows for 120 labels"),
         ({"x": np.full((N, 2), np.nan)}, "x.npy: row 0 holds a number that is not finite"),
+        ({"x": np.full((N, 2), 1e300)}, "x.npy: row 0 holds a number that is not finite, or not as a float32"),
         ({"x": np.zeros(N)}, r"x.npy has shape \[120\]"),
         ({"y": np.zeros(N, int)}, "y.npy: labels from 0 to 0"),
         ({"y": np.arange(N) / 2}, "y.npy: labels from"),
@@ -149,6 +153,49 @@ def test_own_graphs_of_every_form_are_the_same(tmp_path):
 def test_what_is_wrong_with_files_is_named(wrong, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         own_graph(tmp_path / "made", *files(tmp_path, **wrong), directed=False)
+
+
+@pytest.mark.parametrize("kind", ["float64", "float16", "int64", "uint8", ">f4"])
+def test_features_of_any_type_are_read_as_float32(kind, tmp_path):
+    numbers = np.arange(2 * N).reshape(N, 2) % 7
+    own_graph(tmp_path / "made", *files(tmp_path, x=numbers.astype(kind)), directed=False)
+    x = LargeGraph.load(tmp_path / "made").x
+    assert x.dtype == torch.float32
+    assert x.tolist() == numbers.tolist()
+
+
+def test_a_matrix_of_another_size_or_none_is_named(tmp_path):
+    graph, x, y = files(tmp_path)
+    graph = graph.with_suffix(".npz")
+    save_npz(graph, csr_array((N - 1, N - 1)))
+    with pytest.raises(ValueError, match=r"edges\.npz is a matrix of shape \(119, 119\) for 120 labels"):
+        own_graph(tmp_path / "made", graph, x, y, directed=False)
+    np.savez(graph, format=np.array("csr"), shape=np.array([N, N]), indices=np.arange(3))
+    with pytest.raises(ValueError, match=r"edges\.npz: .*data is not a file"):
+        own_graph(tmp_path / "made", graph, x, y, directed=False)
+
+
+def test_a_label_that_is_missing_moves_no_other(tmp_path):
+    (tmp_path / "edge.csv").write_text("0,1\n\n1,2\n")
+    (tmp_path / "node-label.csv").write_text("0\n\n1\n")
+    (tmp_path / "node-feat.csv").write_text("0\n1\n2\n")
+    own_graph(tmp_path / "made", tmp_path, None, None, directed=False)
+    assert LargeGraph.load(tmp_path / "made").y.tolist() == [0, -1, 1]
+    (tmp_path / "node-feat.csv").write_text("0\n\n2\n")
+    with pytest.raises(ValueError, match=r"node-feat\.csv: row 1 holds a number that is not finite"):
+        own_graph(tmp_path / "made", tmp_path, None, None, directed=False)
+
+
+@pytest.mark.parametrize("train", ["0.5\n", "nan\n0\n", "0,1\n"])
+def test_a_split_that_is_no_list_of_nodes_is_named(train, tmp_path):
+    (tmp_path / "edge.csv").write_text("0,1\n1,2\n")
+    (tmp_path / "node-label.csv").write_text("0\n1\n1\n")
+    (tmp_path / "node-feat.csv").write_text("0\n1\n2\n")
+    (tmp_path / "split" / "own").mkdir(parents=True)
+    for name, text in (("train", train), ("valid", "1\n"), ("test", "2\n")):
+        (tmp_path / "split" / "own" / f"{name}.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"train\.csv: expected nodes of 0\.\.2, a whole number a line"):
+        own_graph(tmp_path / "made", tmp_path, None, None, directed=False)
 
 
 def test_files_that_are_cut_off_or_missing_are_named(tmp_path):

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from scipy.sparse import load_npz
 
-from gnnseq.data.packed import read_arrays
+from gnnseq.data.packed import DAMAGED, read_arrays
 from studies.large_graph.graph import store
 
 __all__ = ["own_graph"]
@@ -38,11 +38,10 @@ def own_graph(folder: Path, graph: Path, features: Path | None, labels: Path | N
     part = None
     if graph.is_dir():
         edges_from = _one_of(graph, "edge.csv", "edge.csv.gz")
-        edges = _csv(edges_from).T
         labels = labels or _one_of(graph, "node-label.csv", "node-label.csv.gz")
         features = features or _one_of(graph, "node-feat.csv", "node-feat.csv.gz")
     else:
-        edges_from, edges = graph, _edges(graph)
+        edges_from = graph
     assert features is not None
     assert labels is not None
     y = _labels(labels)
@@ -51,6 +50,7 @@ def own_graph(folder: Path, graph: Path, features: Path | None, labels: Path | N
         raise ValueError(f"{features}: {len(x)} rows for {num_nodes} labels in {labels}; expected one each a node")
     if graph.is_dir():
         part = _split(graph, y)
+    edges = _csv(edges_from).T if graph.is_dir() else _edges(graph, num_nodes)
     edge_index = _checked(edges_from, edges, num_nodes, directed)
     about = {"name": graph.stem or graph.name, "directed": directed}
     is_mapped = features.suffix == ".npy" and x.dtype == np.float32
@@ -66,10 +66,10 @@ def _one_of(folder: Path, *names: str) -> Path:
     raise FileNotFoundError(f"{folder}: neither it nor its raw/ holds {names[0]} or {names[-1]}, as OGB's folders do")
 
 
-def _csv(path: Path) -> Array:
-    """Numbers in rows, without a heading."""
+def _csv(path: Path, row_a_node: bool = False) -> Array:
+    """Numbers in rows, without a heading; an empty line says nothing, or of a node that its number is missing."""
     try:
-        table = pd.read_csv(path, header=None)
+        table = pd.read_csv(path, header=None, skip_blank_lines=not row_a_node)
     except (ValueError, EOFError, OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
         raise ValueError(f"{path}: {error}; expected numbers between commas, without a heading") from error
     words = [column for column in table if table[column].dtype.kind not in "iuf"]
@@ -92,12 +92,16 @@ def _array(path: Path, name: str) -> Array:
     return found[name] if name in found else next(iter(found.values()))
 
 
-def _edges(path: Path) -> Array:
+def _edges(path: Path, num_nodes: int) -> Array:
     """Sources above targets."""
-    if path.suffix == ".npz" and {"format", "indices"} <= set(read_arrays(path, "no whole .npz")):
-        matrix = load_npz(path).tocoo()
-        if matrix.shape[0] != matrix.shape[1]:
-            raise ValueError(f"{path} is a matrix of shape {matrix.shape}; expected a row and a column a node")
+    if path.suffix == ".npz" and {"format", "shape"} <= set(read_arrays(path, "no whole .npz")):
+        try:
+            matrix = load_npz(path).tocoo()
+        except DAMAGED as error:
+            raise ValueError(f"{path}: {error}; expected a matrix as scipy.sparse.save_npz writes it") from error
+        if matrix.shape != (num_nodes, num_nodes):
+            raise ValueError(f"{path} is a matrix of shape {matrix.shape} for {num_nodes} labels; expected a row and a "
+                             "column a node")  # fmt: skip
         return np.stack([matrix.col, matrix.row])  # a row is a target, as in torch_geometric
     edges = _array(path, "edge_index")
     if edges.ndim != 2 or 2 not in edges.shape:
@@ -125,28 +129,29 @@ def _checked(path: Path, edges: Array, num_nodes: int, directed: bool) -> Array:
 
 
 def _features(path: Path) -> Array:
+    """Numbers of any type that are finite as float32, which networks read. [N, F]"""
     if path.suffix == ".npy":
         try:
             x = np.load(path, mmap_mode="r")
         except (ValueError, EOFError, OSError) as error:
             raise ValueError(f"{path}: {error}; expected a whole .npy of numbers") from error
     else:
-        x = _csv(path) if path.name.endswith((".csv", ".csv.gz")) else _array(path, "x")
+        x = _csv(path, row_a_node=True) if path.name.endswith((".csv", ".csv.gz")) else _array(path, "x")
     if x.ndim != 2 or x.dtype.kind not in "fiu" or x.shape[1] == 0:
         raise ValueError(f"{path} has shape {list(x.shape)} and type {x.dtype}; expected numbers [N, F]")
     for first in range(0, len(x), 1 << 16):  # a mapped file goes through memory in parts
-        bad = ~np.isfinite(x[first : first + (1 << 16)]).all(1)
+        with np.errstate(over="ignore"):
+            bad = ~np.isfinite(x[first : first + (1 << 16)].astype(np.float32)).all(1)
         if bad.any():
-            raise ValueError(
-                f"{path}: row {first + int(bad.argmax())} holds a number that is not finite; mend or drop it"
-            )
-    array: Array = x if x.dtype == np.float32 else x.astype(np.float32)
+            raise ValueError(f"{path}: row {first + int(bad.argmax())} holds a number that is not finite, or not as a "
+                             "float32; mend or drop it")  # fmt: skip
+    array: Array = x
     return array
 
 
 def _labels(path: Path) -> Array:
     """One a node, -1 where unknown. int64 [N]"""
-    y = _csv(path) if path.name.endswith((".csv", ".csv.gz")) else _array(path, "y")
+    y = _csv(path, row_a_node=True) if path.name.endswith((".csv", ".csv.gz")) else _array(path, "y")
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.ndim != 1 or len(y) == 0 or y.dtype.kind not in "fiu":
         raise ValueError(f"{path} has shape {list(y.shape)} and type {y.dtype}; expected a whole number a node")
@@ -167,9 +172,11 @@ def _split(folder: Path, y: Array) -> Array | None:
     part = np.full(len(y), 3)
     for number, name in enumerate(PARTS):
         path = _one_of(found[0], f"{name}.csv", f"{name}.csv.gz")
-        nodes = _csv(path)[:, 0]
-        if len(nodes) == 0 or nodes.min() < 0 or nodes.max() >= len(y) or (part[nodes] != 3).any():
-            raise ValueError(f"{path}: expected nodes of 0..{len(y) - 1}, each in one part")
+        table = _csv(path)
+        nodes = table[:, 0]
+        is_list = table.shape[1] == 1 and len(nodes) > 0 and nodes.dtype.kind in "iu"
+        if not is_list or nodes.min() < 0 or nodes.max() >= len(y) or (part[nodes] != 3).any():
+            raise ValueError(f"{path}: expected nodes of 0..{len(y) - 1}, a whole number a line, each in one part")
         part[nodes] = number
     part[y < 0] = 3
     return part
