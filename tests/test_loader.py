@@ -222,6 +222,32 @@ def test_labels_below_zero_are_refused_where_links_are_made_up():
         next(iter(loader))
 
 
+@pytest.mark.parametrize("times", [False, True])
+@pytest.mark.parametrize("wrong", [-1.0, torch.nan, torch.inf, None])
+def test_weights_of_made_up_ends_are_checked(wrong, times):
+    data, weight = graph(), torch.ones(N)
+    data.time = torch.zeros(N)
+    if wrong is None:
+        weight.zero_()
+    else:
+        weight[7] = wrong
+    options = {"time_attr": "time", "edge_label_time": torch.ones(E)} if times else {}
+    negatives = NegativeSampling("binary", 1, dst_weight=weight)
+    with pytest.raises(ValueError, match="dst_weight is negative, not finite or 0 of every node"):
+        next(iter(LinkNeighborLoader(data, [2], neg_sampling=negatives, **options)))
+
+
+def test_a_label_that_is_nan_is_refused_where_links_are_made_up():
+    label = torch.ones(E).index_fill(0, torch.tensor([0]), torch.nan)
+    with pytest.raises(ValueError, match="edge_label holds nan"):
+        next(iter(LinkNeighborLoader(graph(), [2], edge_label=label, neg_sampling="binary", batch_size=E)))
+
+
+def test_more_neighbours_than_any_graph_has_are_all():
+    loader = NeighborLoader(graph(), [2**40], batch_size=N)
+    assert next(iter(loader)).edge_index.size(1) == E
+
+
 def test_degrees_of_another_graph_are_refused():
     data = graph(weighted=True)
     batch = next(iter(NeighborLoader(data, [2], input_nodes=torch.tensor([N - 1]), batch_size=1)))

@@ -76,7 +76,9 @@ def draw(
         every = np.repeat(target[whole], n[whole])
         within = np.arange(len(every)) - np.repeat(np.cumsum(n[whole]) - n[whole], n[whole])
         some = ~whole & (n > 0)
-        drawn = _choose(n[some], stream[some], k, replace) if k > 0 else np.zeros((int(some.sum()), 0), np.int64)
+        drawn = np.zeros((int(some.sum()), 0), np.int64)
+        if k > 0 and some.any():  # turns are as many as are asked for, which may be far more than there are
+            drawn = _choose(n[some], stream[some], k, replace)
         column = np.concatenate([every, np.repeat(target[some], drawn.shape[1])])
         order = np.argsort(column, kind="stable")  # one target's are on one side
         column, offset = column[order], np.concatenate([within, drawn.reshape(-1)])[order]

@@ -64,7 +64,7 @@ class LinkSeeds(NamedTuple):
         if negatives is not None:
             if triplet and label is not None:
                 raise ValueError("edge_label with triplets, whose links have no labels; give mode 'binary' or none")
-            if label is not None and label.numel() > 0 and float(label.min()) <= 0:
+            if label is not None and label.numel() > 0 and not float(label.min()) > 0:  # NaN too
                 raise ValueError(f"edge_label holds {label.min().item():g}, and made-up links are labelled 0; expected "
                                  "labels from 0 on, which torch_geometric's loaders count from 1 then")  # fmt: skip
             random = torch.Generator("cpu").manual_seed(key & (2**63 - 1))
@@ -112,8 +112,11 @@ def _nodes(
     weight = negatives.src_weight if end == "src" else negatives.dst_weight
     weight = None if weight is None else weight.cpu()
     size = beside.numel()
-    if weight is not None and weight.numel() != num_nodes:
-        raise ValueError(f"{end}_weight has {weight.numel()} entries; expected {num_nodes}, one a node")
+    if weight is not None and weight.shape != (num_nodes,):
+        raise ValueError(f"{end}_weight has shape {list(weight.shape)}; expected [{num_nodes}], one a node")
+    if weight is not None and not (bool((weight >= 0).all()) and 0 < float(weight.double().sum()) < math.inf):
+        raise ValueError(f"{end}_weight is negative, not finite or 0 of every node; expected finite weights of 0 or "
+                         "more, one above 0")  # fmt: skip
     if times is None or not times.of_nodes:
         if weight is None:
             return torch.randint(num_nodes, (size,), generator=random, device="cpu")
