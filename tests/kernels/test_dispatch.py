@@ -1,8 +1,5 @@
 """Which kernel is chosen, one row of the table a case."""
 
-import contextlib
-import copy
-
 import pytest
 import torch
 
@@ -71,8 +68,5 @@ def test_compiled_code_reads_no_bias_of_another_type(name, kind):
     """One-hot inputs bring no type of their own, so nothing else would notice."""
     layer, schedule = GRU(6, 40), packed_paths([20] * 8)
     getattr(layer, name).data = getattr(layer, name).data.to(kind)
-    x = torch.randint(0, 6, (160,))
-    expected = copy.deepcopy(layer).double()(x, schedule)[0]
-    with contextlib.suppress(RuntimeError):  # torch's own, of products of two types
-        found = layer(x, schedule)[0]
-        assert torch.allclose(found.double(), expected, atol=5e-3 if kind == torch.float16 else 1e-5)
+    with pytest.raises(ValueError, match=f"{name} has .* type {kind}; expected"):
+        layer(torch.randint(0, 6, (160,)), schedule)
