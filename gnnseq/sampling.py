@@ -183,7 +183,7 @@ def probabilities(
         Probabilities in float64. [..., V]
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of its range, or logits is no tensor.
 
     Example:
         >>> z = torch.tensor([1 / 2, 1 / 4, 1 / 8, 1 / 8]).log()
@@ -193,6 +193,10 @@ def probabilities(
         tensor([0.5714, 0.2857, 0.1429, 0.0000], dtype=torch.float64)
     """
     _check_choice(temperature, top_k, nucleus)
+    if not isinstance(logits, Tensor):
+        raise ValueError(
+            f"logits is a {type(logits).__name__}; expected a tensor [..., V]: use torch.as_tensor(logits)"
+        )
     return _probabilities(logits.to(torch.float64), temperature, top_k, nucleus)
 
 

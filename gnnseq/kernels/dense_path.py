@@ -8,6 +8,8 @@ Letters: N nodes, F input channels, H hidden channels, S state width, B paths th
 t steps and b paths of a block.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -19,6 +21,7 @@ from gnnseq.kernels.doubling import scan_steps
 from gnnseq.kernels.input_projection import as_features
 from gnnseq.kernels.linear_gates import keep_and_add
 from gnnseq.schedule import Schedule
+from gnnseq.tracing import is_recording
 
 __all__ = ["dense_path_sweep", "dense_sweep"]
 
@@ -111,10 +114,27 @@ def dense_sweep(
     training = torch.is_grad_enabled() or torch._C._get_tracing_state() is not None  # a trace serves both
     options = (has_biases, 1, 0.0, training, False, False)  # one layer, no dropout, [t, b, F]
     if cell.name == "lstm":
-        h, *last = torch.lstm(x, entering, parameters, *options)
+        with _without_workspace() if training and not is_recording() else nullcontext():
+            h, *last = torch.lstm(x, entering, parameters, *options)
     else:
         h, *last = getattr(torch, cell.name)(x, entering[0], parameters, *options)
     return h, tuple(part.squeeze(0) for part in last)
+
+
+@contextmanager
+def _without_workspace() -> Iterator[None]:
+    """Leaves an LSTM to torch's own operations where a hook may give back something else for what is saved.
+
+    oneDNN, which is used otherwise, saves a workspace in a form of its own and reads what it gets back unchecked.
+    """
+    hooks, enabled = torch._C._autograd._top_saved_tensors_default_hooks(True), torch._C._get_mkldnn_enabled()
+    if hooks is not None:
+        torch._C._set_mkldnn_enabled(False)
+    try:
+        yield
+    finally:
+        if hooks is not None:
+            torch._C._set_mkldnn_enabled(enabled)
 
 
 def _hold_cells(x: Tensor, inside: Tensor, weights: CellWeights) -> tuple[Tensor, CellWeights]:

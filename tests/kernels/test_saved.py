@@ -53,6 +53,18 @@ def test_a_hook_on_saved_tensors_that_alters_them_is_named(cell: str, kind: str)
             h.sum().backward()
 
 
+@pytest.mark.parametrize("sizes", [[5, 3], [4, 4]])
+def test_where_hooks_may_alter_it_torchs_lstm_saves_nothing_in_a_form_of_its_own(sizes: list[int]) -> None:
+    layer, x, seen = LSTM(FEATURES, 5), torch.randn(8, FEATURES), []  # too small to be compiled
+    expected = torch.autograd.grad(layer(x, packed_paths(sizes))[0].sum(), [*layer.parameters()])
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: seen.append(tensor.dtype) or tensor, lambda t: t):
+        h, _ = layer(x, packed_paths(sizes))
+    assert torch.uint8 not in seen
+    assert seen
+    torch.testing.assert_close(torch.autograd.grad(h.sum(), [*layer.parameters()]), expected)
+    assert torch._C._get_mkldnn_enabled()
+
+
 @pytest.mark.parametrize("kind", SCHEDULES)
 @pytest.mark.parametrize("cell", LAYERS)
 def test_gradients_do_not_depend_on_how_saved_tensors_and_gradients_lie(cell: str, kind: str) -> None:

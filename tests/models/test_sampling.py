@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -302,3 +303,9 @@ def broken():
 def test_what_does_not_fit_is_said_at_once(function, words):
     with pytest.raises(ValueError, match=words):
         function(*language_model()[:2])
+
+
+@pytest.mark.parametrize("logits", [[0.5, 0.5], np.zeros(3), 1.0], ids=["list", "array", "number"])
+def test_logits_that_are_no_tensor_are_named(logits):
+    with pytest.raises(ValueError, match=r"logits is a \w+; expected a tensor"):
+        probabilities(logits)
