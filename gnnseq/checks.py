@@ -4,13 +4,15 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Collection
-from typing import ParamSpec, SupportsIndex, TypeVar
+from typing import Any, ParamSpec, SupportsIndex, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 __all__ = [
+    "as_array",
     "as_edges_by",
     "check_dense",
     "check_map",
@@ -223,6 +225,18 @@ def check_map(name: str, lin: nn.Module | None, shape: tuple[int, int], dtype: t
     if type(lin) is nn.Linear:
         check_parameter(f"{name}.weight", lin.weight, shape, dtype)
         check_parameter(f"{name}.bias", lin.bias, shape[:1], dtype)
+
+
+def as_array(tensor: Tensor, name: str) -> NDArray[Any]:
+    """The numbers as NumPy's, in the CPU's memory.
+
+    A tensor that torch's functionalisation wraps has no memory of its own, and ``numpy()`` would read what lies there.
+    """
+    if torch._is_functional_tensor(tensor):
+        raise ValueError(f"{name} is a functional tensor, as within torch.func.functionalize; expected plain numbers: "
+                         "make the schedule outside")  # fmt: skip
+    array: NDArray[Any] = tensor.detach().cpu().numpy()
+    return array
 
 
 def check_dense(x: Tensor, name: str) -> None:

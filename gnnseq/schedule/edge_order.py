@@ -5,6 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gnnseq.checks import as_array
+
 __all__ = ["canonical_order"]
 
 
@@ -12,5 +14,5 @@ def canonical_order(edges: NDArray[np.int64], edge_weight: Tensor | None) -> Ten
     """The sorting of edges [2, E] by target, then source, then weight. [E]"""
     keys = [edges[0], edges[1]]
     if edge_weight is not None:
-        keys.insert(0, edge_weight.detach().double().cpu().numpy())
+        keys.insert(0, as_array(edge_weight.double(), "edge_weight"))
     return torch.from_numpy(np.lexsort(keys))

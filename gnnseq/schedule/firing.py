@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gnnseq.checks import whole
+from gnnseq.checks import as_array, whole
 from gnnseq.graphs import as_edge_index
 from gnnseq.schedule.edge_order import canonical_order
 from gnnseq.schedule.levels import levels, path_heads
@@ -27,7 +27,7 @@ def fire_topologically(
     """The fields of :func:`gnnseq.topological`'s schedule."""
     num_nodes = whole(0, num_nodes=num_nodes)
     edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
-    device, edges = edge_index.device, edge_index.cpu().numpy()
+    device, edges = edge_index.device, as_array(edge_index, "edge_index")
     level = levels(edges, num_nodes)
     in_degree, out_degree = (np.bincount(edges[end], minlength=num_nodes) for end in (1, 0))
     starts, ends = (in_degree == 0).nonzero()[0], (out_degree == 0).nonzero()[0]
@@ -94,7 +94,7 @@ def fire_synchronously(edge_index: Tensor, num_nodes: int, rounds: int, edge_wei
     """The fields of :func:`gnnseq.synchronous`'s schedule."""
     num_nodes, rounds = whole(0, num_nodes=num_nodes), _rounds(rounds)
     edge_index, edge_weight = as_edge_index(edge_index, num_nodes, edge_weight)
-    sorting = canonical_order(edge_index.cpu().numpy(), edge_weight).to(edge_index.device)
+    sorting = canonical_order(as_array(edge_index, "edge_index"), edge_weight).to(edge_index.device)
     nodes = torch.arange(num_nodes, device=edge_index.device)
     return {
         "num_nodes": num_nodes,

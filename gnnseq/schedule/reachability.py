@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array, vstack
 from torch import Tensor
 
+from gnnseq.checks import as_array
 from gnnseq.schedule.schedule import Schedule
 
 __all__ = ["dependence"]
@@ -65,5 +66,5 @@ def _ancestors(schedule: Schedule) -> csr_array:
 
 def _carrying(edge_index: Tensor, edge_weight: Tensor | None) -> NDArray[np.int64]:
     """The edges whose weight is not 0. [2, e]"""
-    edges: NDArray[np.int64] = edge_index.cpu().numpy()
-    return edges if edge_weight is None else edges[:, edge_weight.detach().cpu().numpy() != 0]
+    edges: NDArray[np.int64] = as_array(edge_index, "edge_index")
+    return edges if edge_weight is None else edges[:, as_array(edge_weight, "edge_weight") != 0]

@@ -155,3 +155,10 @@ def test_weights_are_one_floating_point_number_an_edge(weight: object, message: 
     schedule = topological(torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]]), 5)
     with pytest.raises(ValueError, match=message):
         schedule.weighted(weight)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("make", [topological, lambda edges, nodes: synchronous(edges, nodes, 2)])
+def test_a_functional_tensor_has_no_memory_to_be_read(make):
+    edges = torch.tensor([[0, 1], [1, 2]])
+    with pytest.raises(ValueError, match="edge_index is a functional tensor"):
+        make(torch._to_functional_tensor(edges), 3)
