@@ -215,6 +215,8 @@ def as_edge_index(graph: Tensor, num_nodes: int, edge_weight: Tensor | None = No
         return rows_columns.flip(0), values
     if isinstance(graph, EdgeIndex):
         graph = graph.as_tensor()
+    if not torch.compiler.is_compiling() and type(graph) is Tensor and torch._is_functional_tensor(graph):
+        _check_functionalized()
     if graph.dim() != 2 or graph.size(0) != 2:
         remedy = ""
         if graph.dim() == 2 and graph.size(1) == 2:
@@ -266,3 +268,9 @@ def check_weight_form(edge_weight: Tensor, edge_index: Tensor) -> None:
     if edge_weight.device != edge_index.device:
         raise ValueError(f"edge_weight is on {edge_weight.device} and edge_index on {edge_index.device}; "
                          "move both to one device")  # fmt: skip
+
+
+def _check_functionalized() -> None:
+    """Raises a ValueError outside torch.func: a trace that holds a functional tensor reads memory that is not its own."""
+    if torch._C._functorch.peek_interpreter_stack() is None:
+        raise ValueError("edge_index is a functional tensor outside torch.func.functionalize; expected plain numbers")

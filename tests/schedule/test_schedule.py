@@ -160,5 +160,7 @@ def test_weights_are_one_floating_point_number_an_edge(weight: object, message: 
 @pytest.mark.parametrize("make", [topological, lambda edges, nodes: synchronous(edges, nodes, 2)])
 def test_a_functional_tensor_has_no_memory_to_be_read(make):
     edges = torch.tensor([[0, 1], [1, 2]])
-    with pytest.raises(ValueError, match="edge_index is a functional tensor"):
+    with pytest.raises(ValueError, match="edge_index is a functional tensor outside"):
         make(torch._to_functional_tensor(edges), 3)
+    with pytest.raises(ValueError, match="edge_index is a functional tensor, as within"):
+        torch.func.functionalize(lambda edges: make(edges, 3).edge_index)(edges)
