@@ -271,6 +271,6 @@ def check_weight_form(edge_weight: Tensor, edge_index: Tensor) -> None:
 
 
 def _check_functionalized() -> None:
-    """Raises a ValueError outside torch.func: a trace that holds a functional tensor reads memory that is not its own."""
+    """Raises a ValueError outside torch.func: a trace that holds a functional tensor reads foreign memory."""
     if torch._C._functorch.peek_interpreter_stack() is None:
         raise ValueError("edge_index is a functional tensor outside torch.func.functionalize; expected plain numbers")
