@@ -204,7 +204,7 @@ def _probabilities(logits: Tensor, temperature: float, top_k: int | None, nucleu
     if temperature == 0:
         return functional.one_hot(logits.argmax(-1), logits.size(-1)).to(torch.float64)
     if temperature != 1:  # shifted before it is divided: any temperature is then far from overflow
-        logits = (logits - logits.amax(-1, keepdim=True)) / temperature
+        logits = (logits - logits.amax(-1, keepdim=True)) / float(temperature)  # whole ones may be too big for torch
     chances = logits.softmax(-1)
     if top_k is None and nucleus is None:
         return chances

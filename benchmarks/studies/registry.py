@@ -158,7 +158,7 @@ STUDIES = (
         {
             "counted": "--promises calls files memory pages processes",
             "counted-kills": "--promises kills",
-            "counted-calls": "--promises calls --calls 5000 --seed 40000",
+            "counted-calls": "--promises calls --calls 5000 --seed 60000",
         },
         ("--quick",),
     ),

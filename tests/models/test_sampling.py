@@ -309,3 +309,9 @@ def test_what_does_not_fit_is_said_at_once(function, words):
 def test_logits_that_are_no_tensor_are_named(logits):
     with pytest.raises(ValueError, match=r"logits is a \w+; expected a tensor"):
         probabilities(logits)
+
+
+def test_a_temperature_may_be_a_large_whole_number():
+    torch.testing.assert_close(
+        probabilities(torch.tensor([0.0, 1.0]), temperature=2**70), torch.full((2,), 0.5).double()
+    )
