@@ -19,6 +19,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 
+from gnnseq.files import whole_file
+
 __all__ = ["COLORS", "plot_influence", "save_figure", "style"]
 
 INK = "#2b2b2b"
@@ -128,24 +130,14 @@ def save_figure(
     if not set(formats) <= set(_METADATA):
         raise ValueError(f"formats={tuple(formats)}; expected some of {', '.join(_METADATA)}")
     stem = Path(stem)
-    stem.parent.mkdir(parents=True, exist_ok=True)
     paths = tuple(stem.with_name(f"{stem.name}.{kind}") for kind in formats)
     for kind, path in zip(formats, paths, strict=True):
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with whole_file(path, "figure") as unfinished:
             # Saving switches layout off and on again, and a figure that has none would be given the style's.
             with style(), matplotlib.rc_context({"figure.constrained_layout.use": False}):
                 figure.savefig(unfinished, format=kind, metadata=_METADATA[kind])
             if kind == "png":
                 _shrink(unfinished)
-            unfinished.replace(path)
-        except OSError as error:
-            if error.errno is None:  # of no system's making: its text is all there is
-                raise
-            raise OSError(error.errno, f"figure not written ({error.strerror}); make room or name another folder",
-                          str(path)) from error  # fmt: skip
-        finally:
-            unfinished.unlink(missing_ok=True)
     return paths
 
 

@@ -154,7 +154,7 @@ STUDIES = (
         "what happens when something goes wrong?",
         "of 10,000 calls with made-up arguments one ended the process and four had an unclear error, mended since; all "
         "of 1,000 mutated files are read or named; 220 kills of training scripts changed no number",
-        "40 min",
+        "45 min",
         {
             "counted": "--promises calls files memory pages processes",
             "counted-kills": "--promises kills",

@@ -14,7 +14,10 @@ from torch import Tensor
 
 from gnnseq.kernels.adjacency import Adjacency
 from gnnseq.kernels.autograd_state import has_memory, under_transform
+from gnnseq.kernels.cell import GRU_CELL
+from gnnseq.kernels.double_backward import gradients_of
 from gnnseq.kernels.gru_rows import GRUGradients, gru_rows
+from gnnseq.kernels.input_projection import split_bias
 from gnnseq.kernels.native import is_plain, runs_compiled
 from gnnseq.kernels.saved import recall, save
 from gnnseq.kernels.spmm import aggregate
@@ -58,10 +61,8 @@ class _GatedRound(torch.autograd.Function):
         hidden, h = h.size(1), h.contiguous()
         summed = aggregate(h, None, graph)
         kernel = weight @ weight_ih.t()  # [H, 3H]
-        gates, bias, inner_bias = summed.new_empty(len(h), 3 * hidden), None, h.new_zeros(hidden)
-        if bias_ih is not None and bias_hh is not None:
-            inner_bias = bias_hh[2 * hidden :]
-            bias = torch.cat([bias_ih[: 2 * hidden] + bias_hh[: 2 * hidden], bias_ih[2 * hidden :]])
+        gates = summed.new_empty(len(h), 3 * hidden)
+        bias, inner_bias = split_bias(GRU_CELL, bias_ih, bias_hh, weight_hh)
 
         def fill(rows: slice) -> None:
             if bias is None:
@@ -78,7 +79,11 @@ class _GatedRound(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         h, weight, *cell, summed, gates, inner = recall(ctx)
         if torch.is_grad_enabled() or not has_memory(grad):
-            return None, *_by_torch_back(ctx, (h, weight, *cell), grad)
+
+            def fired(h: Tensor, weight: Tensor, *cell: Any) -> Tensor:
+                return _by_torch(h, None, ctx.graph, weight, cell)
+
+            return None, *gradients_of(fired, (h, weight, *cell), grad)
         weight_ih, weight_hh, bias_ih, _ = cell
         h, summed, gates, inner = (tensor.contiguous() for tensor in (h, summed, gates, inner))
         hidden, wants_h = h.size(1), ctx.needs_input_grad[1]
@@ -93,16 +98,3 @@ class _GatedRound(torch.autograd.Function):
             d_h += aggregate(d_summed, None, ctx.graph.transposed)
         d_bias = (None, None) if bias_ih is None else (found.sums[hidden:].clone(), found.bias)
         return None, d_h if wants_h else None, d_kernel.t() @ weight_ih, d_kernel @ weight, found.kernel, *d_bias
-
-
-def _by_torch_back(ctx: Any, inputs: tuple[Tensor | None, ...], grad: Tensor) -> list[Tensor | None]:
-    """The gradients as functions of the inputs, or a batch of them."""
-    again = torch.is_grad_enabled()
-    with torch.enable_grad():
-        # Aliases: if one input was computed from another, only its use here counts.
-        inputs = tuple(None if tensor is None else tensor.view_as(tensor) for tensor in inputs)
-        h, weight, *cell = inputs
-        out = _by_torch(h, None, ctx.graph, weight, tuple(cell))  # type: ignore[arg-type]
-        wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
-        found = iter(torch.autograd.grad(out, wanted, grad, create_graph=again))
-    return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]

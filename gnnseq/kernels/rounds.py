@@ -173,7 +173,8 @@ class _Sweep(torch.autograd.Function):
         zeros = weight_hh.new_zeros(x.size(0), weight_hh.size(1))
         grads = tuple(zeros if grad is None else grad.resolve_neg() for grad in given)
         if torch.is_grad_enabled() or not all(map(has_memory, grads)):
-            return None, None, None, None, None, *_by_loop(ctx, tuple(saved[:7]), torch.cat(grads, dim=1))
+            by_loop = double_backward(ctx.loop, ctx.schedule, tuple(saved[:7]), torch.cat(grads, dim=1))
+            return None, None, None, None, None, *by_loop
         own = _of_schedule(ctx.kind, cell, ctx.schedule, weight_hh, inner_bias, edge_weight, needs[2], True)
         d_projection = weight_hh.new_zeros(x.size(0), weight_ih.size(0))
         rest = iter([tensor.contiguous() for tensor in saved[8:]])  # hooks on saved tensors may change strides
@@ -194,13 +195,6 @@ class _Sweep(torch.autograd.Function):
             None if bias_ih is None else in_order(cell, d_bias),
             None if bias_hh is None else in_order(cell, d_bias.clone() if own.d_bias_hh is None else own.d_bias_hh),
         )
-
-
-def _by_loop(ctx: Any, inputs: tuple[Tensor | None, ...], grad: Tensor) -> list[Tensor | None]:
-    """The gradients as functions of the inputs, or a batch of them, by the layer's loop."""
-    again = torch.is_grad_enabled()
-    with torch.enable_grad():
-        return double_backward(ctx.loop, ctx.schedule, inputs, grad, again)
 
 
 def _of_schedule(

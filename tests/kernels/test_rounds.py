@@ -49,6 +49,16 @@ def results(layer, x, schedule, state, dtype, kernel=None, twice=False):
     return [part.detach() for part in found]
 
 
+def drawn(cell, graph, rounds, bias, weighted, given_state, index):
+    """A layer, inputs as float32 has them, a schedule, and initial states."""
+    torch.manual_seed(graph.seed)
+    layer = CELLS[cell](F, H, bias=bias)
+    schedule = synchronous(graph.edge_index, graph.num_nodes, rounds, graph.edge_weight if weighted else None)
+    state = torch.randn(graph.num_nodes, layer.state_channels) if given_state else None
+    x = torch.randint(F, (graph.num_nodes,)) if index else graph.features(F).float()
+    return layer, x, schedule, state
+
+
 def assert_rounded(found, exact):
     for a, b in zip(found, exact, strict=True):
         scale = 1.0 + (float(b.abs().max()) if b.numel() > 0 else 0.0)
@@ -59,11 +69,7 @@ def assert_rounded(found, exact):
 @settings(max_examples=8)
 @given(graphs(), st.integers(1, 4), st.booleans(), st.booleans(), st.booleans(), st.booleans())
 def test_rounds_equal_the_loop(cell, graph, rounds, bias, weighted, given_state, index):
-    torch.manual_seed(graph.seed)
-    layer = CELLS[cell](F, H, bias=bias)
-    schedule = synchronous(graph.edge_index, graph.num_nodes, rounds, graph.edge_weight if weighted else None)
-    state = torch.randn(graph.num_nodes, layer.state_channels) if given_state else None
-    x = torch.randint(F, (graph.num_nodes,)) if index else graph.features(F)
+    layer, x, schedule, state = drawn(cell, graph, rounds, bias, weighted, given_state, index)
     known = results(layer, x, schedule, state, torch.float64)
     for a, b in zip(results(layer, x, schedule, state, torch.float64, rounds_sweep), known, strict=True):
         torch.testing.assert_close(a, b, **EXACT)
@@ -74,11 +80,7 @@ def test_rounds_equal_the_loop(cell, graph, rounds, bias, weighted, given_state,
 @settings(max_examples=8)
 @given(graphs(), st.integers(1, 4), st.booleans(), st.booleans(), st.booleans(), st.booleans())
 def test_compiled_rounds_are_the_loop_in_float64_rounded(cell, graph, rounds, bias, weighted, given_state, index):
-    torch.manual_seed(graph.seed)
-    layer = CELLS[cell](F, H, bias=bias)
-    schedule = synchronous(graph.edge_index, graph.num_nodes, rounds, graph.edge_weight if weighted else None)
-    state = torch.randn(graph.num_nodes, layer.state_channels) if given_state else None
-    x = torch.randint(F, (graph.num_nodes,)) if index else graph.features(F).float()
+    layer, x, schedule, state = drawn(cell, graph, rounds, bias, weighted, given_state, index)
     found = results(layer, x, schedule, state, torch.float32, "chosen", twice=True)
     assert_rounded(found, results(layer, x, schedule, state, torch.float64, twice=True))
 

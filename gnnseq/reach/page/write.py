@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from gnnseq.files import whole_file
 from gnnseq.reach.page.encode import Blob, MeasuredField, encode_fields
 from gnnseq.reach.page.figures import curve_looks, drawings
 from gnnseq.reach.page.layout import place_nodes
@@ -204,17 +205,6 @@ def _fill(template: str, parts: Mapping[str, str]) -> str:
 
 
 def _write(path: Path, text: str) -> Path:
-    """A reader finds the old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole_file(path, "page") as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        if error.errno is None:  # of no system's making: its text is all there is
-            raise
-        raise OSError(error.errno, f"page not written ({error.strerror}); make room or name another folder",
-                      str(path)) from error  # fmt: skip
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
