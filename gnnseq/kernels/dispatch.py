@@ -37,7 +37,7 @@ from gnnseq.kernels.fused_path import fused_path_sweep
 from gnnseq.kernels.fused_rounds import fused_rounds_sweep
 from gnnseq.kernels.fused_tree import fused_tree_sweep
 from gnnseq.kernels.input_projection import is_index
-from gnnseq.kernels.native import gemm, is_plain, lies_in_memory, runs_compiled
+from gnnseq.kernels.native import is_plain, lies_in_memory, runs_compiled
 from gnnseq.kernels.rounds import rounds_sweep
 from gnnseq.schedule import Schedule
 from gnnseq.tracing import is_recording
@@ -115,7 +115,7 @@ def _is_compiled(cell: Cell, x: Tensor, initial: Tensor | None, weights: CellWei
     """Whether there is compiled code for these tensors, in that file, worth a compiler's run."""
     kernel = weights.weight_hh
     hidden = kernel.size(1)
-    if not runs_compiled(kernel, x.size(0) * cell.states * hidden, part) or gemm() is None:
+    if not runs_compiled(kernel, x.size(0) * cell.states * hidden, part):
         return False
     width = cell.gates * hidden
     if kernel.size(0) != (0 if cell.linear else width) or weights.weight_ih.size(0) != width:

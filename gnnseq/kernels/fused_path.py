@@ -19,8 +19,14 @@ from torch import Tensor
 from gnnseq.kernels.autograd_state import outside_autocast
 from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.double_backward import double_backward, refuse_batch
-from gnnseq.kernels.input_projection import add_input_kernel_gradient, input_kernel_zeros, project_inputs, split_bias
-from gnnseq.kernels.native import address, compiled, gemm
+from gnnseq.kernels.input_projection import (
+    add_input_kernel_gradient,
+    input_kernel_zeros,
+    is_index,
+    project_inputs,
+    split_bias,
+)
+from gnnseq.kernels.native import address, compiled, panels
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
@@ -34,10 +40,12 @@ class Sweep(ctypes.Structure):
     """What the functions of ``c/paths.c`` are given; described there."""
 
     _fields_ = (
-        ("gemm", ctypes.c_void_p),
         *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "N", "B", "H", "reads_first")),
         *((name, ctypes.c_void_p) for name in ("offsets", "kernel", "bias", "first", "scratch", "gates")),
-        *((name, ctypes.c_void_p) for name in ("h", "c", "tanh_c", "inner", "d_h", "flow", "d_sums")),
+        *((name, ctypes.c_void_p) for name in ("h", "c", "tanh_c", "inner")),
+        *((name, ctypes.c_ssize_t) for name in ("own", "F")),
+        *((name, ctypes.c_void_p) for name in ("x", "index", "input_kernel", "input_bias")),
+        *((name, ctypes.c_void_p) for name in ("d_h", "flow", "d_sums")),
     )
 
 
@@ -69,7 +77,11 @@ def fused_path_sweep(
     """Sweeps paths whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
     rows = schedule.rows
     entering = None if initial is None else initial.index_select(0, rows)
-    h, *last = _FusedPath.apply(cell, loop, schedule, x, entering, *weights)
+    given = [x, *weights] if initial is None else [x, initial, *weights]
+    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in given):
+        h, *last = _FusedPath.apply(cell, loop, schedule, x, entering, *weights)
+    else:
+        h, *last = _without_gradients(cell, schedule, x, entering, weights)
     everything = h.new_zeros(schedule.starts.numel(), cell.states * h.size(1)) if initial is None else initial
     return h, everything.index_copy(0, rows, torch.cat(last, dim=1))
 
@@ -105,7 +117,7 @@ class _FusedPath(torch.autograd.Function):
             hidden,
             reads=entering is not None,
             offsets=offsets,
-            kernel=weight_hh.t().contiguous(),
+            kernel=panels(weight_hh.t(), "paths"),
             bias=inner_bias,
             first=_enter(cell, entering, kept[0], schedule),
             scratch=gates.new_zeros(schedule.step_sizes[0], gates.size(1)) if cell.name == "gru" else None,
@@ -137,6 +149,50 @@ class _FusedPath(torch.autograd.Function):
         return None, None, None, found.d_x, d_entering, *found.of_parameters()
 
 
+def _without_gradients(
+    cell: Cell, schedule: Schedule, x: Tensor, entering: Tensor | None, weights: CellWeights
+) -> tuple[Tensor, ...]:
+    """What the sweep that is differentiated returns, without anything that lives longer than a step."""
+    weight_ih, weight_hh, bias_ih, bias_hh = weights
+    bias, inner_bias = split_bias(cell, bias_ih, bias_hh, weight_hh)
+    hidden, paths, like = weight_hh.size(1), schedule.step_sizes[0], weight_hh.detach()
+    h = like.new_empty(x.size(0), hidden)
+    first = _enter(cell, entering, h, schedule)
+    c = first[1].clone() if cell.name == "lstm" else None
+    indexed = is_index(x)
+    table = (weight_ih.t() if bias is None else weight_ih.t() + bias) if indexed else panels(weight_ih.t(), "paths")
+    _run(
+        f"{cell.name}_paths",
+        range(len(schedule)),
+        hidden,
+        reads=entering is not None,
+        offsets=torch.tensor(schedule.node_offsets, device="cpu"),
+        kernel=panels(weight_hh.t(), "paths"),
+        bias=inner_bias,
+        first=first,
+        scratch=like.new_zeros(paths, weight_ih.size(0)) if cell.name == "gru" else None,
+        gates=h if cell.gates == 1 else like.new_empty(paths, cell.gates * hidden),
+        h=h,
+        c=c,
+        inner=like.new_empty(paths, hidden) if cell.name == "gru" else None,
+        x=None if indexed else x.contiguous(),
+        index=_checked(x, weight_ih.size(1)) if indexed else None,
+        input_kernel=table.contiguous(),
+        input_bias=None if bias is None else bias.contiguous(),
+    )
+    ends = schedule.ends.index_select(0, schedule.rows)
+    last = h.index_select(0, ends)
+    return (h, last) if c is None else (h, last, c)
+
+
+def _checked(index: Tensor, channels: int) -> Tensor:
+    """The indices as compiled code reads them, which sees no end of a table."""
+    least, most = index.aminmax()
+    if least < 0 or most >= channels:
+        raise IndexError(f"x has indices from {int(least)} to {int(most)}; expected 0 to {channels - 1}")
+    return index.to(torch.int64).contiguous()
+
+
 def _differentiable(ctx: Any, inputs: _Inputs, d_h: Tensor, flow: Tensor) -> list[Tensor | None]:
     """The gradients as functions of the inputs, by the layer's loop."""
     schedule = ctx.schedule
@@ -160,7 +216,7 @@ def _sweep_back(
     layout, hidden = LAYOUTS[cell.name], inputs.weight_hh.size(1)
     runs = _runs(ctx.schedule, CHUNK // (layout.sums * hidden))
     room = gates.new_empty(max(rows.stop - rows.start for _, rows in runs), layout.sums * hidden)
-    kernel = _by_sums(cell, inputs.weight_hh, hidden).contiguous()
+    kernel = panels(_by_sums(cell, inputs.weight_hh, hidden), "paths")
     for steps, rows in reversed(runs):
         d_sums = room[: rows.stop - rows.start]
         _run(
@@ -242,25 +298,27 @@ def _run(
     steps: range,
     hidden: int,
     reads: bool,
-    gates: Tensor,
+    h: Tensor,
     first: Tensor,
     offsets: Tensor,
     **tensors: Tensor | None,
 ) -> None:
     """Calls a function of ``c/paths.c`` on contiguous tensors."""
+    given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
     sweep = Sweep(
-        gemm=gemm(),
         threads=torch.get_num_threads(),
         begin=steps.start,
         end=steps.stop,
         reads_first=reads,
-        N=gates.size(0),
+        N=h.size(0),
         B=first.size(1),
         H=hidden,
-        gates=address(gates),
+        own="input_kernel" in given,
+        F=given["x"].size(1) if "x" in given else 0,
+        h=address(h),
         first=address(first),
         offsets=address(offsets, torch.int64),
-        **{name: address(tensor) for name, tensor in tensors.items() if tensor is not None},
+        **{name: address(tensor, torch.int64 if name == "index" else torch.float32) for name, tensor in given.items()},
     )
     if not compiled(name)(sweep):
         raise ValueError("the schedule has step_sizes or starts that are not those of its paths; make it by "

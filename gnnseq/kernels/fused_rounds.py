@@ -14,6 +14,7 @@ from torch import Tensor
 from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.fused_tree import run_tree
 from gnnseq.kernels.gru_rows import GRUGradients, gru_rows
+from gnnseq.kernels.native import panels
 from gnnseq.kernels.rounds import Round, sweep_by, without_edges
 from gnnseq.kernels.spmm import sum_rows
 from gnnseq.schedule import Schedule
@@ -59,7 +60,7 @@ class LSTMRound(Round):
         """As the base says."""
         gates, c, first, summed, slope = kept
         hidden = self.hidden
-        forget, other = self.weight_hh[:hidden], self.weight_hh[hidden:]
+        forget, other = self.panels_back
         d_h, d_c = (grad.clone(memory_format=torch.contiguous_format) for grad in grads)
         d_first, d_gates = torch.zeros_like(first), torch.empty_like(gates)
         d_weight = torch.empty_like(self.d_edge_weight) if self.d_edge_weight is not None and reads else None
@@ -88,12 +89,18 @@ class LSTMRound(Round):
             self.d_edge_weight += d_weight
         self.d_weight_hh[:hidden].addmm_(d_first[2].t(), first[0])
         self.d_weight_hh[hidden:].addmm_(d_gates[:, hidden:].t(), summed)
-        return (d_first[0].addmm_(d_first[2], forget), d_first[1])
+        return (d_first[0].addmm_(d_first[2], self.weight_hh[:hidden]), d_first[1])
 
     @cached_property
     def turned(self) -> tuple[Tensor, Tensor]:
-        """U_f [H, H] and the other gates' [H, 3H], which multiply from the right."""
-        return self.weight_hh[: self.hidden].t().contiguous(), self.weight_hh[self.hidden :].t().contiguous()
+        """U_f [H, H], which multiplies from the right, and the other gates' panels [H, 3H]."""
+        forget, other = self.weight_hh[: self.hidden].t(), self.weight_hh[self.hidden :].t()
+        return forget.contiguous(), panels(other, "tree")
+
+    @cached_property
+    def panels_back(self) -> tuple[Tensor, Tensor]:
+        """Panels by which the gradients of both products go back: U_f's and the other gates'."""
+        return panels(self.weight_hh[: self.hidden], "tree"), panels(self.weight_hh[self.hidden :], "tree")
 
     def _run(self, name: str, reads: bool, **tensors: Tensor | None) -> None:
         step = self.schedule if reads else without_edges(self.schedule)

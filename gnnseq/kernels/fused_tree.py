@@ -24,7 +24,7 @@ from gnnseq.kernels.double_backward import double_backward, refuse_batch
 from gnnseq.kernels.final_states import place_final, read_final
 from gnnseq.kernels.frontier_lstm import swap_gates
 from gnnseq.kernels.input_projection import add_input_kernel_gradient, input_kernel_zeros, project_inputs
-from gnnseq.kernels.native import address, compiled, gemm
+from gnnseq.kernels.native import address, compiled, panels
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
@@ -38,7 +38,6 @@ class Tree(ctypes.Structure):
     """What the functions of ``c/trees.c`` are given; described there."""
 
     _fields_ = (
-        ("gemm", ctypes.c_void_p),
         *((name, ctypes.c_ssize_t) for name in ("threads", "T", "N", "E", "H", "B", "P", "L")),
         *((name, ctypes.c_void_p) for name in ("steps", "incoming", "source", "outgoing", "edge", "target", "weight")),
         *((name, ctypes.c_void_p) for name in ("forget_kernel", "other_kernel", "first", "gates", "h", "c", "read")),
@@ -113,8 +112,8 @@ class _FusedTree(torch.autograd.Function):
             schedule,
             range(len(h)),
             weight=_as_floats(edge_weight),
-            forget_kernel=kernel[:hidden].t().contiguous(),
-            other_kernel=kernel[hidden:].t().contiguous(),
+            forget_kernel=panels(kernel[:hidden].t(), "tree"),
+            other_kernel=panels(kernel[hidden:].t(), "tree"),
             first=_enter(initial, kernel),
             **kept._asdict(),
         )
@@ -171,8 +170,8 @@ def _sweep_back(
         "edge": schedule.pointers.out_edge_id,
         "target": schedule.pointers.out_targets,
         "weight": _as_floats(inputs.edge_weight),
-        "forget_kernel": kernel[:hidden],
-        "other_kernel": kernel[hidden:],
+        "forget_kernel": panels(kernel[:hidden], "tree"),
+        "other_kernel": panels(kernel[hidden:], "tree"),
         "first": first,
         **kept._asdict(),
     }
@@ -233,7 +232,6 @@ def run_tree(name: str, schedule: Schedule, nodes: range, **tensors: Tensor | No
     assert first is not None
     valid = offsets[-1] == schedule.num_nodes and (weight is None or weight.shape == source.shape)
     tree = Tree(
-        gemm=gemm(),
         threads=torch.get_num_threads(),
         T=len(inner) + 1,
         N=schedule.num_nodes,

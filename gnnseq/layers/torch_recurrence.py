@@ -1,8 +1,8 @@
 """Recurrent layers handed to torch's own recurrence whole, all layers and directions in one call.
 
 A call costs some tens of operations before any step is taken, which is most of the time of a short sequence. Where
-nobody wants gradients or messages, sequences are of one length and torch's recurrence is as fast as ours, it is one
-operation. The numbers are those of the sweeps, to rounding.
+nobody wants gradients or messages and sequences are short and of one length, torch's recurrence is one operation. The
+numbers are those of the sweeps, to rounding.
 
 Letters: T steps, B sequences, F input channels, H hidden channels, L layers, D directions.
 """
@@ -23,7 +23,6 @@ __all__ = ["in_torch"]
 State = Tensor | tuple[Tensor, ...]
 
 FEW = 64  # nodes for which a call costs more than its steps
-WIDE = 128  # channels from which on torch's LSTM is as fast as ours
 
 
 def in_torch(layer: Any, x: object, graph: object, state: object) -> tuple[Tensor, State] | None:
@@ -42,7 +41,7 @@ def in_torch(layer: Any, x: object, graph: object, state: object) -> tuple[Tenso
     shape = _sizes(x, graph)
     if shape is None or (layer.batch_first and graph is None) or x.size(-1) != layer.in_channels or min(shape) == 0:
         return None
-    if shape[0] * shape[1] > FEW and not (layer.cell.name == "lstm" and layer.hidden_channels >= WIDE):
+    if shape[0] * shape[1] > FEW:
         return None
     weights = _weights(layer)
     if weights is None or not _is_plain_call() or needs_messages(layer) or (layer.dropout > 0.0 and layer.training):

@@ -1,7 +1,7 @@
 """Compiled functions: the folder ``c``, built when it is first wanted."""
 
-from gnnseq.kernels.native.blas import gemm
 from gnnseq.kernels.native.build import library
 from gnnseq.kernels.native.functions import address, compiled, is_plain, lies_in_memory, runs_compiled
+from gnnseq.kernels.native.panels import panels
 
-__all__ = ["address", "compiled", "gemm", "is_plain", "library", "lies_in_memory", "runs_compiled"]
+__all__ = ["address", "compiled", "is_plain", "library", "lies_in_memory", "panels", "runs_compiled"]

@@ -6,24 +6,30 @@
  * Letters: T steps, B paths, N nodes, H hidden channels, S states, G gates, D gradients of sums; n paths of a step. */
 
 #include "cells.h"
-#include "gemm.h"
+#include "panels.h"
 
 enum { LEAST_PATHS = 4 }; /* that a thread is worth */
 
 /* Mirrored in fused_path.py. */
 typedef struct {
-    Gemm *gemm;
     ptrdiff_t threads;
     ptrdiff_t begin, end;           /* steps begin..end-1 */
     ptrdiff_t N, B, H;
     ptrdiff_t reads_first;          /* whether the first step's nodes read `first` */
     const int64_t *offsets;         /* the first node of each step, and N. [T + 1] */
-    const float *kernel;            /* forward [H, G * H], backward [reading D * H, H] */
+    const float *kernel;            /* panels: forward [H, G * H], backward [reading D * H, H] */
     const float *bias;              /* of a GRU's inner product. [H] */
     const float *first;             /* [S, B, H] */
     float *scratch;                 /* a GRU's products with the states that are read. [B, 3H] */
     float *gates;                   /* forward, input projections, which become the gates. [N, G * H] */
     float *h, *c, *tanh_c, *inner;  /* [N, H] */
+    /* Where no gradients are wanted, `own` makes each step's projections when it comes, of x or of a row of the table.
+     * Then all but h is one step's, gates [B, G * H], inner [B, H], and c [B, H], which begins as the first c. */
+    ptrdiff_t own, F;
+    const float *x;                 /* [N, F] */
+    const int64_t *index;           /* in place of x. [N] */
+    const float *input_kernel;      /* panels [F, G * H], or the table of all inputs' projections [., G * H] */
+    const float *input_bias;        /* NULL if there is none. [G * H] */
     const float *d_h;               /* [N, H] */
     float *flow;                    /* gradients on their way to the step before. [S, B, H] */
     float *d_sums;                  /* of the nodes of the steps begin..end-1. [., D * H] */
@@ -33,9 +39,6 @@ typedef struct {
 typedef void Act(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n);
 
 static ptrdiff_t alive(const Sweep *s, ptrdiff_t t) { return s->offsets[t + 1] - s->offsets[t]; }
-
-/* What multiplies step t's rows: the same whatever share of them a thread has, and so to the same numbers. */
-static Gemm *gemm_of(const Sweep *s, ptrdiff_t t) { return gemm_for(alive(s, t), s->gemm); }
 
 /* Whether step t's nodes read anything. */
 static int reads(const Sweep *s, ptrdiff_t t) { return t > 0 || s->reads_first; }
@@ -97,12 +100,32 @@ static int sweep(const Sweep *s, Act *act, int back) {
     return 1;
 }
 
+/* Writes the input projections of n nodes, from one on. */
+static void project(const Sweep *s, ptrdiff_t node, ptrdiff_t n, ptrdiff_t width, float *sums) {
+    const size_t bytes = 4 * (size_t)width;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (s->index)
+            memcpy(sums + width * i, s->input_kernel + width * s->index[node + i], bytes);
+        else if (s->input_bias)
+            memcpy(sums + width * i, s->input_bias, bytes);
+        else
+            memset(sums + width * i, 0, bytes);
+    }
+    if (!s->index)
+        multiply(n, s->F, width, s->x + s->F * node, s->F, s->input_kernel, 1, sums, width);
+}
+
 static void lstm(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
-    float *gates = s->gates + 4 * H * row;
+    const ptrdiff_t H = s->H, node = s->offsets[t] + p, row = s->own ? p : node;
+    float *gates = s->gates + 4 * H * row, *h = s->h + H * node, *c = s->c + H * row;
+    if (s->own)
+        project(s, node, n, 4 * H, gates);
     if (reads(s, t))
-        multiply(gemm_of(s, t), n, H, 4 * H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, gates, 4 * H);
-    lstm_fire(n, H, gates, before(s, t, p, s->c, 1), s->c + H * row, s->tanh_c + H * row, s->h + H * row);
+        multiply(n, H, 4 * H, before(s, t, p, s->h, 0), H, s->kernel, 1, gates, 4 * H);
+    if (s->own)
+        lstm_fire(n, H, gates, c, c, h, h);
+    else
+        lstm_fire(n, H, gates, before(s, t, p, s->c, 1), c, s->tanh_c + H * row, h);
 }
 
 static void lstm_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
@@ -112,16 +135,18 @@ static void lstm_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     lstm_fire_back(n, H, s->gates + 4 * H * row, before(s, t, p, s->c, 1), s->tanh_c + H * row, s->d_h + H * row,
                    flow_h, flow_c, d_gates);
     if (reads(s, t))
-        multiply(gemm_of(s, t), n, 4 * H, H, d_gates, 4 * H, s->kernel, 0.0f, flow_h, H);
+        multiply(n, 4 * H, H, d_gates, 4 * H, s->kernel, 0, flow_h, H);
 }
 
 static void gru(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
-    float *product = s->scratch + 3 * H * p;
+    const ptrdiff_t H = s->H, node = s->offsets[t] + p, row = s->own ? p : node;
+    float *product = s->scratch + 3 * H * p, *gates = s->gates + 3 * H * row;
     const float *read = before(s, t, p, s->h, 0);
+    if (s->own)
+        project(s, node, n, 3 * H, gates);
     if (reads(s, t))
-        multiply(gemm_of(s, t), n, H, 3 * H, read, H, s->kernel, 0.0f, product, 3 * H);
-    gru_fire(n, H, s->gates + 3 * H * row, product, s->bias, read, s->inner + H * row, s->h + H * row);
+        multiply(n, H, 3 * H, read, H, s->kernel, 0, product, 3 * H);
+    gru_fire(n, H, gates, product, s->bias, read, s->inner + H * row, s->h + H * node);
 }
 
 static void gru_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
@@ -132,15 +157,17 @@ static void gru_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
         flow[k] += own[k];
     gru_fire_back(n, H, s->gates + 3 * H * row, s->inner + H * row, before(s, t, p, s->h, 0), flow, d_all, flow);
     if (reads(s, t))
-        multiply(gemm_of(s, t), n, 3 * H, H, d_all, 4 * H, s->kernel, 1.0f, flow, H);
+        multiply(n, 3 * H, H, d_all, 4 * H, s->kernel, 1, flow, H);
 }
 
 static inline void rnn(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
                        void (*fire)(ptrdiff_t, ptrdiff_t, float *)) {
     const ptrdiff_t H = s->H;
     float *sums = s->h + H * (s->offsets[t] + p);
+    if (s->own)
+        project(s, s->offsets[t] + p, n, H, sums);
     if (reads(s, t))
-        multiply(gemm_of(s, t), n, H, H, before(s, t, p, s->h, 0), H, s->kernel, 1.0f, sums, H);
+        multiply(n, H, H, before(s, t, p, s->h, 0), H, s->kernel, 1, sums, H);
     fire(n, H, sums);
 }
 
@@ -151,7 +178,7 @@ static inline void rnn_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t 
     float *flow = s->flow + H * p, *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
     fire_back(n, H, s->h + H * row, s->d_h + H * row, flow, d_sums);
     if (reads(s, t))
-        multiply(gemm_of(s, t), n, H, H, d_sums, H, s->kernel, 0.0f, flow, H);
+        multiply(n, H, H, d_sums, H, s->kernel, 0, flow, H);
 }
 
 static void rnn_tanh(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) { rnn(s, t, p, n, tanh_fire); }
@@ -171,3 +198,8 @@ int rnn_tanh_paths(const Sweep *s) { return sweep(s, rnn_tanh, 0); }
 int rnn_tanh_paths_back(const Sweep *s) { return sweep(s, rnn_tanh_back, 1); }
 int rnn_relu_paths(const Sweep *s) { return sweep(s, rnn_relu, 0); }
 int rnn_relu_paths_back(const Sweep *s) { return sweep(s, rnn_relu_back, 1); }
+
+/* The panels of a kernel [k, m], see panels.h. */
+void panels_paths(ptrdiff_t k, ptrdiff_t m, const float *kernel, ptrdiff_t down, ptrdiff_t right, float *panels) {
+    lay_out(k, m, kernel, down, right, panels);
+}

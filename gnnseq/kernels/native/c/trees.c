@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "cells.h"
-#include "gemm.h"
+#include "panels.h"
 #include "threads.h"
 
 enum { LEAST_ROWS = 4, MOST_ROWS = 256 }; /* that a thread is worth; that stay in a core's cache */
@@ -22,13 +22,12 @@ enum { LINE = 16, AHEAD = 4 };            /* numbers of a line of the cache; edg
 
 /* Mirrored in fused_tree.py. */
 typedef struct {
-    Gemm *gemm;
     ptrdiff_t threads, T, N, E, H, B, P, L;
     const int64_t *steps;                       /* the first node of each step, and the one after all. [T + 1] */
     const int64_t *incoming, *source;           /* the first edge into each node, and E [N + 1]; of each edge [E] */
     const int64_t *outgoing, *edge, *target;    /* the same by source, and edges' numbers. [N + B + 1], [E] */
     const float *weight;                        /* of the edges; NULL if all are 1. [E] */
-    const float *forget_kernel, *other_kernel;  /* forward [H, H], [H, 3H], backward [H, H], [3H, H] */
+    const float *forget_kernel, *other_kernel;  /* panels: forward [H, H], [H, 3H], backward [H, H], [3H, H] */
     const float *first;                         /* initial h and c, and U_f h. [3, B, H] */
     float *gates;                               /* forward, input projections; i, o, g become the gates. [N, 4H] */
     float *h, *c;                               /* [N, H] */
@@ -128,12 +127,12 @@ static void fire(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
         float *summed = s->summed + H * (row - s->P);
         for (ptrdiff_t i = 0; i < n; i++)
             sum(s, row + i, summed + H * i);
-        multiply(gemm_for(n, s->gemm), n, H, 3 * H, summed, H, s->other_kernel, 1.0f, s->gates + 4 * H * row + H, 4 * H);
+        multiply(n, H, 3 * H, summed, H, s->other_kernel, 1, s->gates + 4 * H * row + H, 4 * H);
     }
     for (ptrdiff_t i = row; i < row + n; i++)
         fire_node(s, i);
     if (row < s->L)
-        multiply(gemm_for(n, s->gemm), n, H, H, s->h + H * row, H, s->forget_kernel, 0.0f, s->read + H * row, H);
+        multiply(n, H, H, s->h + H * row, H, s->forget_kernel, 0, s->read + H * row, H);
 }
 
 /* Adds to gradients of the source what node i sends back to it. */
@@ -201,12 +200,12 @@ static void fire_back(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
         memset(d_read, 0, 4 * (size_t)(n * H));
         for (ptrdiff_t i = 0; i < n; i++)
             pull(s, row + i, d_h + H * i, d_c + H * i, d_read + H * i);
-        multiply(gemm_for(n, s->gemm), n, H, H, d_read, H, s->forget_kernel, 1.0f, d_h, H);
+        multiply(n, H, H, d_read, H, s->forget_kernel, 1, d_h, H);
     }
     for (ptrdiff_t i = row; i < row + n; i++)
         fire_node_back(s, i);
     if (row >= s->P)
-        multiply(gemm_for(n, s->gemm), n, 3 * H, H, s->d_gates + 4 * H * place + H, 4 * H, s->other_kernel, 0.0f, d_h, H);
+        multiply(n, 3 * H, H, s->d_gates + 4 * H * place + H, 4 * H, s->other_kernel, 0, d_h, H);
 }
 
 static void pull_first(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
@@ -308,4 +307,9 @@ int lstm_tree_back(const Tree *s) {
     if (s->steps[0] == 0)
         EACH_SHARE(s->threads, s->B, s->H, from, rows, pull_first(s, from, rows));
     return 1;
+}
+
+/* The panels of a kernel [k, m], see panels.h. */
+void panels_tree(ptrdiff_t k, ptrdiff_t m, const float *kernel, ptrdiff_t down, ptrdiff_t right, float *panels) {
+    lay_out(k, m, kernel, down, right, panels);
 }
