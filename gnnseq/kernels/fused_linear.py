@@ -17,7 +17,12 @@ from gnnseq.kernels.autograd_state import outside_autocast
 from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.double_backward import double_backward, refuse_batch
 from gnnseq.kernels.final_states import place_final, read_final
-from gnnseq.kernels.input_projection import add_input_kernel_gradient, input_kernel_zeros, is_index
+from gnnseq.kernels.input_projection import (
+    add_input_kernel_gradient,
+    input_kernel_zeros,
+    is_index,
+    lie_as_kernel,
+)
 from gnnseq.kernels.native import address, compiled
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
@@ -106,7 +111,7 @@ def _backward(
     d_initial = None if initial is None else initial.new_zeros(initial.shape)
     # A row for each share of the channels; there may be fewer.
     d_weights = h.new_zeros(torch.get_num_threads(), schedule.edge_index.size(1)) if needs[2] else None
-    d_kernel = input_kernel_zeros(x, weight_ih)
+    d_kernel = input_kernel_zeros(weight_ih)
     d_bias = h.new_zeros(weight_ih.size(0))
     runs, weight = _runs(len(h), sums.size(1)), _as_floats(edge_weight)
     room = sums.new_empty(len(runs[0]), sums.size(1))
@@ -124,7 +129,7 @@ def _backward(
     d_edge_weight = None
     if d_weights is not None and edge_weight is not None:
         d_edge_weight = d_weights.sum(0).to(edge_weight.dtype)
-    return d_x, d_initial, d_edge_weight, d_kernel.contiguous() if needs[3] else None, d_bias if needs[4] else None
+    return d_x, d_initial, d_edge_weight, lie_as_kernel(d_kernel) if needs[3] else None, d_bias if needs[4] else None
 
 
 def _runs(nodes: int, width: int) -> list[range]:

@@ -23,7 +23,7 @@ from gnnseq.kernels.input_projection import (
     add_input_kernel_gradient,
     input_kernel_zeros,
     is_index,
-    project_inputs,
+    lie_as_kernel,
     split_bias,
 )
 from gnnseq.kernels.native import address, compiled, panels
@@ -41,11 +41,12 @@ class Sweep(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "N", "B", "H", "reads_first")),
-        *((name, ctypes.c_void_p) for name in ("offsets", "kernel", "bias", "first", "scratch", "gates")),
-        *((name, ctypes.c_void_p) for name in ("h", "c", "tanh_c", "inner")),
-        *((name, ctypes.c_ssize_t) for name in ("own", "F")),
+        *((name, ctypes.c_void_p) for name in ("offsets", "kernel", "bias", "first", "scratch")),
+        ("F", ctypes.c_ssize_t),
         *((name, ctypes.c_void_p) for name in ("x", "index", "input_kernel", "input_bias")),
-        *((name, ctypes.c_void_p) for name in ("d_h", "flow", "d_sums")),
+        *((name, ctypes.c_void_p) for name in ("gates", "h", "c", "tanh_c", "inner")),
+        ("forgets", ctypes.c_ssize_t),
+        *((name, ctypes.c_void_p) for name in ("d_h", "flow", "d_sums", "d_x")),
     )
 
 
@@ -106,24 +107,13 @@ class _FusedPath(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         weight_ih, weight_hh, bias_ih, bias_hh = weights
-        layout, hidden = LAYOUTS[cell.name], weight_hh.size(1)
-        bias, inner_bias = split_bias(cell, bias_ih, bias_hh, weight_hh)
-        gates = project_inputs(x, weight_ih, bias)
+        layout, hidden, like = LAYOUTS[cell.name], weight_hh.size(1), weight_hh.detach()
         offsets = torch.tensor(schedule.node_offsets, device="cpu")  # whatever device is torch's default
-        kept = [gates] if cell.gates == 1 else [gates.new_empty(gates.size(0), hidden) for _ in layout.kept]
-        _run(
-            f"{cell.name}_paths",
-            range(len(schedule)),
-            hidden,
-            reads=entering is not None,
-            offsets=offsets,
-            kernel=panels(weight_hh.t(), "paths"),
-            bias=inner_bias,
-            first=_enter(cell, entering, kept[0], schedule),
-            scratch=gates.new_zeros(schedule.step_sizes[0], gates.size(1)) if cell.name == "gru" else None,
-            gates=gates,
-            **dict(zip(layout.kept, kept, strict=True)),
-        )
+        gates = like.new_empty(x.size(0), cell.gates * hidden)
+        kept = [gates] if cell.gates == 1 else [like.new_empty(x.size(0), hidden) for _ in layout.kept]
+        first = _enter(cell, entering, kept[0], schedule)
+        room: dict[str, Tensor | None] = {"gates": gates, **dict(zip(layout.kept, kept, strict=True))}
+        _sweep(cell, schedule, x, entering, CellWeights(*weights), offsets, first, room)
         save(ctx, schedule, x, entering, weight_ih, weight_hh, bias_ih, bias_hh, gates, *kept)
         ctx.cell, ctx.loop, ctx.schedule, ctx.offsets = cell, loop, schedule, offsets
         ends = schedule.ends.index_select(0, schedule.rows)
@@ -142,47 +132,65 @@ class _FusedPath(torch.autograd.Function):
             return None, None, None, *_differentiable(ctx, inputs, d_h, flow)
         refuse_batch(d_h, flow)
         first = _enter(ctx.cell, inputs.entering, h, ctx.schedule)
-        found = _Gradients(ctx.cell, ctx.schedule, inputs, h, first, wants_x=ctx.needs_input_grad[3])
-        for steps, rows, d_sums in _sweep_back(ctx, inputs, gates, kept, first, d_h, flow):
+        found = _Gradients(ctx.cell, ctx.schedule, inputs, h, first)
+        d_x = torch.empty_like(inputs.x, memory_format=torch.contiguous_format) if ctx.needs_input_grad[3] else None
+        for steps, rows, d_sums in _sweep_back(ctx, inputs, gates, kept, first, d_h, flow, d_x):
             found.add(steps, rows, d_sums)
         d_entering = None if inputs.entering is None else torch.cat(list(flow), dim=1)
-        return None, None, None, found.d_x, d_entering, *found.of_parameters()
+        return None, None, None, d_x, d_entering, *found.of_parameters()
 
 
 def _without_gradients(
     cell: Cell, schedule: Schedule, x: Tensor, entering: Tensor | None, weights: CellWeights
 ) -> tuple[Tensor, ...]:
     """What the sweep that is differentiated returns, without anything that lives longer than a step."""
-    weight_ih, weight_hh, bias_ih, bias_hh = weights
-    bias, inner_bias = split_bias(cell, bias_ih, bias_hh, weight_hh)
-    hidden, paths, like = weight_hh.size(1), schedule.step_sizes[0], weight_hh.detach()
+    hidden, paths, like = weights.weight_hh.size(1), schedule.step_sizes[0], weights.weight_hh.detach()
     h = like.new_empty(x.size(0), hidden)
+    offsets = torch.tensor(schedule.node_offsets, device="cpu")
     first = _enter(cell, entering, h, schedule)
     c = first[1].clone() if cell.name == "lstm" else None
-    indexed = is_index(x)
+    gates = h if cell.gates == 1 else like.new_empty(paths, cell.gates * hidden)
+    inner = like.new_empty(paths, hidden) if cell.name == "gru" else None
+    room = {"gates": gates, "h": h, "c": c, "inner": inner}
+    _sweep(cell, schedule, x, entering, weights, offsets, first, room, forgets=True)
+    ends = schedule.ends.index_select(0, schedule.rows)
+    last = h.index_select(0, ends)
+    return (h, last) if c is None else (h, last, c)
+
+
+def _sweep(
+    cell: Cell,
+    schedule: Schedule,
+    x: Tensor,
+    entering: Tensor | None,
+    weights: CellWeights,
+    offsets: Tensor,
+    first: Tensor,
+    room: dict[str, Tensor | None],
+    forgets: bool = False,
+) -> None:
+    """Fires all nodes into the memory given."""
+    weight_ih, weight_hh, bias_ih, bias_hh = weights
+    bias, inner_bias = split_bias(cell, bias_ih, bias_hh, weight_hh)
+    indexed, width = is_index(x), weight_ih.size(0)
     table = (weight_ih.t() if bias is None else weight_ih.t() + bias) if indexed else panels(weight_ih.t(), "paths")
     _run(
         f"{cell.name}_paths",
         range(len(schedule)),
-        hidden,
+        weight_hh.size(1),
         reads=entering is not None,
-        offsets=torch.tensor(schedule.node_offsets, device="cpu"),
+        forgets=forgets,
+        offsets=offsets,
         kernel=panels(weight_hh.t(), "paths"),
         bias=inner_bias,
         first=first,
-        scratch=like.new_zeros(paths, weight_ih.size(0)) if cell.name == "gru" else None,
-        gates=h if cell.gates == 1 else like.new_empty(paths, cell.gates * hidden),
-        h=h,
-        c=c,
-        inner=like.new_empty(paths, hidden) if cell.name == "gru" else None,
+        scratch=first.new_zeros(first.size(1), width) if cell.name == "gru" else None,
         x=None if indexed else x.contiguous(),
         index=_checked(x, weight_ih.size(1)) if indexed else None,
         input_kernel=table.contiguous(),
         input_bias=None if bias is None else bias.contiguous(),
+        **room,  # type: ignore[arg-type]  # h is always there
     )
-    ends = schedule.ends.index_select(0, schedule.rows)
-    last = h.index_select(0, ends)
-    return (h, last) if c is None else (h, last, c)
 
 
 def _checked(index: Tensor, channels: int) -> Tensor:
@@ -206,17 +214,25 @@ def _differentiable(ctx: Any, inputs: _Inputs, d_h: Tensor, flow: Tensor) -> lis
 
 
 def _sweep_back(
-    ctx: Any, inputs: _Inputs, gates: Tensor, kept: list[Tensor], first: Tensor, d_h: Tensor, flow: Tensor
+    ctx: Any,
+    inputs: _Inputs,
+    gates: Tensor,
+    kept: list[Tensor],
+    first: Tensor,
+    d_h: Tensor,
+    flow: Tensor,
+    d_x: Tensor | None,
 ) -> Iterator[tuple[range, slice, Tensor]]:
     """Runs of steps and their nodes, last ones first, and the gradients of their sums [., D * H], in the same memory.
 
-    ``flow`` [S, B, H], that of the last states, becomes that of the first.
+    ``flow`` [S, B, H], that of the last states, becomes that of the first; ``d_x`` [N, F] is written.
     """
     cell: Cell = ctx.cell
     layout, hidden = LAYOUTS[cell.name], inputs.weight_hh.size(1)
     runs = _runs(ctx.schedule, CHUNK // (layout.sums * hidden))
     room = gates.new_empty(max(rows.stop - rows.start for _, rows in runs), layout.sums * hidden)
     kernel = panels(_by_sums(cell, inputs.weight_hh, hidden), "paths")
+    sent: dict[str, Any] = {} if d_x is None else {"input_kernel": panels(inputs.weight_ih, "paths"), "d_x": d_x}
     for steps, rows in reversed(runs):
         d_sums = room[: rows.stop - rows.start]
         _run(
@@ -231,35 +247,31 @@ def _sweep_back(
             d_h=d_h,
             flow=flow,
             d_sums=d_sums,
-            **dict(zip(layout.kept, kept, strict=True)),
+            **sent,
+            **dict(zip(layout.kept, kept, strict=True)),  # type: ignore[arg-type]  # tensors all
         )
         yield steps, rows, d_sums
 
 
 class _Gradients:
-    """Gradients of x and the parameters, added up run by run while those of the sums are in a core's cache.
+    """Gradients of the parameters, added up run by run while those of the sums are in a core's cache.
 
     Of the sums' gradients the first G * H belong to what is read, the last to the input projection: a GRU's are those
     of n's inner sum, r, z and n.
     """
 
-    def __init__(
-        self, cell: Cell, schedule: Schedule, inputs: _Inputs, h: Tensor, first: Tensor, wants_x: bool
-    ) -> None:
+    def __init__(self, cell: Cell, schedule: Schedule, inputs: _Inputs, h: Tensor, first: Tensor) -> None:
         self._cell, self._schedule, self._inputs, self._h, self._first = cell, schedule, inputs, h, first
-        x, weight_ih, hidden = inputs.x, inputs.weight_ih, inputs.weight_hh.size(1)
+        hidden = inputs.weight_hh.size(1)
         self._width = cell.gates * hidden
-        self.d_x = x.new_empty(x.shape) if wants_x else None
-        self._input_kernel = input_kernel_zeros(x, weight_ih)
+        self._input_kernel = input_kernel_zeros(inputs.weight_ih)
         self._kernel = h.new_zeros(inputs.weight_hh.shape)
         self._bias = h.new_zeros(LAYOUTS[cell.name].sums * hidden)
 
     def add(self, steps: range, rows: slice, d_sums: Tensor) -> None:
         """Adds the share of a run of steps."""
-        x, entering, weight_ih, *_ = self._inputs
+        x, entering, *_ = self._inputs
         d_read, d_projection = d_sums[:, : self._width], d_sums[:, -self._width :]
-        if self.d_x is not None:
-            torch.mm(d_projection, weight_ih, out=self.d_x[rows])
         add_input_kernel_gradient(self._input_kernel, d_projection, x[rows])
         self._bias += d_sums.sum(0)
         paths = self._schedule.step_sizes[0]
@@ -277,11 +289,11 @@ class _Gradients:
         hidden = self._kernel.size(1)
         d_kernel = _by_sums(self._cell, self._kernel, -hidden)
         if self._inputs.bias_ih is None:
-            return self._input_kernel.contiguous(), d_kernel, None, None
+            return lie_as_kernel(self._input_kernel), d_kernel, None, None
         # A copy: gradients that share memory would be clipped or scaled twice.
         d_bias_ih = self._bias[-self._width :].clone()
         return (
-            self._input_kernel.contiguous(),
+            lie_as_kernel(self._input_kernel),
             d_kernel,
             d_bias_ih,
             _by_sums(self._cell, self._bias[: self._width], -hidden),
@@ -301,6 +313,7 @@ def _run(
     h: Tensor,
     first: Tensor,
     offsets: Tensor,
+    forgets: bool = False,
     **tensors: Tensor | None,
 ) -> None:
     """Calls a function of ``c/paths.c`` on contiguous tensors."""
@@ -313,8 +326,8 @@ def _run(
         N=h.size(0),
         B=first.size(1),
         H=hidden,
-        own="input_kernel" in given,
-        F=given["x"].size(1) if "x" in given else 0,
+        forgets=forgets,
+        F=next((given[name].size(1) for name in ("x", "d_x") if name in given), 0),
         h=address(h),
         first=address(first),
         offsets=address(offsets, torch.int64),

@@ -23,7 +23,7 @@ from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.double_backward import double_backward, refuse_batch
 from gnnseq.kernels.final_states import place_final, read_final
 from gnnseq.kernels.frontier_lstm import swap_gates
-from gnnseq.kernels.input_projection import add_input_kernel_gradient, input_kernel_zeros, project_inputs
+from gnnseq.kernels.input_projection import add_input_kernel_gradient, input_kernel_zeros, lie_as_kernel, project_inputs
 from gnnseq.kernels.native import address, compiled, panels
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
@@ -193,7 +193,7 @@ class _Gradients:
         self._silent = len(kept.h) - len(kept.summed)
         self._swapped = swap_gates(inputs.weight_ih)
         self.d_x = inputs.x.new_empty(inputs.x.shape) if wants_x else None
-        self._input_kernel = input_kernel_zeros(inputs.x, inputs.weight_ih)
+        self._input_kernel = input_kernel_zeros(inputs.weight_ih)
         self._kernel, self._bias = kept.h.new_zeros(width, hidden), kept.h.new_zeros(width)
 
     def add(self, nodes: range, d_gates: Tensor, d_read: Tensor) -> None:
@@ -219,7 +219,7 @@ class _Gradients:
         """Those of W_ih, W_hh, b_ih and b_hh, once all is added."""
         del self._swapped  # two copies of its gradient follow, of which a small graph needs little else
         biases = (swap_gates(self._bias), swap_gates(self._bias)) if self._has_bias else (None, None)
-        return swap_gates(self._input_kernel).contiguous(), swap_gates(self._kernel), *biases
+        return lie_as_kernel(swap_gates(self._input_kernel)), swap_gates(self._kernel), *biases
 
 
 def run_tree(name: str, schedule: Schedule, nodes: range, **tensors: Tensor | None) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "input_kernel_gradient",
     "input_kernel_zeros",
     "is_index",
+    "lie_as_kernel",
     "project_inputs",
     "split_bias",
 ]
@@ -54,14 +55,17 @@ def as_features(x: Tensor, weight_ih: Tensor) -> Tensor:
     return (x.unsqueeze(1) == channels).to(weight_ih.dtype)
 
 
-def input_kernel_zeros(x: Tensor, weight_ih: Tensor) -> Tensor:
+def input_kernel_zeros(weight_ih: Tensor) -> Tensor:
     """Where :func:`add_input_kernel_gradient` adds up. [G * H, F]
 
-    Laid out as the kernel is, which whoever shares gradients among processes expects; of indices, whose rows are added
-    up, the other way round.
+    Its columns are contiguous: few of them are added to several times as fast.
     """
-    zeros = weight_ih.new_zeros(weight_ih.size(1), weight_ih.size(0)).t() if is_index(x) else None
-    return weight_ih.new_zeros(weight_ih.shape) if zeros is None else zeros
+    return weight_ih.new_zeros(weight_ih.size(1), weight_ih.size(0)).t()
+
+
+def lie_as_kernel(gradient: Tensor) -> Tensor:
+    """That gradient as the kernel lies in memory, which whoever shares gradients among processes expects."""
+    return gradient.clone(memory_format=torch.contiguous_format)
 
 
 def add_input_kernel_gradient(total: Tensor, d_projection: Tensor, x: Tensor) -> None:
@@ -69,7 +73,7 @@ def add_input_kernel_gradient(total: Tensor, d_projection: Tensor, x: Tensor) ->
     if is_index(x):
         total.t().index_add_(0, x, d_projection)
     else:
-        total.addmm_(d_projection.t(), x)
+        total.t().addmm_(x.t(), d_projection)
 
 
 def input_kernel_gradient(d_projection: Tensor, x: Tensor, channels: int) -> Tensor:

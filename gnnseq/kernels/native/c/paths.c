@@ -21,18 +21,20 @@ typedef struct {
     const float *bias;              /* of a GRU's inner product. [H] */
     const float *first;             /* [S, B, H] */
     float *scratch;                 /* a GRU's products with the states that are read. [B, 3H] */
-    float *gates;                   /* forward, input projections, which become the gates. [N, G * H] */
-    float *h, *c, *tanh_c, *inner;  /* [N, H] */
-    /* Where no gradients are wanted, `own` makes each step's projections when it comes, of x or of a row of the table.
-     * Then all but h is one step's, gates [B, G * H], inner [B, H], and c [B, H], which begins as the first c. */
-    ptrdiff_t own, F;
+    ptrdiff_t F;
     const float *x;                 /* [N, F] */
     const int64_t *index;           /* in place of x. [N] */
-    const float *input_kernel;      /* panels [F, G * H], or the table of all inputs' projections [., G * H] */
+    const float *input_kernel;      /* panels: forward [F, G * H], or the table of projections [., G * H], backward [G * H, F] */
     const float *input_bias;        /* NULL if there is none. [G * H] */
+    float *gates;                   /* [N, G * H] */
+    float *h, *c, *tanh_c, *inner;  /* [N, H] */
+    /* Where no gradients are wanted, all but h is one step's: gates [B, G * H], inner [B, H], and c [B, H], which begins
+     * as the first c. */
+    ptrdiff_t forgets;
     const float *d_h;               /* [N, H] */
     float *flow;                    /* gradients on their way to the step before. [S, B, H] */
     float *d_sums;                  /* of the nodes of the steps begin..end-1. [., D * H] */
+    float *d_x;                     /* NULL if none is needed. [N, F] */
 } Sweep;
 
 /* What n paths, from path p on, do in step t. */
@@ -100,7 +102,7 @@ static int sweep(const Sweep *s, Act *act, int back) {
     return 1;
 }
 
-/* Writes the input projections of n nodes, from one on. */
+/* Writes the input projections of n nodes, from one on: they are made when they are used, and so are in cache. */
 static void project(const Sweep *s, ptrdiff_t node, ptrdiff_t n, ptrdiff_t width, float *sums) {
     const size_t bytes = 4 * (size_t)width;
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -115,14 +117,20 @@ static void project(const Sweep *s, ptrdiff_t node, ptrdiff_t n, ptrdiff_t width
         multiply(n, s->F, width, s->x + s->F * node, s->F, s->input_kernel, 1, sums, width);
 }
 
+/* Sends gradients of n nodes' projections, in rows so far apart, back to x. */
+static void project_back(const Sweep *s, ptrdiff_t node, ptrdiff_t n, ptrdiff_t width, const float *d_sums,
+                         ptrdiff_t stride) {
+    if (s->d_x)
+        multiply(n, width, s->F, d_sums, stride, s->input_kernel, 0, s->d_x + s->F * node, s->F);
+}
+
 static void lstm(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    const ptrdiff_t H = s->H, node = s->offsets[t] + p, row = s->own ? p : node;
+    const ptrdiff_t H = s->H, node = s->offsets[t] + p, row = s->forgets ? p : node;
     float *gates = s->gates + 4 * H * row, *h = s->h + H * node, *c = s->c + H * row;
-    if (s->own)
-        project(s, node, n, 4 * H, gates);
+    project(s, node, n, 4 * H, gates);
     if (reads(s, t))
         multiply(n, H, 4 * H, before(s, t, p, s->h, 0), H, s->kernel, 1, gates, 4 * H);
-    if (s->own)
+    if (s->forgets)
         lstm_fire(n, H, gates, c, c, h, h);
     else
         lstm_fire(n, H, gates, before(s, t, p, s->c, 1), c, s->tanh_c + H * row, h);
@@ -136,14 +144,14 @@ static void lstm_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
                    flow_h, flow_c, d_gates);
     if (reads(s, t))
         multiply(n, 4 * H, H, d_gates, 4 * H, s->kernel, 0, flow_h, H);
+    project_back(s, row, n, 4 * H, d_gates, 4 * H);
 }
 
 static void gru(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    const ptrdiff_t H = s->H, node = s->offsets[t] + p, row = s->own ? p : node;
+    const ptrdiff_t H = s->H, node = s->offsets[t] + p, row = s->forgets ? p : node;
     float *product = s->scratch + 3 * H * p, *gates = s->gates + 3 * H * row;
     const float *read = before(s, t, p, s->h, 0);
-    if (s->own)
-        project(s, node, n, 3 * H, gates);
+    project(s, node, n, 3 * H, gates);
     if (reads(s, t))
         multiply(n, H, 3 * H, read, H, s->kernel, 0, product, 3 * H);
     gru_fire(n, H, gates, product, s->bias, read, s->inner + H * row, s->h + H * node);
@@ -158,14 +166,14 @@ static void gru_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
     gru_fire_back(n, H, s->gates + 3 * H * row, s->inner + H * row, before(s, t, p, s->h, 0), flow, d_all, flow);
     if (reads(s, t))
         multiply(n, 3 * H, H, d_all, 4 * H, s->kernel, 1, flow, H);
+    project_back(s, row, n, 3 * H, d_all + H, 4 * H);
 }
 
 static inline void rnn(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
                        void (*fire)(ptrdiff_t, ptrdiff_t, float *)) {
     const ptrdiff_t H = s->H;
     float *sums = s->h + H * (s->offsets[t] + p);
-    if (s->own)
-        project(s, s->offsets[t] + p, n, H, sums);
+    project(s, s->offsets[t] + p, n, H, sums);
     if (reads(s, t))
         multiply(n, H, H, before(s, t, p, s->h, 0), H, s->kernel, 1, sums, H);
     fire(n, H, sums);
@@ -179,6 +187,7 @@ static inline void rnn_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t 
     fire_back(n, H, s->h + H * row, s->d_h + H * row, flow, d_sums);
     if (reads(s, t))
         multiply(n, H, H, d_sums, H, s->kernel, 0, flow, H);
+    project_back(s, row, n, H, d_sums, H);
 }
 
 static void rnn_tanh(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) { rnn(s, t, p, n, tanh_fire); }
