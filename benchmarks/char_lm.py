@@ -45,15 +45,18 @@ class Settings(SweepSettings, ProcessSettings):
     train: Path | None = None  # In place of --corpus, text to learn from as it is, with --valid and --test.
     valid: Path | None = None  # Held out: the weights that are best on it are kept.
     test: Path | None = None  # Held out: scored once, at the end.
-    preset: Literal["report", "fast", "best"] = "fast"
-    """report: two LSTMs of 128, forty minutes; fast: two minutes; best: half an hour; each on one core."""
+    preset: Literal["report", "fast", "best", "scan"] = "fast"
+    """report: two LSTMs of 128, forty minutes; fast: an LSTM in two minutes; best: one in half an hour; scan: MinGRU in
+    residual blocks in twenty minutes; each on one core."""
     seeds: tuple[int, ...] = (0,)  # One run each.
     resume: bool = False  # Go on from the last checkpoint of an unfinished run; without it such a run begins anew.
     together: bool = False
     """With --report-only: all presets that the corpus has results of, in tables and figures named after the corpus."""
     save_every: int = 1000  # Steps between checkpoints.
 
-    kind: Literal["LSTM", "GRU", "RNN"] | None = None  # Recurrent layers.
+    kind: Literal["LSTM", "GRU", "RNN", "MinGRU", "MinLSTM"] | None = None  # Recurrent layers.
+    residual: bool | None = None
+    """Each layer in a residual block that also reads the three characters before, in place of one upon another."""
     hidden: int | None = None  # Their channels.
     layers: int | None = None  # How many.
     embedding: int | None = None  # Channels of a learnt embedding; 0 for one-hot characters.

@@ -1,6 +1,7 @@
 r"""Characters from a language model: drawn one after another, or the likeliest string found by beam search.
 
-A language model is a recurrent layer, a readout and, unless characters are given one-hot, an embedding:
+A language model is a recurrent layer, or a module that is called as torch.nn's are, a readout and, unless characters
+are given one-hot, an embedding:
 
 .. math:: p(s_{t+1} | s_1 ... s_t) = \mathrm{softmax}(W h_t + b), \qquad h_t = \mathrm{layer}(s_1 ... s_t)
 
@@ -12,7 +13,7 @@ Letters: B paths, E embedding channels, H hidden channels, P characters of a pro
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,19 @@ from gnnseq.stream import Stream
 __all__ = ["Beam", "beam_search", "probabilities", "sample"]
 
 
+class Blocks(Protocol):
+    """A module that is called as torch.nn's recurrent layers are: [T, B, F] and a state to [T, B, H] and one."""
+
+    in_channels: int
+    hidden_channels: int
+
+    def __call__(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Goes on from a state."""
+
+
+Layer = Recurrent | Blocks
+
+
 class Beam(NamedTuple):
     """A continuation that beam search found, and log p(continuation | prompt) in nats."""
 
@@ -33,7 +47,7 @@ class Beam(NamedTuple):
 
 
 def sample(
-    layer: Recurrent,
+    layer: Layer,
     readout: nn.Linear,
     length: int,
     *,
@@ -50,7 +64,7 @@ def sample(
     characters are still being drawn.
 
     Args:
-        layer: An RNN, LSTM or GRU of one direction.
+        layer: A recurrent layer of one direction, or :class:`gnnseq.models.RecurrentBlocks`.
         readout: From H channels to V logits.
         length: Number of characters, those of the prompt not counted.
         embedding: What the layer reads in place of each character; one-hot characters if None.
@@ -102,7 +116,7 @@ def sample(
 
 
 def beam_search(
-    layer: Recurrent,
+    layer: Layer,
     readout: nn.Linear,
     length: int,
     *,
@@ -119,7 +133,7 @@ def beam_search(
     (Holtzman et al. 2020, https://arxiv.org/abs/1904.09751): it is for likely completions, not for prose.
 
     Args:
-        layer: An RNN, LSTM or GRU of one direction.
+        layer: A recurrent layer of one direction, or :class:`gnnseq.models.RecurrentBlocks`.
         readout: From H channels to V logits.
         length: Number of characters, those of the prompt not counted.
         prompt: The characters to go on from, at least one. [P]
@@ -219,12 +233,31 @@ def _probabilities(logits: Tensor, temperature: float, top_k: int | None, nucleu
     return torch.zeros_like(chances).scatter(-1, order, chances)
 
 
+class _Steps:
+    """What a :class:`~gnnseq.stream.Stream` is to a recurrent layer, of a module that is called as torch.nn's are."""
+
+    def __init__(self, layer: Any, embedding: Tensor) -> None:
+        self._layer, self._embedding = copy.deepcopy(layer).eval(), embedding
+        self._state: tuple[Tensor, ...] | None = None
+
+    def __call__(self, characters: Tensor) -> Tensor:
+        """What the layer makes of one more character of each path. [B, H]"""
+        h, self._state = self._layer(self._embedding[characters].unsqueeze(0), self._state)
+        last: Tensor = h[0]
+        return last
+
+    def select(self, rows: Tensor) -> None:
+        """Every path goes on from another's state."""
+        if self._state is not None:
+            self._state = tuple(part[:, rows] for part in self._state)
+
+
 class _Model:
     """Reads characters of B paths and returns the logits of the next ones."""
 
     @torch.inference_mode(False)  # characters may be drawn outside the block in which they were asked for
     @torch.no_grad()
-    def __init__(self, layer: Recurrent, readout: nn.Linear, embedding: nn.Embedding | None, batch: int = 1) -> None:
+    def __init__(self, layer: Layer, readout: nn.Linear, embedding: nn.Embedding | None, batch: int = 1) -> None:
         self.vocabulary = readout.out_features
         if readout.in_features != layer.hidden_channels:
             raise ValueError(f"readout takes {readout.in_features} channels and the layer gives "
@@ -237,7 +270,16 @@ class _Model:
                              "characters; expected as many")  # fmt: skip
         self.batch = batch
         # Training may go on: the stream copies the layer's parameters, and these two are copied here.
-        self.stream = Stream(layer, batch, embedding=None if embedding is None else embedding.weight.clone())
+        rows = None if embedding is None else embedding.weight.clone()
+        self.stream: Stream | _Steps
+        if isinstance(layer, Recurrent):
+            self.stream = Stream(layer, batch, embedding=rows)
+        elif rows is None:
+            raise ValueError(
+                f"layer is a {type(layer).__name__}; expected an embedding with what is no recurrent layer"
+            )
+        else:
+            self.stream = _Steps(layer, rows)
         self.readout = copy.deepcopy(readout)
         self.select = self.stream.select
 

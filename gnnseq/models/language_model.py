@@ -7,7 +7,6 @@ vocabulary.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -16,8 +15,9 @@ from torch.nn import functional
 
 from gnnseq.checks import named_beyond_places, probability, whole
 from gnnseq.layers.cells import CellName, cell_named
+from gnnseq.layers.recurrent import Recurrent
+from gnnseq.models.blocks import LockedDropout, RecurrentBlocks, equal_paths
 from gnnseq.sampling import Beam, beam_search, sample
-from gnnseq.schedule import Schedule, packed_paths
 
 __all__ = ["LanguageModel", "Score", "State", "score"]
 
@@ -33,9 +33,11 @@ class LanguageModel(nn.Module):
         kind: ``"LSTM"``, ``"GRU"``, ``"RNN"``, ``"MinGRU"`` or ``"MinLSTM"``.
         layers: L.
         embedding: E of a learnt embedding; 0 for one-hot characters, which are looked up in the first layer's kernel
-            and never made dense.
-        dropout: Probability with which outputs of every layer are dropped in training.
+            and never made dense. Residual blocks read an embedding of H channels, whether 0 or H is asked for.
+        dropout: Probability with which outputs of every layer are dropped in training; of residual blocks see
+            :class:`~gnnseq.models.LockedDropout`, which drops what is embedded too.
         init: Of the layers, see :meth:`gnnseq.layers.recurrent.Recurrent.reset_parameters`.
+        residual: Whether layers are :class:`~gnnseq.models.RecurrentBlocks`, in place of one stacked upon another.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -61,16 +63,26 @@ class LanguageModel(nn.Module):
         embedding: int = 0,
         dropout: float = 0.0,
         init: str = "torch",
+        residual: bool = False,
     ) -> None:
         super().__init__()
         vocabulary, embedding = whole(1, vocabulary=vocabulary), whole(0, embedding=embedding)
         hidden, layers = whole(1, hidden=hidden), whole(1, layers=layers)
         dropout = probability(dropout=dropout)
+        self.residual = residual
+        if residual and embedding not in (0, hidden):
+            raise ValueError(f"embedding={embedding}; expected {hidden} or 0 of residual blocks of {hidden} channels")
+        if residual:
+            embedding = hidden
         self.embedding = nn.Embedding(vocabulary, embedding) if embedding > 0 else None
-        self.layer = cell_named(kind=kind)(
-            embedding or vocabulary, hidden, num_layers=layers, dropout=dropout if layers > 1 else 0.0, init=init
-        )
-        self.dropout = nn.Dropout(dropout)
+        self.layer: Recurrent | RecurrentBlocks
+        if residual:
+            self.layer = RecurrentBlocks(hidden, kind, num_layers=layers, dropout=dropout, init=init)
+        else:
+            self.layer = cell_named(kind=kind)(
+                embedding or vocabulary, hidden, num_layers=layers, dropout=dropout if layers > 1 else 0.0, init=init
+            )
+        self.dropout = LockedDropout(dropout) if residual else nn.Dropout(dropout)
         self.readout = nn.Linear(hidden, vocabulary)
 
     def forward(self, characters: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -85,8 +97,12 @@ class LanguageModel(nn.Module):
         """
         _check_characters(characters)
         steps, batch = characters.shape
+        if isinstance(self.layer, RecurrentBlocks):
+            assert self.embedding is not None
+            h, last = self.layer(self.dropout(self.embedding(characters)), state)  # [T, B, H]
+            return self.readout(self.dropout(h)), last
         x = characters.flatten() if self.embedding is None else self.embedding(characters.flatten())  # [N] or [N, E]
-        h, last = self.layer(x, _paths(steps, batch, characters.device), state)  # [N, H]
+        h, last = self.layer(x, equal_paths(steps, batch, characters.device), state)  # [N, H]
         return self.readout(self.dropout(h)).view(steps, batch, self.readout.out_features), last
 
     def sample(self, length: int, **choice: Any) -> Iterator[int]:
@@ -149,11 +165,6 @@ def score(model: LanguageModel, text: Tensor, batch: int = 64, length: int = 128
         right += int((logits.flatten(0, 1).argmax(1) == y).sum())
     model.train(training)
     return Score(loss / (stretch * batch), right / (stretch * batch))
-
-
-@lru_cache(maxsize=16)
-def _paths(steps: int, batch: int, device: torch.device) -> Schedule:
-    return packed_paths([steps] * batch).to(device)
 
 
 def _check_characters(characters: object) -> None:

@@ -31,7 +31,7 @@ LENGTHS = (20, 30, 50, 120)
 
 def make_model(training: LanguageTraining, vocabulary: int) -> LanguageModel:
     """A model with weights drawn from torch's random state."""
-    names = ("hidden", "kind", "layers", "embedding", "dropout", "init")
+    names = ("hidden", "kind", "layers", "embedding", "dropout", "init", "residual")
     return LanguageModel(vocabulary, **{name: getattr(training, name) for name in names})
 
 
@@ -68,7 +68,9 @@ class LanguageLearner(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate changed after every step."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate)
+        # In one pass, which Lightning does not clip gradients for where a scaler is between them.
+        fused = self.settings.precision == "32-true"
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate, fused=fused)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, self.settings.rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 

@@ -1,0 +1,111 @@
+"""Residual blocks against the equations step by step, and the laws of going on from a state."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gnnseq.layers.cells import CELLS
+from gnnseq.models import LanguageModel, LockedDropout, RecurrentBlocks
+
+C, V = 6, 7
+KINDS = pytest.mark.parametrize("kind", list(CELLS))
+
+
+def blocks(kind="MinGRU", **options):
+    """With convolutions that do something, as they begin at zero."""
+    torch.manual_seed(0)
+    made = RecurrentBlocks(C, kind, **{"num_layers": 2, **options}).double()
+    for block in made.blocks:
+        nn.init.normal_(block.earlier)
+    return made
+
+
+def by_steps(made, x):
+    """One step at a time, each with all the inputs before it at hand."""
+    for block in made.blocks:
+        u = functional.layer_norm(x, (C,))
+        state, outputs = None, []
+        for t in range(len(x)):
+            v = u[t].clone()
+            for k in (1, 2, 3):
+                if t >= k:
+                    v += block.earlier[k - 1] * u[t - k]
+            h, state = block.layer(v.unsqueeze(0), state)
+            outputs.append(x[t] + (h[0] * functional.silu(block.gate(v))) @ block.project.weight.t())
+        x = torch.stack(outputs)
+    return functional.layer_norm(x, (C,))
+
+
+@KINDS
+def test_they_are_the_equations(kind):
+    made, x = blocks(kind), torch.randn(9, 4, C, dtype=torch.float64)
+    torch.testing.assert_close(made(x)[0], by_steps(made, x), rtol=1e-10, atol=1e-10)
+
+
+@KINDS
+@pytest.mark.parametrize("cut", [1, 2, 5])
+def test_windows_with_the_state_carried_are_one_long_window(kind, cut):
+    made, x = blocks(kind), torch.randn(9, 4, C, dtype=torch.float64)
+    whole, last = made(x)
+    first, state = made(x[:cut])
+    second, state = made(x[cut:], state)
+    torch.testing.assert_close(torch.cat([first, second]), whole, rtol=1e-10, atol=1e-10)
+    for found, expected in zip(state, last, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@KINDS
+def test_no_step_sees_a_later_one_or_another_path(kind):
+    made, x = blocks(kind), torch.randn(8, 3, C, dtype=torch.float64)
+    changed = x.clone()
+    changed[4, 1, 0] += 1.0
+    moved = (made(x)[0] - made(changed)[0]).abs().amax(2) > 1e-12
+    assert moved.nonzero().tolist() == [[step, 1] for step in range(4, 8)]
+
+
+def test_dropout_takes_the_same_channels_at_all_steps():
+    torch.manual_seed(0)
+    dropped = LockedDropout(0.25)(torch.ones(5, 100, 40))
+    assert (dropped == dropped[0]).all()
+    assert set(dropped.unique().tolist()) == {0.0, torch.tensor(1 / 0.75).item()}
+    assert abs(float((dropped == 0).float().mean()) - 0.25) < 0.03  # 4,000 draws have a deviation of .007
+    assert torch.equal(LockedDropout(1.0)(torch.ones(2, 2, 2)), torch.zeros(2, 2, 2))
+    model = LanguageModel(V, C, "MinGRU", dropout=0.5, residual=True)
+    characters = torch.randint(V, (5, 2))
+    assert not torch.equal(model(characters)[0], model(characters)[0])
+    assert torch.equal(model.eval()(characters)[0], model(characters)[0])
+
+
+@KINDS
+def test_a_language_model_writes_what_it_reads(kind):
+    """The likeliest characters one after another, and as beams, are those of reading them all at once."""
+    model = LanguageModel(V, C, kind, layers=2, residual=True).eval()
+    nn.init.normal_(model.readout.weight, std=2.0)
+    written = list(model.sample(12, prompt=[1, 2], temperature=0))
+    text = torch.tensor([1, 2, *written]).unsqueeze(1)
+    logits, _ = model(text[:-1])
+    assert logits[1:, 0].argmax(1).tolist() == written
+    (greedy,) = model.beam_search(12, [1, 2], beams=1)
+    assert greedy.characters == written
+    best, *_ = model.beam_search(3, [1, 2], beams=V**2)  # all strings, so that beams are picked from others
+    chances = {}
+    for number in range(V**3):
+        string = [number // V**2, number // V % V, number % V]
+        logits, _ = model(torch.tensor([1, 2, *string[:-1]]).unsqueeze(1))
+        chances[tuple(string)] = float(logits[1:, 0].double().log_softmax(1)[range(3), string].sum().detach())
+    assert tuple(best.characters) == max(chances, key=chances.get)
+    assert best.log_probability == pytest.approx(max(chances.values()), abs=1e-5)
+
+
+def test_what_is_refused():
+    made = blocks()
+    with pytest.raises(ValueError, match=r"x has shape \[9, 4\]; expected \[T, B, 6\]"):
+        made(torch.randn(9, 4))
+    _, state = made(torch.randn(3, 2, C, dtype=torch.float64))
+    with pytest.raises(ValueError, match="state has shapes"):
+        made(torch.randn(3, 4, C, dtype=torch.float64), state)
+    with pytest.raises(ValueError, match="embedding=5; expected 6 or 0"):
+        LanguageModel(V, C, residual=True, embedding=5)
+    with pytest.raises(ValueError, match="p=2"):
+        LockedDropout(2)
