@@ -29,11 +29,12 @@ def mingru(quick: bool, device: torch.device) -> Case:
         z, candidate = functional.linear(x, weight, bias).view(steps, batch, -1).chunk(2, dim=2)
         return z, candidate
 
-    def loop() -> Tensor:
+    def loop(by_index: bool) -> Tensor:
         z, candidate = gates()
         keep, added = torch.sigmoid(-z), torch.sigmoid(z) * candidate
         h, outputs = added.new_zeros(batch, hidden), []
-        for a, b in zip(keep, added, strict=True):
+        taken = ((keep[t], added[t]) for t in range(steps))  # the gradient of each is zeros as large as all of them
+        for a, b in taken if by_index else zip(keep, added, strict=True):
             h = a * h + b
             outputs.append(h)
         return torch.cat(outputs)
@@ -51,7 +52,8 @@ def mingru(quick: bool, device: torch.device) -> Case:
         )
 
     peers = {
-        "loop in torch": Peer("torch", lambda: training_step(loop, leaves)),
+        "loop in torch, by index": Peer("torch", lambda: training_step(lambda: loop(True), leaves)),
+        "loop in torch, unbound": Peer("torch", lambda: training_step(lambda: loop(False), leaves)),
         "scan of logarithms in torch": Peer("torch", lambda: training_step(scan, leaves), as_ours=None),
         "torch.nn.LSTM, as wide": Peer("torch", lstm, as_ours=None),
     }

@@ -70,7 +70,7 @@ TARGETS = {
     ("LSTM, sampling of characters", "torch.nn.LSTMCell, two a step"): Target(1.5, 3),
     ("receptive field, 3 GCN layers", "total_influence"): Target(100, 200),
     ("influence, 3 GCN layers", "total_influence"): Target(2, 5),
-    ("MinGRU, equal-length paths", "loop in torch"): Target(18, 25),
+    ("MinGRU, equal-length paths", "loop in torch, by index"): Target(18, 25),
     ("MinGRU, equal-length paths", "scan of logarithms in torch"): Target(5, 6.5),
     ("MinGRU, equal-length paths", "torch.nn.LSTM, as wide"): Target(3.3, 4.4),
     ("MinGRU, binary trees", "our LSTM"): Target(3, 4),
