@@ -56,7 +56,7 @@ class Settings(SweepSettings, ProcessSettings):
 
     kind: Literal["LSTM", "GRU", "RNN", "MinGRU", "MinLSTM"] | None = None  # Recurrent layers.
     residual: bool | None = None
-    """Each layer in a residual block that also reads the three characters before, in place of one upon another."""
+    """Each layer in a residual block that is told its last input too, in place of one upon another."""
     hidden: int | None = None  # Their channels.
     layers: int | None = None  # How many.
     embedding: int | None = None  # Channels of a learnt embedding; 0 for one-hot characters.

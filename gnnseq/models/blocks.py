@@ -1,15 +1,15 @@
 r"""Recurrent layers in residual blocks, in which each is told what was read just before.
 
 .. math::
-    u_t &= \mathrm{norm}(x_t), \qquad v_t = u_t + \sum_{k=1}^{K} w_k \odot u_{t-k} \\
+    u_t &= \mathrm{norm}(x_t), \qquad v_t = u_t + w \odot u_{t-1} \\
     y_t &= x_t + W_p (\mathrm{layer}(v)_t \odot \mathrm{silu}(W_g v_t + b_g))
 
-A layer that is linear in its state, as minGRU is, has gates that see one input alone; what K earlier ones add to it is
-the least by which they tell one place from another. Such a short convolution is in the blocks of minGRU's language
-models (Feng et al. 2024, https://arxiv.org/abs/2410.01201) and of Mamba (Gu and Dao 2023,
-https://arxiv.org/abs/2312.00752).
+A layer that is linear in its state, as minGRU is, has gates that see one input alone; what the one before adds to it is
+the least by which they tell one place from another. It is the token shift of RWKV (Peng et al. 2023,
+https://arxiv.org/abs/2305.13048), and the shortest of the convolutions in the blocks of minGRU's language models (Feng
+et al. 2024, https://arxiv.org/abs/2410.01201) and of Mamba (Gu and Dao 2023, https://arxiv.org/abs/2312.00752).
 
-Letters: T steps, B paths, C channels, L blocks, K earlier inputs, S states of a layer.
+Letters: T steps, B paths, C channels, L blocks, S states of a layer.
 """
 
 import math
@@ -26,8 +26,6 @@ from gnnseq.layers.recurrent import Recurrent
 from gnnseq.schedule import Schedule, packed_paths
 
 __all__ = ["LockedDropout", "RecurrentBlocks", "equal_paths"]
-
-EARLIER = 3  # K
 
 
 class LockedDropout(nn.Module):
@@ -110,31 +108,26 @@ class RecurrentBlocks(nn.Module):
             state: What the paths go on from, as it was returned; zeros if None.
 
         Returns:
-            Outputs, normalised [T, B, C], and the state: those of the layers, S of [L, B, C], and the last K normalised
-            inputs of each block [L * K, B, C].
+            Outputs, normalised [T, B, C], and the state: those of the layers, S of [L, B, C], and the last normalised
+            input of each block [L, B, C].
 
         Raises:
             ValueError: If x or the state have another shape.
         """
         if x.dim() != 3 or x.size(2) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [T, B, {self.in_channels}]")
-        *layers, recent = self._checked(x, state)
-        states, inputs = [], []
+        given, states = self._checked(x, state), []
         for number, block in enumerate(self.blocks):
-            x, last, read = block(
-                x, tuple(part[number : number + 1] for part in layers), recent[EARLIER * number :][:EARLIER]
-            )
-            states.append(last)
-            inputs.append(read)
-        return self.norm(x), (*(torch.cat(part) for part in zip(*states, strict=True)), torch.cat(inputs))
+            x, after = block(x, [part[number : number + 1] for part in given])
+            states.append(after)
+        return self.norm(x), tuple(torch.cat(part) for part in zip(*states, strict=True))
 
     def _checked(self, x: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
         """The state, or zeros."""
-        paths, states = x.size(1), cast("_Block", self.blocks[0]).layer.cell.states
-        sizes = (*[self.num_layers] * states, self.num_layers * EARLIER)
-        shapes = [(size, paths, self.in_channels) for size in sizes]
+        parts = cast("_Block", self.blocks[0]).layer.cell.states + 1
+        shapes = [(self.num_layers, x.size(1), self.in_channels)] * parts
         if state is None:
-            return tuple(x.new_zeros(shape) for shape in shapes)
+            return (x.new_zeros(shapes[0]),) * parts
         found = [tuple(part.shape) for part in state]
         if found != shapes:
             raise ValueError(f"state has shapes {found}; expected {shapes}, as an earlier call returned it")
@@ -148,7 +141,7 @@ class _Block(nn.Module):
         super().__init__()
         channels = layer.hidden_channels
         self.norm = nn.LayerNorm(channels, elementwise_affine=False)  # the products that read it scale as they like
-        self.earlier = nn.Parameter(torch.zeros(EARLIER, channels))
+        self.earlier = nn.Parameter(torch.zeros(channels))
         self.layer = layer
         self.gate = nn.Linear(channels, channels)
         self.dropout = LockedDropout(dropout)
@@ -156,20 +149,17 @@ class _Block(nn.Module):
         with torch.no_grad():
             self.project.weight /= math.sqrt(2 * blocks)
 
-    def forward(
-        self, x: Tensor, state: tuple[Tensor, ...], recent: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, ...], Tensor]:
-        """The outputs, the layer's state and what it read last."""
+    def forward(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The outputs, and the layer's state and what it read last, each [1, B, C]."""
         steps, paths, channels = x.shape
-        normed = self.norm(x)
-        read = torch.cat([recent, normed])  # [K + T, B, C]
-        v = normed
-        for k in range(1, EARLIER + 1):
-            v = torch.addcmul(v, read[EARLIER - k :][:steps], self.earlier[k - 1])
-        given = state if len(state) > 1 else state[0]
-        h, last = self.layer(v.flatten(0, 1), equal_paths(steps, paths, x.device), given)
+        *entering, before = state
+        u = self.norm(x)
+        v = torch.addcmul(u, torch.cat([before, u])[:steps], self.earlier)
+        h, last = self.layer(
+            v.flatten(0, 1), equal_paths(steps, paths, x.device), tuple(entering) if entering[1:] else entering[0]
+        )
         gated = h.view(steps, paths, channels) * functional.silu(self.gate(v))
-        return x + self.project(self.dropout(gated)), last if isinstance(last, tuple) else (last,), read[-EARLIER:]
+        return x + self.project(self.dropout(gated)), (*(last if isinstance(last, tuple) else (last,)), u[-1:])
 
 
 @lru_cache(maxsize=16)
