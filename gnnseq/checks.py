@@ -14,6 +14,7 @@ from torch import Tensor, nn
 __all__ = [
     "as_array",
     "as_edges_by",
+    "as_tensor",
     "check_dense",
     "check_map",
     "check_one_device",
@@ -237,6 +238,11 @@ def as_array(tensor: Tensor, name: str) -> NDArray[Any]:
                          "make the schedule outside")  # fmt: skip
     array: NDArray[Any] = tensor.detach().cpu().numpy()
     return array
+
+
+def as_tensor(value: Any) -> Tensor:
+    """torch.as_tensor, of a NumPy array that steps backwards too, which torch does not share memory with."""
+    return torch.as_tensor(np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value)
 
 
 def check_dense(x: Tensor, name: str) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.loader import LinkLoader, NodeLoader
 
-from gnnseq.checks import whole
+from gnnseq.checks import as_tensor, whole
 from gnnseq.sampler import NeighborSampler
 
 __all__ = ["LinkNeighborLoader", "NeighborLoader", "layerwise"]
@@ -68,7 +68,7 @@ class NeighborLoader(NodeLoader):
         if input_time is not None:
             if not neighbor_sampler.is_temporal:
                 raise ValueError("input_time without time_attr; expected both, or neither")
-            input_time = torch.as_tensor(input_time)
+            input_time = as_tensor(input_time)
             if input_time.shape != (size,):
                 raise ValueError(f"input_time has shape {list(input_time.shape)}; expected [{size}], one time a seed")
         super().__init__(data, neighbor_sampler, nodes, input_time, **_of_examples(size, kwargs))
@@ -216,7 +216,7 @@ def _as_nodes(nodes: object, sampler: NeighborSampler) -> Tensor | None:
     if nodes is None:
         return None
     try:
-        nodes = torch.as_tensor(nodes)
+        nodes = as_tensor(nodes)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"input_nodes is a {type(nodes).__name__}; expected numbers of nodes or a mask") from None
     if nodes.dtype == torch.bool:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import check_whole, whole
+from gnnseq.checks import as_tensor, check_whole, whole
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.stream import Stream
 
@@ -286,7 +286,7 @@ class _Model:
     def check_prompt(self, prompt: Sequence[int] | Tensor) -> list[list[int]]:
         """The prompt, each character once for all paths. [P][1]"""
         try:
-            given = torch.as_tensor(prompt, dtype=None if len(prompt) > 0 else torch.int64, device="cpu")
+            given = as_tensor(prompt).cpu() if len(prompt) > 0 else torch.empty(0, dtype=torch.int64, device="cpu")
         except (TypeError, ValueError, RuntimeError):  # torch raises any of them
             raise ValueError(f"prompt={prompt!r}; expected indices of characters: look them up in the model's "
                              "vocabulary") from None  # fmt: skip
@@ -313,6 +313,10 @@ class _Model:
 
 
 def _check_choice(temperature: float, top_k: int | None, nucleus: float | None) -> None:
+    try:
+        float(temperature)
+    except OverflowError:  # a whole number of more than 308 digits, which may be too long to be printed
+        temperature = math.inf
     if not 0 <= temperature < math.inf:
         raise ValueError(f"temperature={temperature}; expected a finite number of 0 or more, 0 for the likeliest "
                          "character")  # fmt: skip

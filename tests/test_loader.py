@@ -243,6 +243,21 @@ def test_a_label_that_is_nan_is_refused_where_links_are_made_up():
         next(iter(LinkNeighborLoader(graph(), [2], edge_label=label, neg_sampling="binary", batch_size=E)))
 
 
+def test_fractional_labels_are_refused_where_links_are_made_up():
+    label = torch.ones(E).index_fill(0, torch.tensor([3]), 0.5)
+    assert len(next(iter(LinkNeighborLoader(graph(), [2], edge_label=label, batch_size=E))).edge_label) == E
+    with pytest.raises(
+        ValueError, match="edge_label holds fractions, and made-up links are labelled 0; expected whole numbers"
+    ):
+        next(iter(LinkNeighborLoader(graph(), [2], edge_label=label, neg_sampling="binary", batch_size=E)))
+
+
+def test_arrays_that_step_backwards_are_arrays():
+    nodes = np.arange(N)[::-1]
+    found = [batch.n_id[: batch.batch_size] for batch in NeighborLoader(graph(), [2], nodes, batch_size=7)]
+    assert torch.cat(found).tolist() == nodes.tolist()
+
+
 def test_more_neighbours_than_any_graph_has_are_all():
     loader = NeighborLoader(graph(), [2**40], batch_size=N)
     assert next(iter(loader)).edge_index.size(1) == E

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from gnnseq.checks import as_tensor
 from gnnseq.kernels.adjacency import CSR
 
 __all__ = ["Times"]
@@ -76,7 +77,7 @@ class Times:
 def _as_times(time: object, name: str, expected: str) -> Tensor:
     if not isinstance(time, Tensor):
         try:
-            time = torch.as_tensor(time)
+            time = as_tensor(time)
         except (TypeError, ValueError, RuntimeError):
             raise ValueError(f"{name} is a {type(time).__name__}; expected a tensor, {expected}") from None
     if time.dim() == 2 and time.size(1) == 1:

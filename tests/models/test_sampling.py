@@ -84,6 +84,12 @@ def test_draws_have_the_distribution_that_was_asked_for(choice, expected):
     assert chisquare(counts[possible].tolist(), share).pvalue > 1e-3  # a fixed seed: passes always or never
 
 
+def test_a_whole_number_beyond_every_float_is_no_temperature():
+    with pytest.raises(ValueError, match="temperature=inf; expected a finite number"):
+        probabilities(torch.zeros(V), temperature=10**400)
+    torch.testing.assert_close(probabilities(torch.zeros(V), temperature=2**1000), torch.full((V,), 1 / V).double())
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_without_a_prompt_the_first_character_is_uniform(temperature):
     layer, readout, _ = language_model()
