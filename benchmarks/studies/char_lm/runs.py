@@ -61,8 +61,8 @@ PRESETS = {
     "best": LanguageTraining(hidden=512, dropout=0.3, steps=7000, learning_rate=3e-3,
                              validate_every=250, sample_at=(0, 1000, 7000), **_MODERN),
     "scan": LanguageTraining(kind="MinGRU", residual=True, hidden=192, layers=4, dropout=0.1, window=64, batch=8,
-                             steps=16_000, learning_rate=6e-3, schedule="cosine", clip=1.0, validate_every=500,
-                             sample_at=(0, 2000, 16_000)),
+                             steps=15_000, learning_rate=6e-3, schedule="cosine", clip=1.0, validate_every=1000,
+                             sample_at=(0, 2000, 15_000)),
 }  # fmt: skip
 QUICK = {"hidden": 32, "embedding": 0, "layers": 1, "window": 20, "batch": 16, "steps": 60, "record_every": 5,
          "validate_every": 20, "sample_at": (0, 60)}  # fmt: skip
