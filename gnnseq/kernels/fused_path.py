@@ -1,8 +1,8 @@
 r"""Sweeps over unweighted paths in compiled code, and their gradients: one call forward, a few back.
 
-The input projection is one product over all nodes, made by torch before the sweep; so are the gradients of all
-parameters and inputs, after it. The sweep is what lies between: products with the states that are read, and cells, in
-``c/paths.c``. Gates have torch's order.
+All that a step does is in ``c/paths.c``: input projections, products with the states that are read, cells, and gradients
+on their way back to inputs and states. Gradients of the parameters are torch's products, a run of steps at a time.
+Where no gradients are wanted, nothing is kept but h. Gates have torch's order.
 
 Letters: N nodes, F input channels, B paths that are not empty, H hidden channels, S states, G gates, D gradients of
 sums, T steps.
@@ -56,8 +56,8 @@ class Layout:
 
     Attributes:
         sums: D; a GRU's candidate has a sum inside its reset gate and one around it.
-        kept: Names of the tensors [N, H] that the backward pass needs, the new states first. The first is the input
-            projection itself if that has one gate, which becomes the state.
+        kept: Names of the tensors [N, H] that the backward pass needs, the new states first. With one gate the first is
+            the input projection, which becomes the state.
     """
 
     sums: int
