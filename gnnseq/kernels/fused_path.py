@@ -1,8 +1,8 @@
 r"""Sweeps over unweighted paths in compiled code, and their gradients: one call forward, a few back.
 
-All that a step does is in ``c/paths.c``: input projections, products with the states that are read, cells, and gradients
-on their way back to inputs and states. Gradients of the parameters are torch's products, a run of steps at a time.
-Where no gradients are wanted, nothing is kept but h. Gates have torch's order.
+All that a step does is in ``c/paths.c``: input projections, products with the states that are read, cells, and
+gradients on their way back to inputs and states. Gradients of the parameters are torch's products, a run of steps at a
+time. Where no gradients are wanted, nothing is kept but h. Gates have torch's order.
 
 Letters: N nodes, F input channels, B paths that are not empty, H hidden channels, S states, G gates, D gradients of
 sums, T steps.
