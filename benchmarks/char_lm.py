@@ -39,7 +39,7 @@ class Settings(SweepSettings, ProcessSettings):
     """
 
     study = "char_lm"
-    least = {"embedding": 0} | dict.fromkeys(("hidden", "layers", "save_every", "devices", "nodes"), 1)
+    least = {"embedding": 0} | dict.fromkeys(("hidden", "layers", "streams", "save_every", "devices", "nodes"), 1)
 
     corpus: str = "pydoc"  # pydoc, tinyshakespeare, southpark, or a UTF-8 file or folder.
     train: Path | None = None  # In place of --corpus, text to learn from as it is, with --valid and --test.
@@ -64,6 +64,7 @@ class Settings(SweepSettings, ProcessSettings):
     init: Literal["torch", "he", "orthogonal"] | None = None  # Initialisation of recurrent layers.
     window: int | None = None  # Characters that gradients flow back through.
     batch: int | None = None  # Windows a step.
+    streams: int | None = None  # Stretches of the text that take turns in batches, each with a state of its own.
     random_windows: bool | None = None
     """Windows from anywhere, each from a zero state, in place of streams that carry it on."""
     steps: int | None = None  # Of training.

@@ -231,20 +231,24 @@ class Window(NamedTuple):
     Attributes:
         x: Characters, time-major. [T, B]
         y: The character after each. [T, B]
-        fresh: Whether these begin anew, or go on where the window before ended.
+        fresh: Whether these begin anew, or go on where the group's window before ended.
+        group: Which streams they are of, a number of as many groups as take turns.
     """
 
     x: Tensor
     y: Tensor
     fresh: bool
+    group: int = 0
 
 
 class TextWindows:
     """Windows of a text, any of which is known by its number: training can go on from any step.
 
-    Contiguous streams cut the text into B equal stretches and read all of them side by side, T characters at a time, so
+    Contiguous streams cut the text into S equal stretches and read all of them side by side, T characters at a time, so
     that state can be carried from window to window; at their end they begin anew. The rest that does not fill a window
-    is left out. Random windows begin wherever ``seed`` and the number say, and each begins anew.
+    is left out. Where S is a multiple of B, S / B groups of streams take turns, each with a state of its own: few
+    streams would read few places of the text for a long time, and what they teach would be of these places. Random
+    windows begin wherever ``seed`` and the number say, and each begins anew.
 
     Args:
         text: Indices of characters. [N]
@@ -252,9 +256,10 @@ class TextWindows:
         length: T.
         random: Whether windows are random.
         seed: Of random windows.
+        streams: S, B or a multiple of it; B if None.
 
     Raises:
-        ValueError: If the text is too short for one window.
+        ValueError: If the text is too short for one window, or streams are no multiple of the batch.
 
     Example:
         >>> first, second, third = [TextWindows(torch.arange(11), batch=2, length=2)[step] for step in range(3)]
@@ -264,27 +269,35 @@ class TextWindows:
         (True, False, True)
     """
 
-    def __init__(self, text: Tensor, batch: int, length: int, random: bool = False, seed: int = 0) -> None:
-        check_whole(1, batch=batch, length=length)
-        self.stretch = (len(text) - 1) // batch
-        least = length if random else batch * length
+    def __init__(
+        self, text: Tensor, batch: int, length: int, random: bool = False, seed: int = 0, streams: int | None = None
+    ) -> None:
+        streams = batch if streams is None else streams
+        check_whole(1, batch=batch, length=length, streams=streams)
+        if streams % batch != 0 or (random and streams != batch):
+            raise ValueError(f"streams={streams} with batch={batch}; expected a multiple of it, or as many of random "
+                             "windows")  # fmt: skip
+        self.groups, self.stretch = streams // batch, (len(text) - 1) // streams
+        least = length if random else streams * length
         if len(text) <= least:
             raise ValueError(f"text has {len(text)} characters; expected more than {least}, for a batch of windows: "
                              "take a longer text, fewer or shorter windows")  # fmt: skip
         self.text, self.batch, self.length, self.random, self.seed = text, batch, length, random, seed
 
     def __getitem__(self, number: int) -> Window:
-        fresh = True
+        fresh, group = True, 0
         if self.random:
             generator = np.random.default_rng([self.seed, number])
             drawn = generator.integers(len(self.text) - self.length, size=self.batch)
             begin = torch.from_numpy(drawn).to(self.text.device)
         else:
-            place = number % (self.stretch // self.length)
+            turn, group = divmod(number, self.groups)
+            place = turn % (self.stretch // self.length)
             fresh = place == 0
-            begin = torch.arange(self.batch, device=self.text.device) * self.stretch + place * self.length
+            streams = torch.arange(group, self.groups * self.batch, self.groups, device=self.text.device)
+            begin = streams * self.stretch + place * self.length
         at = begin + torch.arange(self.length, device=self.text.device).unsqueeze(1)  # [T, B]
-        return Window(self.text[at], self.text[at + 1], fresh)
+        return Window(self.text[at], self.text[at + 1], fresh, group)
 
 
 def _decoded(path: Path) -> str:

@@ -49,6 +49,19 @@ def test_streams_read_every_character_once_and_in_order(batch, length, size):
     assert size - 1 - read.numel() < batch * length + batch
 
 
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5), st.integers(100, 140))
+def test_groups_of_streams_take_turns_and_read_all_that_one_batch_would(batch, groups, length, size):
+    text, streams = torch.arange(size), batch * groups
+    windows, together = TextWindows(text, batch, length, streams=streams), TextWindows(text, streams, length)
+    for turn in range(together.stretch // length + 2):
+        taken = [windows[turn * groups + group] for group in range(groups)]
+        assert [window.group for window in taken] == list(range(groups))
+        assert {window.fresh for window in taken} == {together[turn].fresh}
+        for part in ("x", "y"):
+            side_by_side = torch.stack([getattr(window, part) for window in taken], dim=2).flatten(1)
+            assert torch.equal(side_by_side, getattr(together[turn], part))
+
+
 def test_random_windows_depend_on_seed_and_number_alone_and_reach_everything():
     text = torch.arange(30)
     windows, again, other = (TextWindows(text, 8, 5, random=True, seed=seed) for seed in (1, 1, 2))

@@ -68,6 +68,15 @@ def test_the_json_has_what_tables_and_figures_need(made):
     assert (folder / result["checkpoints"][0]).exists()
 
 
+def test_a_folder_that_is_named_from_here_is_one(made, undrawn, tmp_path, monkeypatch):
+    """As the one without --results is."""
+    arguments, *_ = made
+    monkeypatch.chdir(tmp_path)
+    assert run([*arguments[:-1], "here", "--steps", "20"]) == 0
+    (checkpoint,) = json.loads((tmp_path / "here" / "dog-quick.json").read_text())["checkpoints"]
+    assert (tmp_path / "here" / checkpoint).exists()
+
+
 def test_figures_and_tables_are_rebuilt_from_the_json_alone(made, monkeypatch, capsys):
     arguments, folder, _ = made
     pictures = sorted([*folder.glob("*.png"), *folder.glob("*.svg"), *folder.glob("*.txt")])

@@ -104,6 +104,7 @@ def straight(tmp_path_factory):
     [
         (SMALL, "step", 11),
         (replace(SMALL, kind="GRU", embedding=3, random_windows=True, schedule="cosine"), "write", 5),
+        (replace(SMALL, kind="MinGRU", residual=True, streams=15), "step", 12),  # in the middle of a turn
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # torch has one thread here
@@ -359,6 +360,8 @@ def test_another_text_of_the_same_characters_is_refused(tmp_path):
         ({"seed": -1}, "seed=-1; expected an integer of 0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan; expected a positive number"),
         ({"clip": 0.0}, "clip=0.0; expected a positive norm"),
+        ({"streams": 12}, "streams=12; expected a multiple of the batch, 5"),
+        ({"streams": 10, "random_windows": True}, "streams=10; expected .*None with random windows"),
     ],
 )
 def test_settings_out_of_range_are_named(change, message):

@@ -53,7 +53,8 @@ class LanguageLearner(pl.LightningModule):
         curves: dict[str, list[float]] = {name: [] for name in (*measured, "learning_rate")}
         self.record: dict[str, Any] = {"curves": curves, "validation": {name: [] for name in measured}, "best": None,
                                        "samples": []}  # fmt: skip
-        self.state: State = None  # carried from window to window [L, B, H], a pair of these for an LSTM
+        # Carried from window to window, of each group of streams [L, B, H], a pair of these for an LSTM.
+        self.states: list[State] = [None] * ((settings.streams or settings.batch) // settings.batch)
         self.sums = torch.zeros(2, dtype=torch.float64)  # of loss and accuracy since the last entry of the curves
         self.counted = 0
         self.random: Tensor | None = None
@@ -63,7 +64,9 @@ class LanguageLearner(pl.LightningModule):
         """All windows that this process reads, from the step on that training has come to."""
         settings = self.settings
         text = self.corpus.training
-        windows = TextWindows(text, settings.batch, settings.window, settings.random_windows, settings.seed)
+        windows = TextWindows(
+            text, settings.batch, settings.window, settings.random_windows, settings.seed, settings.streams
+        )
         return _Steps(windows, settings.steps, processes.share(settings.batch))
 
     def configure_optimizers(self) -> Any:
@@ -87,8 +90,9 @@ class LanguageLearner(pl.LightningModule):
 
     def training_step(self, window: Window) -> Tensor:
         """Mean loss of a batch, of which this process has its share; it may be empty."""
-        logits, state = self.model(window.x, None if window.fresh else self.state)
-        self.state = tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
+        logits, state = self.model(window.x, None if window.fresh else self.states[window.group])
+        detached = tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
+        self.states[window.group] = detached
         logits, y = logits.flatten(0, 1), window.y.flatten()
         if processes.size() == 1:
             loss, right = functional.cross_entropy(logits, y), (logits.argmax(1) == y).float().mean()
@@ -123,7 +127,7 @@ class LanguageLearner(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of; all processes come here, and theirs are put side by side."""
-        state = self.state if isinstance(self.state, tuple) else (self.state,)
+        states = [state if isinstance(state, tuple) else (state,) for state in self.states]
         checkpoint["language_model"] = {
             "format": FORMAT,
             "training": dataclasses.asdict(self.settings),
@@ -133,7 +137,9 @@ class LanguageLearner(pl.LightningModule):
             "seconds": self._seconds(),
             "counted": self.counted,
             "sums": self._of_all(self.sums),  # [R, 2]
-            "state": [self._of_each(part) for part in state if part is not None],  # R of [L, B, H]
+            "states": [
+                [self._of_each(part) for part in state if part is not None] for state in states
+            ],  # R of [L, B, H]
             "random": self._of_all(self._generator().get_rng_state()),  # of dropout [R, bytes]
         }
 
@@ -145,8 +151,9 @@ class LanguageLearner(pl.LightningModule):
             raise ValueError(
                 f"the checkpoint is of {len(kept['sums'])} processes; resume with its --devices and --nodes"
             )
-        parts = tuple(part[rank].to(self.device) for part in kept["state"])
-        self.state = parts if len(parts) > 1 else parts[0] if parts else None
+        for group, state in enumerate(kept["states"] if "states" in kept else [kept["state"]]):  # of older checkpoints
+            parts = tuple(part[rank].to(self.device) for part in state)
+            self.states[group] = parts if len(parts) > 1 else parts[0] if parts else None
         # Copies: torch reads a random state from where its storage begins.
         self.sums, self.random = kept["sums"][rank].clone(), kept["random"][rank].clone()
         # What was the last batch is not when training is made longer.
@@ -225,9 +232,9 @@ class _Steps:
 
     def __iter__(self) -> Iterator[Window]:
         while self.step < self.steps:
-            x, y, fresh = self.windows[self.step]
+            window = self.windows[self.step]
             self.step += 1
-            yield Window(x[:, self.columns], y[:, self.columns], fresh)
+            yield window._replace(x=window.x[:, self.columns], y=window.y[:, self.columns])
 
     def state_dict(self) -> dict[str, int]:
         return {"step": self.step}

@@ -21,7 +21,8 @@ class LanguageTraining:
     dropout: float = 0.05
     init: Literal["torch", "he", "orthogonal"] = "torch"
     window: int = 30
-    batch: int = 64  # on each device
+    batch: int = 64  # windows a step
+    streams: int | None = None  # stretches of the text that take turns in batches; as many as a batch has if None
     random_windows: bool = False  # otherwise the state is carried from window to window: truncated backpropagation
     steps: int = 100_000
     learning_rate: float = 2e-3
@@ -38,6 +39,10 @@ class LanguageTraining:
             value, least = getattr(self, name), int(name != "seed")
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name}={value!r}; expected an integer of {least} or more")
+        streams = self.batch if self.streams is None else self.streams
+        if streams < self.batch or streams % self.batch != 0 or (self.random_windows and streams != self.batch):
+            raise ValueError(f"streams={self.streams}; expected a multiple of the batch, {self.batch}, or None with "
+                             "random windows")  # fmt: skip
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate={self.learning_rate}; expected a positive number, 2e-3 say")
         if self.clip is not None and not self.clip > 0:
@@ -58,11 +63,11 @@ PRESETS = {
     "report": LanguageTraining(init="he", steps=50_000),
     "fast": LanguageTraining(hidden=256, dropout=0.1, steps=2400, learning_rate=4e-3, record_every=50,
                              validate_every=200, sample_at=(0, 200, 800, 2400), **_MODERN),
-    "best": LanguageTraining(hidden=384, dropout=0.25, steps=12_000, learning_rate=3e-3, validate_every=500,
+    "best": LanguageTraining(streams=64, hidden=384, dropout=0.25, steps=12_000, learning_rate=3e-3, validate_every=500,
                              sample_at=(0, 2000, 12_000), **_MODERN | {"batch": 8}),
-    "scan": LanguageTraining(kind="MinGRU", residual=True, hidden=192, layers=4, dropout=0.1, window=64, batch=8,
-                             steps=15_000, learning_rate=6e-3, schedule="cosine", clip=1.0, validate_every=1000,
-                             sample_at=(0, 2000, 15_000)),
+    "scan": LanguageTraining(kind="MinGRU", residual=True, hidden=192, layers=4, dropout=0.15, window=64, batch=8,
+                             streams=64, steps=15_000, learning_rate=5e-3, schedule="cosine", clip=1.0,
+                             validate_every=1000, sample_at=(0, 2000, 15_000)),
 }  # fmt: skip
 QUICK = {"hidden": 32, "embedding": 0, "layers": 1, "window": 20, "batch": 16, "steps": 60, "record_every": 5,
          "validate_every": 20, "sample_at": (0, 60)}  # fmt: skip

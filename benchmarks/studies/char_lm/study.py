@@ -59,7 +59,7 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
             name: {part: _short(model.nats_per_character(getattr(corpus, part))) for part in ("validation", "test")}
             for name, model in ngrams.items()
         },
-        "checkpoints": [str((run.folder(cache) / "best.ckpt").relative_to(settings.folder)) for run in runs],
+        "checkpoints": [str((run.folder(cache) / "best.ckpt").relative_to(settings.folder.absolute())) for run in runs],
     }
 
 

@@ -155,7 +155,8 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def _goes_on(path: Path, learner: LanguageLearner) -> dict[str, Any]:
     """The checkpoint, after making sure that it is of this training."""
     checkpoint, kept = _read(path)
-    before, now = (json.loads(json.dumps(each)) for each in (kept["training"], dataclasses.asdict(learner.settings)))
+    settings = (LanguageTraining(**kept["training"]), learner.settings)  # older ones lack what has a default since
+    before, now = (json.loads(json.dumps(dataclasses.asdict(each))) for each in settings)
     if now["schedule"] == "decay":  # does not know when it ends, so that a training can be made longer
         before["steps"] = now["steps"]
     changed = [f"{name}={before.get(name)!r} (now {now[name]!r})" for name in now if before.get(name) != now[name]]
