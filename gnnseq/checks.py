@@ -242,7 +242,9 @@ def as_array(tensor: Tensor, name: str) -> NDArray[Any]:
 
 def as_tensor(value: Any) -> Tensor:
     """torch.as_tensor, of a NumPy array that steps backwards too, which torch does not share memory with."""
-    return torch.as_tensor(np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value)
+    # NumPy calls an array of one number contiguous whichever way it steps, and makes an axis for one without.
+    steps = isinstance(value, np.ndarray) and (not value.flags.c_contiguous or min(value.strides, default=0) < 0)
+    return torch.as_tensor(value.copy() if steps else value)
 
 
 def check_dense(x: Tensor, name: str) -> None:

@@ -278,6 +278,9 @@ class _Model:
             raise ValueError(
                 f"layer is a {type(layer).__name__}; expected an embedding with what is no recurrent layer"
             )
+        elif rows.size(1) != layer.in_channels:
+            raise ValueError(f"embedding has shape {list(rows.shape)}; expected [V, {layer.in_channels}], a row of the "
+                             "layer's in_channels for each index")  # fmt: skip
         else:
             self.stream = _Steps(layer, rows)
         self.readout = copy.deepcopy(readout)

@@ -11,6 +11,7 @@ from torch_geometric.loader import LinkLoader
 from torch_geometric.nn import GCNConv
 from torch_geometric.sampler import NegativeSampling
 
+from gnnseq.checks import as_tensor
 from gnnseq.kernels import Adjacency
 from gnnseq.layers import GCN
 from gnnseq.loader import LinkNeighborLoader, NeighborLoader, layerwise
@@ -256,6 +257,8 @@ def test_arrays_that_step_backwards_are_arrays():
     nodes = np.arange(N)[::-1]
     found = [batch.n_id[: batch.batch_size] for batch in NeighborLoader(graph(), [2], nodes, batch_size=7)]
     assert torch.cat(found).tolist() == nodes.tolist()
+    assert as_tensor(np.arange(1)[::-1]).tolist() == [0]
+    assert as_tensor(np.array(5)).dim() == 0  # which is then refused, as a number is
 
 
 def test_more_neighbours_than_any_graph_has_are_all():

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import named_beyond_places, probability, whole
+from gnnseq.checks import check_type, named_beyond_places, probability, shape_of, whole
 from gnnseq.layers.cells import CellName, cell_named
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.schedule import Schedule, packed_paths
@@ -93,7 +93,7 @@ class RecurrentBlocks(nn.Module):
         init: str = "torch",
     ) -> None:
         super().__init__()
-        self.in_channels = self.hidden_channels = whole(1, channels=channels)
+        channels = self.in_channels = self.hidden_channels = whole(1, channels=channels)
         self.num_layers = whole(1, num_layers=num_layers)
         make = cell_named(kind=kind)
         self.blocks = nn.ModuleList(_Block(make(channels, channels, init=init), self.num_layers, dropout)
@@ -112,8 +112,9 @@ class RecurrentBlocks(nn.Module):
             input of each block [L, B, C].
 
         Raises:
-            ValueError: If x or the state have another shape.
+            ValueError: If x or the state have another shape, or not the parameters' type.
         """
+        check_type(x, cast("_Block", self.blocks[0]).earlier)
         if x.dim() != 3 or x.size(2) != self.in_channels:
             raise ValueError(f"x has shape {list(x.shape)}; expected [T, B, {self.in_channels}]")
         given, states = self._checked(x, state), []
@@ -124,13 +125,15 @@ class RecurrentBlocks(nn.Module):
 
     def _checked(self, x: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
         """The state, or zeros."""
-        parts = cast("_Block", self.blocks[0]).layer.cell.states + 1
-        shapes = [(self.num_layers, x.size(1), self.in_channels)] * parts
+        first = cast("_Block", self.blocks[0])
+        shape, parts = [self.num_layers, x.size(1), self.in_channels], first.layer.cell.states + 1
         if state is None:
-            return (x.new_zeros(shapes[0]),) * parts
-        found = [tuple(part.shape) for part in state]
-        if found != shapes:
-            raise ValueError(f"state has shapes {found}; expected {shapes}, as an earlier call returned it")
+            return (x.new_zeros(shape, dtype=first.earlier.dtype),) * parts  # autocast leaves x another type
+        came = ", ".join(map(shape_of, state))
+        if came != ", ".join([str(shape)] * parts):
+            raise ValueError(f"state has shapes {came}; expected {parts} of {shape}, as an earlier call returned it")
+        for part in state:
+            check_type(part, first.earlier, "state")
         return state
 
 
@@ -154,12 +157,13 @@ class _Block(nn.Module):
         steps, paths, channels = x.shape
         *entering, before = state
         u = self.norm(x)
-        v = torch.addcmul(u, torch.cat([before, u])[:steps], self.earlier)
+        seen = torch.cat([before, u])
+        v = torch.addcmul(u, seen[:steps], self.earlier)
         h, last = self.layer(
             v.flatten(0, 1), equal_paths(steps, paths, x.device), tuple(entering) if entering[1:] else entering[0]
         )
         gated = h.view(steps, paths, channels) * functional.silu(self.gate(v))
-        return x + self.project(self.dropout(gated)), (*(last if isinstance(last, tuple) else (last,)), u[-1:])
+        return x + self.project(self.dropout(gated)), (*(last if isinstance(last, tuple) else (last,)), seen[-1:])
 
 
 @lru_cache(maxsize=16)

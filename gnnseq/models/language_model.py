@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnnseq.checks import named_beyond_places, probability, whole
+from gnnseq.checks import flag, named_beyond_places, probability, whole
 from gnnseq.layers.cells import CellName, cell_named
 from gnnseq.layers.recurrent import Recurrent
 from gnnseq.models.blocks import LockedDropout, RecurrentBlocks, equal_paths
@@ -69,7 +69,7 @@ class LanguageModel(nn.Module):
         vocabulary, embedding = whole(1, vocabulary=vocabulary), whole(0, embedding=embedding)
         hidden, layers = whole(1, hidden=hidden), whole(1, layers=layers)
         dropout = probability(dropout=dropout)
-        self.residual = residual
+        self.residual = residual = flag(residual=residual)
         if residual and embedding not in (0, hidden):
             raise ValueError(f"embedding={embedding}; expected {hidden} or 0 of residual blocks of {hidden} channels")
         if residual:

@@ -67,7 +67,7 @@ class LinkSeeds(NamedTuple):
             if label is not None and label.numel() > 0 and not float(label.min()) > 0:  # NaN too
                 raise ValueError(f"edge_label holds {label.min().item():g}, and made-up links are labelled 0; expected "
                                  "labels from 0 on, which torch_geometric's loaders count from 1 then")  # fmt: skip
-            if label is not None and label.is_floating_point() and bool((label != label.floor()).any()):
+            if label is not None and label.is_floating_point() and bool((label % 1 != 0).any()):
                 raise ValueError("edge_label holds fractions, and made-up links are labelled 0; expected whole "
                                  "numbers, kinds of links")  # fmt: skip
             random = torch.Generator("cpu").manual_seed(key & (2**63 - 1))

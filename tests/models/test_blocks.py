@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from gnnseq.layers.cells import CELLS
 from gnnseq.models import LanguageModel, LockedDropout, RecurrentBlocks
+from gnnseq.sampling import sample
 
 C, V = 6, 7
 KINDS = pytest.mark.parametrize("kind", list(CELLS))
@@ -61,6 +62,15 @@ def test_no_step_sees_a_later_one_or_another_path(kind):
     assert moved.nonzero().tolist() == [[step, 1] for step in range(4, 8)]
 
 
+@KINDS
+def test_no_steps_leave_the_state_as_it_is(kind):
+    made = blocks(kind)
+    _, state = made(torch.randn(3, 4, C, dtype=torch.float64))
+    outputs, last = made(torch.zeros(0, 4, C, dtype=torch.float64), state)
+    assert outputs.shape == (0, 4, C)
+    assert all(map(torch.equal, last, state))
+
+
 def test_dropout_takes_the_same_channels_at_all_steps():
     torch.manual_seed(0)
     dropped = LockedDropout(0.25)(torch.ones(5, 100, 40))
@@ -95,14 +105,34 @@ def test_a_language_model_writes_what_it_reads(kind):
     assert best.log_probability == pytest.approx(max(chances.values()), abs=1e-5)
 
 
+@KINDS
+def test_autocast_leaves_them_states_of_their_own_type(kind):
+    made, x = blocks(kind).float(), torch.randn(3, 4, C)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, state = made(x.bfloat16())
+        made(x.bfloat16(), state)
+    assert {part.dtype for part in state} == {torch.float32}
+    torch.testing.assert_close(outputs.float(), made(x)[0], rtol=0.1, atol=0.1)
+
+
 def test_what_is_refused():
     made = blocks()
     with pytest.raises(ValueError, match=r"x has shape \[9, 4\]; expected \[T, B, 6\]"):
-        made(torch.randn(9, 4))
+        made(torch.randn(9, 4, dtype=torch.float64))
     _, state = made(torch.randn(3, 2, C, dtype=torch.float64))
     with pytest.raises(ValueError, match="state has shapes"):
         made(torch.randn(3, 4, C, dtype=torch.float64), state)
+    with pytest.raises(ValueError, match=r"state has type torch\.float32 and the parameters torch\.float64"):
+        made(torch.randn(3, 2, C, dtype=torch.float64), [part.float() for part in state])
+    with pytest.raises(ValueError, match="state has shapes str, str"):
+        made(torch.randn(3, 2, C, dtype=torch.float64), "hc")
+    with pytest.raises(ValueError, match="x is a list"):
+        made([[1.0]])
     with pytest.raises(ValueError, match="embedding=5; expected 6 or 0"):
         LanguageModel(V, C, residual=True, embedding=5)
+    with pytest.raises(ValueError, match="residual='no'; expected True or False"):
+        LanguageModel(V, C, residual="no")
+    with pytest.raises(ValueError, match=r"embedding has shape \[7, 5\]; expected \[V, 6\]"):
+        sample(made, nn.Linear(C, V), 3, embedding=nn.Embedding(V, 5))
     with pytest.raises(ValueError, match="p=2"):
         LockedDropout(2)
