@@ -1,8 +1,8 @@
 """Recurrent layers handed to torch's own recurrence whole, all layers and directions in one call.
 
 A call costs some tens of operations before any step is taken, which is most of the time of a short sequence. Where
-nobody wants gradients or messages and sequences are short and of one length, torch's recurrence is one operation. The
-numbers are those of the sweeps, to rounding.
+nobody wants gradients or messages and sequences are short and of one length, torch's recurrence is one operation. It is
+the faster one for a few sequences of a wide LSTM too. The numbers are those of the sweeps, to rounding.
 
 Letters: T steps, B sequences, F input channels, H hidden channels, L layers, D directions.
 """
@@ -23,6 +23,8 @@ __all__ = ["in_torch"]
 State = Tensor | tuple[Tensor, ...]
 
 FEW = 64  # nodes for which a call costs more than its steps
+WIDE = 256  # channels of an LSTM whose kernel no core's second cache holds
+ROWS = 12  # of a core's share of a step, fewer of which are not worth reading such a kernel for
 
 
 def in_torch(layer: Any, x: object, graph: object, state: object) -> tuple[Tensor, State] | None:
@@ -41,7 +43,7 @@ def in_torch(layer: Any, x: object, graph: object, state: object) -> tuple[Tenso
     shape = _sizes(x, graph)
     if shape is None or (layer.batch_first and graph is None) or x.size(-1) != layer.in_channels or min(shape) == 0:
         return None
-    if shape[0] * shape[1] > FEW:
+    if shape[0] * shape[1] > FEW and not _reads_too_much(layer, shape[1]):
         return None
     weights = _weights(layer)
     if weights is None or not _is_plain_call() or needs_messages(layer) or (layer.dropout > 0.0 and layer.training):
@@ -57,6 +59,12 @@ def in_torch(layer: Any, x: object, graph: object, state: object) -> tuple[Tenso
         return h if graph is None else h.view(x.size(0), h.size(2)), tuple(last)
     h, final = getattr(torch, layer.cell.name)(dense, entering[0], weights, *options)
     return h if graph is None else h.view(x.size(0), h.size(2)), final
+
+
+def _reads_too_much(layer: Any, paths: int) -> bool:
+    """Whether each core would read a kernel of megabytes for a few rows, where oneDNN shares its columns."""
+    few = paths < ROWS * torch.get_num_threads()
+    return few and layer.cell.name == "lstm" and layer.hidden_channels >= WIDE
 
 
 def _sizes(x: Tensor, graph: object) -> tuple[int, int] | None:
