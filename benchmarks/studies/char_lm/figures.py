@@ -1,6 +1,7 @@
 """Curves and samples of the character language models, from the JSON alone."""
 
 import itertools
+import math
 import statistics
 import textwrap
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ RING: Look = {"marker": "o", "ms": 11, "mfc": "none", "mec": COLORS["ink"], "mew
 CROSS: Look = {"marker": "x", "ms": 10, "mec": COLORS["ink"], "mew": 2.4, "ls": ""}
 MARGIN = 2.5  # inches to the right of a panel, for the names of its lines
 LETTERS = 11  # points
+BESIDE = 1.25  # times as many minutes, less than which labels on one level would meet
 MINUTES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 480)
 NATS = (1.0, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5)
 DASHED = "Dashed: models of the training part that read the last characters, or none."
@@ -112,13 +114,17 @@ def _minutes(result: dict[str, Any]) -> Figure:
         seconds, mean = (group.curve("validation", name).mean(axis=1) for name in ("seconds", "loss"))
         panel.plot(seconds / 60, mean, color=color)
         handles.append(Line2D([], [], color=color, label=group.label))
-        for goal in results.goals(result):
-            reached = group.minutes_below(goal)
-            if len(reached) == len(group.runs):
-                middle = statistics.fmean(reached)
-                panel.plot(middle, goal, "o", ms=8, color=color, mec="white", zorder=3)
-                above: Look = {"xytext": (5, 5), "textcoords": "offset points", "va": "bottom"}
-                panel.annotate(f"{middle:.1f} min", (middle, goal), color=color, fontsize=LETTERS, **above)
+    for goal in results.goals(result):
+        all_reached = [(group, color, group.minutes_below(goal)) for group, color in found]
+        dots = [(statistics.fmean(reached), color) for group, color, reached in all_reached
+                if len(reached) == len(group.runs)]  # fmt: skip
+        before, row = -math.inf, 0
+        for middle, color in sorted(dots):
+            row = row + 1 if middle < BESIDE * before else 0  # labels that would meet stand one above another
+            before = middle
+            panel.plot(middle, goal, "o", ms=8, color=color, mec="white", zorder=3)
+            above: Look = {"xytext": (5, 5 + (LETTERS + 3) * row), "textcoords": "offset points", "va": "bottom"}
+            panel.annotate(f"{middle:.1f} min", (middle, goal), color=color, fontsize=LETTERS, **above)
     if results.published(result):
         lines += [(name, nats, ":") for name, nats in results.published(result).items()]
         panel.plot(*results.SMALL, **CROSS)
