@@ -240,11 +240,11 @@ def as_array(tensor: Tensor, name: str) -> NDArray[Any]:
     return array
 
 
-def as_tensor(value: Any) -> Tensor:
+def as_tensor(value: Any, device: str | None = None) -> Tensor:
     """torch.as_tensor, of a NumPy array that steps backwards too, which torch does not share memory with."""
     # NumPy calls an array of one number contiguous whichever way it steps, and makes an axis for one without.
     steps = isinstance(value, np.ndarray) and (not value.flags.c_contiguous or min(value.strides, default=0) < 0)
-    return torch.as_tensor(value.copy() if steps else value)
+    return torch.as_tensor(value.copy() if steps else value, device=device)
 
 
 def check_dense(x: Tensor, name: str) -> None:
