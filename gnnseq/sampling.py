@@ -289,7 +289,8 @@ class _Model:
     def check_prompt(self, prompt: Sequence[int] | Tensor) -> list[list[int]]:
         """The prompt, each character once for all paths. [P][1]"""
         try:
-            given = as_tensor(prompt, device="cpu") if len(prompt) > 0 else torch.empty(0, dtype=torch.int64, device="cpu")
+            given = as_tensor(prompt, device="cpu")
+            given = given if len(prompt) > 0 else given.long()  # an empty list is of no type
         except (TypeError, ValueError, RuntimeError):  # torch raises any of them
             raise ValueError(f"prompt={prompt!r}; expected indices of characters: look them up in the model's "
                              "vocabulary") from None  # fmt: skip
