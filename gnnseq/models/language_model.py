@@ -69,10 +69,12 @@ class LanguageModel(nn.Module):
         vocabulary, embedding = whole(1, vocabulary=vocabulary), whole(0, embedding=embedding)
         hidden, layers = whole(1, hidden=hidden), whole(1, layers=layers)
         dropout = probability(dropout=dropout)
-        self.residual = residual = flag(residual=residual)
-        if residual and embedding not in (0, hidden):
-            raise ValueError(f"embedding={embedding}; expected {hidden} or 0 of residual blocks of {hidden} channels")
+        residual = flag(residual=residual)
         if residual:
+            if embedding not in (0, hidden):
+                raise ValueError(
+                    f"embedding={embedding}; expected {hidden} or 0 of residual blocks of {hidden} channels"
+                )
             embedding = hidden
         self.embedding = nn.Embedding(vocabulary, embedding) if embedding > 0 else None
         self.layer: Recurrent | RecurrentBlocks

@@ -41,8 +41,8 @@ class LanguageTraining:
                 raise ValueError(f"{name}={value!r}; expected an integer of {least} or more")
         streams = self.batch if self.streams is None else self.streams
         if streams < self.batch or streams % self.batch != 0 or (self.random_windows and streams != self.batch):
-            raise ValueError(f"streams={self.streams}; expected a multiple of the batch, {self.batch}, or None with "
-                             "random windows")  # fmt: skip
+            raise ValueError(f"streams={self.streams}; expected a multiple of the batch, {self.batch}, and as many "
+                             "or None with random windows")  # fmt: skip
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate={self.learning_rate}; expected a positive number, 2e-3 say")
         if self.clip is not None and not self.clip > 0:
