@@ -24,7 +24,7 @@ State = Tensor | tuple[Tensor, ...]
 
 FEW = 64  # nodes for which a call costs more than its steps
 WIDE = 256  # channels of an LSTM whose kernel no core's second cache holds
-ROWS = 12  # of a core's share of a step, fewer of which are not worth reading such a kernel for
+ROWS = 12  # of a step, fewer of which are not worth reading such a kernel for
 
 
 def in_torch(layer: Any, x: object, graph: object, state: object) -> tuple[Tensor, State] | None:
@@ -62,9 +62,8 @@ def in_torch(layer: Any, x: object, graph: object, state: object) -> tuple[Tenso
 
 
 def _reads_too_much(layer: Any, paths: int) -> bool:
-    """Whether each core would read a kernel of megabytes for a few rows, where oneDNN shares its columns."""
-    few = paths < ROWS * torch.get_num_threads()
-    return few and layer.cell.name == "lstm" and layer.hidden_channels >= WIDE
+    """Whether a kernel of megabytes would be read for a few rows, at which oneDNN is the faster one."""
+    return paths < ROWS and layer.cell.name == "lstm" and layer.hidden_channels >= WIDE
 
 
 def _sizes(x: Tensor, graph: object) -> tuple[int, int] | None:

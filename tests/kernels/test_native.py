@@ -3,6 +3,7 @@
 N nodes, F inputs, H hidden channels.
 """
 
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -227,19 +228,49 @@ def test_many_runs_of_steps_add_up_to_one(layer_type, monkeypatch):
 @pytest.mark.parametrize("make", [RNN, partial(RNN, nonlinearity="relu"), LSTM, GRU])
 @pytest.mark.parametrize("lengths", [[9] * 40, [*range(40)], [40] + [1] * 50, [3, 2, 2, 1]])
 def test_however_many_threads_share_the_paths(make, lengths):
-    schedule = packed_paths(lengths)
-    layer, x, state = make(F, H), torch.randn(schedule.num_nodes, F), torch.randn(2, 1, len(lengths), H)
-    found, threads = [], torch.get_num_threads()
-    for number in (1, 2, 5):
-        torch.set_num_threads(number)
-        try:
-            found.append(results(layer, x, schedule, state))
-        finally:
-            torch.set_num_threads(threads)
-    exact = results(layer, x.double(), schedule, state)
+    found, exact = by_threads(make(F, H), torch.randn(sum(lengths), F), lengths, (1, 2, 5))
     for parts in found:
         for a, b in zip(parts, exact, strict=True):
             torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-5 * (1 + float(b.detach().abs().max())))
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("make", [RNN, partial(RNN, nonlinearity="relu"), LSTM, GRU])
+@pytest.mark.parametrize("lengths", [[3] * 16, [7, 5, 5, 2], [9]])
+def test_however_many_threads_share_the_channels(make, lengths):
+    """A wide kernel and few rows: a state's numbers are the same whoever computes them, to the last bit."""
+    layer = make(20, 256)
+    found, exact = by_threads(layer, torch.randn(sum(lengths), 20), lengths, (1, 2, 4))
+    for parts in found:
+        for a, b in zip(parts, exact, strict=True):
+            torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-5 * (1 + float(b.detach().abs().max())))
+        assert torch.equal(parts[0], found[0][0])
+    index, schedule = torch.randint(20, (sum(lengths),)), packed_paths(lengths)
+    with threads(4):
+        looked_up = layer.float()(index, schedule)[0]
+    torch.testing.assert_close(looked_up, layer(torch.nn.functional.one_hot(index, 20).float(), schedule)[0], **CLOSE)
+
+
+def by_threads(layer, x, lengths, numbers):
+    """What a layer does for some numbers of threads, and in float64."""
+    schedule = packed_paths(lengths)
+    state = torch.randn(2, 1, len(lengths), layer.hidden_channels)
+    found = []
+    for number in numbers:
+        with threads(number):
+            found.append(results(layer, x, schedule, state))
+    return found, results(layer, x.double(), schedule, state)
+
+
+@contextmanager
+def threads(number):
+    """Torch with so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("compiled")

@@ -3,7 +3,8 @@
  * The reference of each equation is the message and update of its layer; tests/kernels/test_native.py holds what is
  * computed here equal to them in float64, rounded.
  *
- * Letters: n rows, H hidden channels. Gates lie side by side in a row. */
+ * Letters: n rows, H hidden channels, of which m are taken, the first at what is pointed to. Gates lie side by side in a
+ * row. */
 
 #ifndef GNNSEQ_CELLS_H
 #define GNNSEQ_CELLS_H
@@ -55,14 +56,14 @@ static inline float tanh_(float x) {
 }
 
 /* gates: sums of i, f, g, o, which become the gates. [n, 4H]; all others [n, H] */
-static inline void lstm_fire(ptrdiff_t n, ptrdiff_t H, float *gates, const float *c_before, float *c, float *tanh_c,
-                             float *h) {
+static inline void lstm_fire(ptrdiff_t n, ptrdiff_t H, ptrdiff_t m, float *gates, const float *c_before, float *c,
+                             float *tanh_c, float *h) {
     for (ptrdiff_t row = 0; row < n; row++) {
         float *i = gates + 4 * H * row, *f = i + H, *g = f + H, *o = g + H;
         const float *b = c_before + H * row;
         float *c_ = c + H * row, *t = tanh_c + H * row, *h_ = h + H * row;
 #pragma omp simd
-        for (ptrdiff_t k = 0; k < H; k++) {
+        for (ptrdiff_t k = 0; k < m; k++) {
             f[k] = sigmoid_(f[k]);
             i[k] = sigmoid_(i[k]);
             o[k] = sigmoid_(o[k]);
@@ -75,7 +76,7 @@ static inline void lstm_fire(ptrdiff_t n, ptrdiff_t H, float *gates, const float
 }
 
 /* flow_h, flow_c: what the next step sent; flow_c becomes what this one sends. d_gates: of the sums. */
-static inline void lstm_fire_back(ptrdiff_t n, ptrdiff_t H, const float *gates, const float *c_before,
+static inline void lstm_fire_back(ptrdiff_t n, ptrdiff_t H, ptrdiff_t m, const float *gates, const float *c_before,
                                   const float *tanh_c, const float *d_h, const float *flow_h, float *flow_c,
                                   float *d_gates) {
     for (ptrdiff_t row = 0; row < n; row++) {
@@ -84,7 +85,7 @@ static inline void lstm_fire_back(ptrdiff_t n, ptrdiff_t H, const float *gates, 
         float *flow = flow_c + H * row;
         float *d_i = d_gates + 4 * H * row, *d_f = d_i + H, *d_g = d_f + H, *d_o = d_g + H;
 #pragma omp simd
-        for (ptrdiff_t k = 0; k < H; k++) {
+        for (ptrdiff_t k = 0; k < m; k++) {
             float h = own[k] + sent[k];
             float c = flow[k] + h * o[k] * (1.0f - t[k] * t[k]);
             d_f[k] = c * b[k] * f[k] * (1.0f - f[k]);
@@ -97,44 +98,52 @@ static inline void lstm_fire_back(ptrdiff_t n, ptrdiff_t H, const float *gates, 
 }
 
 /* sums: become their tanh. [n, H] */
-static inline void tanh_fire(ptrdiff_t n, ptrdiff_t H, float *sums) {
+static inline void tanh_fire(ptrdiff_t n, ptrdiff_t H, ptrdiff_t m, float *sums) {
+    for (ptrdiff_t row = 0; row < n; row++, sums += H) {
 #pragma omp simd
-    for (ptrdiff_t k = 0; k < n * H; k++)
-        sums[k] = tanh_(sums[k]);
+        for (ptrdiff_t k = 0; k < m; k++)
+            sums[k] = tanh_(sums[k]);
+    }
 }
 
 /* sent: the gradient that the next step sent, which adds to the own d_h; d_sums: of the sums inside tanh. [n, H] */
-static inline void tanh_fire_back(ptrdiff_t n, ptrdiff_t H, const float *h, const float *d_h, const float *sent,
-                                  float *d_sums) {
+static inline void tanh_fire_back(ptrdiff_t n, ptrdiff_t H, ptrdiff_t m, const float *h, const float *d_h,
+                                  const float *sent, float *d_sums) {
+    for (ptrdiff_t row = 0; row < n; row++, h += H, d_h += H, sent += H, d_sums += H) {
 #pragma omp simd
-    for (ptrdiff_t k = 0; k < n * H; k++)
-        d_sums[k] = (d_h[k] + sent[k]) * (1.0f - h[k] * h[k]);
+        for (ptrdiff_t k = 0; k < m; k++)
+            d_sums[k] = (d_h[k] + sent[k]) * (1.0f - h[k] * h[k]);
+    }
 }
 
 /* sums: become what of them is positive, or not a number. [n, H] */
-static inline void relu_fire(ptrdiff_t n, ptrdiff_t H, float *sums) {
+static inline void relu_fire(ptrdiff_t n, ptrdiff_t H, ptrdiff_t m, float *sums) {
+    for (ptrdiff_t row = 0; row < n; row++, sums += H) {
 #pragma omp simd
-    for (ptrdiff_t k = 0; k < n * H; k++)
-        sums[k] = sums[k] <= 0.0f ? 0.0f : sums[k];
+        for (ptrdiff_t k = 0; k < m; k++)
+            sums[k] = sums[k] <= 0.0f ? 0.0f : sums[k];
+    }
 }
 
-static inline void relu_fire_back(ptrdiff_t n, ptrdiff_t H, const float *h, const float *d_h, const float *sent,
-                                  float *d_sums) {
+static inline void relu_fire_back(ptrdiff_t n, ptrdiff_t H, ptrdiff_t m, const float *h, const float *d_h,
+                                  const float *sent, float *d_sums) {
+    for (ptrdiff_t row = 0; row < n; row++, h += H, d_h += H, sent += H, d_sums += H) {
 #pragma omp simd
-    for (ptrdiff_t k = 0; k < n * H; k++)
-        d_sums[k] = h[k] <= 0.0f ? 0.0f : d_h[k] + sent[k];
+        for (ptrdiff_t k = 0; k < m; k++)
+            d_sums[k] = h[k] <= 0.0f ? 0.0f : d_h[k] + sent[k];
+    }
 }
 
 /* gates: what r, z and n do not take from the state, which become the gates. [n, 3H]
  * product: W_hh times the state that is read, with n's b_hh in `bias` yet to add; inner: n's share of it. [n, 3H] */
-static inline void gru_fire(ptrdiff_t n, ptrdiff_t H, float *gates, const float *product, const float *bias,
-                            const float *read, float *inner, float *h) {
+static inline void gru_fire(ptrdiff_t n, ptrdiff_t H, ptrdiff_t m, float *gates, const float *product,
+                            const float *bias, const float *read, float *inner, float *h) {
     for (ptrdiff_t row = 0; row < n; row++) {
         float *r = gates + 3 * H * row, *z = r + H, *n_ = z + H;
         const float *p_r = product + 3 * H * row, *p_z = p_r + H, *p_n = p_z + H, *before = read + H * row;
         float *inner_ = inner + H * row, *h_ = h + H * row;
 #pragma omp simd
-        for (ptrdiff_t k = 0; k < H; k++) {
+        for (ptrdiff_t k = 0; k < m; k++) {
             inner_[k] = p_n[k] + bias[k];
             r[k] = sigmoid_(r[k] + p_r[k]);
             z[k] = sigmoid_(z[k] + p_z[k]);
@@ -146,7 +155,7 @@ static inline void gru_fire(ptrdiff_t n, ptrdiff_t H, float *gates, const float 
 
 /* d_all: of n's inner product and of the sums in r, z, n [n, 4H]; d_kept: of the state that is read, along z, which may
  * take d_h's place. [n, H] */
-static inline void gru_fire_back(ptrdiff_t n, ptrdiff_t H, const float *gates, const float *inner, const float *read,
+static inline void gru_fire_back(ptrdiff_t n, ptrdiff_t H, ptrdiff_t m, const float *gates, const float *inner, const float *read,
                                  const float *d_h, float *d_all, float *d_kept) {
     for (ptrdiff_t row = 0; row < n; row++) {
         const float *r = gates + 3 * H * row, *z = r + H, *n_ = z + H;
@@ -154,7 +163,7 @@ static inline void gru_fire_back(ptrdiff_t n, ptrdiff_t H, const float *gates, c
         float *d_inner = d_all + 4 * H * row, *d_r = d_inner + H, *d_z = d_r + H, *d_n = d_z + H;
         float *kept = d_kept + H * row;
 #pragma omp simd
-        for (ptrdiff_t k = 0; k < H; k++) {
+        for (ptrdiff_t k = 0; k < m; k++) {
             float own = d[k];
             kept[k] = own * z[k];
             d_n[k] = (own - own * z[k]) * (1.0f - n_[k] * n_[k]);

@@ -1,14 +1,18 @@
-/* Sweeps over paths without a barrier: a thread takes some of the paths from their first step to their last, so
- * that no step waits for another thread, and what a path carries stays in one core's cache.
+/* Sweeps over paths. Threads share the paths, each taken from its first step to its last, so that no step waits for
+ * another thread, and what a path carries stays in one core's cache. Where a share would be a few rows, of which tiles of
+ * a product are low, threads share the channels, each with its columns of the kernel, and wait for one another once a
+ * step.
  *
  * Nodes are numbered step by step; in each, the paths that live on are the first rows of the step before.
  *
- * Letters: T steps, B paths, N nodes, H hidden channels, S states, G gates, D gradients of sums; n paths of a step. */
+ * Letters: T steps, B paths, N nodes, H hidden channels, S states, G gates, D gradients of sums; n paths of a step, from
+ * path p on, and m channels, from channel k on. */
 
 #include "cells.h"
 #include "panels.h"
+#include "threads.h"
 
-enum { LEAST_PATHS = 4 }; /* that a thread is worth */
+enum { LEAST_PATHS = 4, LEAST_KERNEL = 1 << 16 }; /* that a thread is worth; numbers of a kernel that a wait is worth */
 
 /* Mirrored in fused_path.py. */
 typedef struct {
@@ -37,8 +41,18 @@ typedef struct {
     float *d_x;                     /* NULL if none is needed. [N, F] */
 } Sweep;
 
-/* What n paths, from path p on, do in step t. */
-typedef void Act(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n);
+/* A thread's share of step t. */
+typedef struct {
+    ptrdiff_t t, p, n, k, m;
+    ptrdiff_t first, last; /* of the rows p..p+n-1, those whose gradients this thread sends back to x */
+} Part;
+
+/* What is done in a step with sums and states of the part's own channels, and then with those of all its channels. */
+typedef struct {
+    void (*own)(const Sweep *s, Part part);
+    void (*all)(const Sweep *s, Part part);
+    ptrdiff_t gates;
+} Act;
 
 static ptrdiff_t alive(const Sweep *s, ptrdiff_t t) { return s->offsets[t + 1] - s->offsets[t]; }
 
@@ -52,11 +66,27 @@ static const float *before(const Sweep *s, ptrdiff_t t, ptrdiff_t p, const float
     return t > 0 ? nodes + s->H * (s->offsets[t - 1] + p) : s->first + s->H * (state * alive(s, 0) + p);
 }
 
-static void follow(const Sweep *s, Act *act, int back, ptrdiff_t first_path, ptrdiff_t end) {
+/* Share number `share` of so many, in units of so many. */
+static ptrdiff_t share_of(ptrdiff_t all, ptrdiff_t unit, ptrdiff_t share, ptrdiff_t shares) {
+    return least(all, (all + unit - 1) / unit * share / shares * unit);
+}
+
+/* Takes the paths from `first_path` to `end` through all steps: all their channels, or one of so many shares of them. */
+static void follow(const Sweep *s, const Act *act, int back, ptrdiff_t first_path, ptrdiff_t end, ptrdiff_t share,
+                   ptrdiff_t shares) {
+    Part part = {.p = first_path, .k = share_of(s->H, WIDE, share, shares)};
+    part.m = share_of(s->H, WIDE, share + 1, shares) - part.k;
     for (ptrdiff_t step = 0; step < s->end - s->begin; step++) {
-        const ptrdiff_t t = back ? s->end - 1 - step : s->begin + step, n = least(alive(s, t), end) - first_path;
-        if (n > 0)
-            act(s, t, first_path, n);
+        part.t = back ? s->end - 1 - step : s->begin + step;
+        part.n = least(alive(s, part.t), end) - first_path;
+        if (part.n <= 0)
+            continue;
+        part.first = share_of(part.n, 1, share, shares), part.last = share_of(part.n, 1, share + 1, shares);
+        act->own(s, part);
+        if (shares > 1)
+            wait_for_team();
+        if (act->all)
+            act->all(s, part);
     }
 }
 
@@ -87,126 +117,176 @@ static int fits(const Sweep *s) {
     return 1;
 }
 
+/* Rows of a tile, if there are so many in all. */
+static double height(double rows) {
+    const ptrdiff_t tiles = (ptrdiff_t)((rows + TALL - 1) / TALL);
+    return tiles > 1 ? rows / (double)tiles : rows;
+}
+
+/* Whether threads share the channels: if their shares are equal and tiles become a fifth taller. */
+static int shares_channels(const Sweep *s, const Act *act) {
+    const double rows = (double)(s->offsets[s->end] - s->offsets[s->begin]) / (double)(s->end - s->begin);
+    return s->H % (WIDE * s->threads) == 0 && act->gates * s->H * s->H >= LEAST_KERNEL &&
+           (rows < (double)(LEAST_PATHS * s->threads) || height(rows) > 1.2 * height(rows / (double)s->threads));
+}
+
 /* 0 where the steps are not those of paths. */
-static int sweep(const Sweep *s, Act *act, int back) {
+static int sweep(const Sweep *s, const Act *act, int back) {
     if (!fits(s))
         return 0;
-    const ptrdiff_t shares = least(s->threads, alive(s, s->begin) / LEAST_PATHS);
+    const ptrdiff_t paths = alive(s, s->begin);
+    const int channels = shares_channels(s, act);
+    const ptrdiff_t shares = channels ? s->threads : least(s->threads, paths / LEAST_PATHS);
     if (shares <= 1) { /* not in a team of one thread: see threads.h */
-        follow(s, act, back, 0, alive(s, s->begin));
+        follow(s, act, back, 0, paths, 0, 1);
+        return 1;
+    }
+    if (channels) {
+#pragma omp parallel num_threads((int)shares)
+        follow(s, act, back, 0, paths, member_of_team(), size_of_team());
         return 1;
     }
 #pragma omp parallel for num_threads((int)shares)
     for (ptrdiff_t share = 0; share < shares; share++)
-        follow(s, act, back, cut(s, share, shares), cut(s, share + 1, shares));
+        follow(s, act, back, cut(s, share, shares), cut(s, share + 1, shares), 0, 1);
     return 1;
 }
 
-/* Writes the input projections of n nodes, from one on: they are made when they are used, and so are in cache. */
-static void project(const Sweep *s, ptrdiff_t node, ptrdiff_t n, ptrdiff_t width, float *sums) {
-    const size_t bytes = 4 * (size_t)width;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        if (s->index)
-            memcpy(sums + width * i, s->input_kernel + width * s->index[node + i], bytes);
-        else if (s->input_bias)
-            memcpy(sums + width * i, s->input_bias, bytes);
-        else
-            memset(sums + width * i, 0, bytes);
+/* C = A B, or C += A B, of the part's channels in each of so many gates. A's and C's rows are those of nodes. */
+static void multiply_part(const Sweep *s, Part part, ptrdiff_t gates, ptrdiff_t terms, const float *a,
+                          ptrdiff_t a_stride, const float *panels, int adds, float *c) {
+    const ptrdiff_t H = s->H;
+    if (part.m == H) {
+        multiply(part.n, terms, gates * H, a, a_stride, panels, adds, c, gates * H);
+        return;
     }
-    if (!s->index)
-        multiply(n, s->F, width, s->x + s->F * node, s->F, s->input_kernel, 1, sums, width);
+    for (ptrdiff_t g = 0, from = part.k; g < gates; g++, from += H)
+        multiply(part.n, terms, part.m, a, a_stride, panels + terms * from, adds, c + from, gates * H);
 }
 
-/* Sends gradients of n nodes' projections, in rows so far apart, back to x. */
-static void project_back(const Sweep *s, ptrdiff_t node, ptrdiff_t n, ptrdiff_t width, const float *d_sums,
+/* Writes input projections, from a node on: they are made when they are used, and so are in cache. */
+static void project(const Sweep *s, Part part, ptrdiff_t node, ptrdiff_t gates, float *sums) {
+    const ptrdiff_t H = s->H, width = gates * H;
+    const size_t bytes = 4 * (size_t)(part.m == H ? width : part.m);
+    for (ptrdiff_t i = 0; i < part.n; i++)
+        for (ptrdiff_t from = part.k; from < (part.m == H ? H : width); from += H) {
+            float *to = sums + width * i + from;
+            if (s->index)
+                memcpy(to, s->input_kernel + width * s->index[node + i] + from, bytes);
+            else if (s->input_bias)
+                memcpy(to, s->input_bias + from, bytes);
+            else
+                memset(to, 0, bytes);
+        }
+    if (!s->index)
+        multiply_part(s, part, gates, s->F, s->x + s->F * node, s->F, s->input_kernel, 1, sums);
+}
+
+/* Sends gradients of projections, in rows so far apart, back to x. */
+static void project_back(const Sweep *s, Part part, ptrdiff_t node, ptrdiff_t width, const float *d_sums,
                          ptrdiff_t stride) {
     if (s->d_x)
-        multiply(n, width, s->F, d_sums, stride, s->input_kernel, 0, s->d_x + s->F * node, s->F);
+        multiply(part.last - part.first, width, s->F, d_sums + stride * part.first, stride, s->input_kernel, 0,
+                 s->d_x + s->F * (node + part.first), s->F);
 }
 
-static void lstm(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    const ptrdiff_t H = s->H, node = s->offsets[t] + p, row = s->forgets ? p : node;
-    float *gates = s->gates + 4 * H * row, *h = s->h + H * node, *c = s->c + H * row;
-    project(s, node, n, 4 * H, gates);
+static void lstm(const Sweep *s, Part part) {
+    const ptrdiff_t H = s->H, t = part.t, p = part.p, k = part.k, node = s->offsets[t] + p;
+    const ptrdiff_t row = s->forgets ? p : node;
+    float *gates = s->gates + 4 * H * row, *h = s->h + H * node + k, *c = s->c + H * row + k;
+    project(s, part, node, 4, gates);
     if (reads(s, t))
-        multiply(n, H, 4 * H, before(s, t, p, s->h, 0), H, s->kernel, 1, gates, 4 * H);
+        multiply_part(s, part, 4, H, before(s, t, p, s->h, 0), H, s->kernel, 1, gates);
     if (s->forgets)
-        lstm_fire(n, H, gates, c, c, h, h);
+        lstm_fire(part.n, H, part.m, gates + k, c, c, h, h);
     else
-        lstm_fire(n, H, gates, before(s, t, p, s->c, 1), c, s->tanh_c + H * row, h);
+        lstm_fire(part.n, H, part.m, gates + k, before(s, t, p, s->c, 1) + k, c, s->tanh_c + H * row + k, h);
 }
 
-static void lstm_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
-    float *flow_h = s->flow + H * p, *flow_c = flow_h + H * alive(s, 0);
-    float *d_gates = s->d_sums + 4 * H * (row - s->offsets[s->begin]);
-    lstm_fire_back(n, H, s->gates + 4 * H * row, before(s, t, p, s->c, 1), s->tanh_c + H * row, s->d_h + H * row,
-                   flow_h, flow_c, d_gates);
-    if (reads(s, t))
-        multiply(n, 4 * H, H, d_gates, 4 * H, s->kernel, 0, flow_h, H);
-    project_back(s, row, n, 4 * H, d_gates, 4 * H);
+static void lstm_back(const Sweep *s, Part part) {
+    const ptrdiff_t H = s->H, t = part.t, p = part.p, k = part.k, row = s->offsets[t] + p, at = H * row + k;
+    float *flow_h = s->flow + H * p + k, *flow_c = flow_h + H * alive(s, 0);
+    float *d_gates = s->d_sums + 4 * H * (row - s->offsets[s->begin]) + k;
+    lstm_fire_back(part.n, H, part.m, s->gates + 4 * H * row + k, before(s, t, p, s->c, 1) + k, s->tanh_c + at,
+                   s->d_h + at, flow_h, flow_c, d_gates);
 }
 
-static void gru(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    const ptrdiff_t H = s->H, node = s->offsets[t] + p, row = s->forgets ? p : node;
+static void lstm_send(const Sweep *s, Part part) {
+    const ptrdiff_t H = s->H, row = s->offsets[part.t] + part.p;
+    const float *d_gates = s->d_sums + 4 * H * (row - s->offsets[s->begin]);
+    if (reads(s, part.t))
+        multiply_part(s, part, 1, 4 * H, d_gates, 4 * H, s->kernel, 0, s->flow + H * part.p);
+    project_back(s, part, row, 4 * H, d_gates, 4 * H);
+}
+
+static void gru(const Sweep *s, Part part) {
+    const ptrdiff_t H = s->H, t = part.t, p = part.p, k = part.k, node = s->offsets[t] + p;
+    const ptrdiff_t row = s->forgets ? p : node;
     float *product = s->scratch + 3 * H * p, *gates = s->gates + 3 * H * row;
     const float *read = before(s, t, p, s->h, 0);
-    project(s, node, n, 3 * H, gates);
+    project(s, part, node, 3, gates);
     if (reads(s, t))
-        multiply(n, H, 3 * H, read, H, s->kernel, 0, product, 3 * H);
-    gru_fire(n, H, gates, product, s->bias, read, s->inner + H * row, s->h + H * node);
+        multiply_part(s, part, 3, H, read, H, s->kernel, 0, product);
+    gru_fire(part.n, H, part.m, gates + k, product + k, s->bias + k, read + k, s->inner + H * row + k,
+             s->h + H * node + k);
 }
 
-static void gru_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
-    float *flow = s->flow + H * p, *d_all = s->d_sums + 4 * H * (row - s->offsets[s->begin]);
-    const float *own = s->d_h + H * row;
-    for (ptrdiff_t k = 0; k < n * H; k++)
-        flow[k] += own[k];
-    gru_fire_back(n, H, s->gates + 3 * H * row, s->inner + H * row, before(s, t, p, s->h, 0), flow, d_all, flow);
-    if (reads(s, t))
-        multiply(n, 3 * H, H, d_all, 4 * H, s->kernel, 1, flow, H);
-    project_back(s, row, n, 3 * H, d_all + H, 4 * H);
+static void gru_back(const Sweep *s, Part part) {
+    const ptrdiff_t H = s->H, t = part.t, p = part.p, k = part.k, row = s->offsets[t] + p, at = H * row + k;
+    float *flow = s->flow + H * p + k, *d_all = s->d_sums + 4 * H * (row - s->offsets[s->begin]) + k;
+    for (ptrdiff_t i = 0; i < part.n; i++)
+        for (ptrdiff_t j = 0; j < part.m; j++)
+            flow[H * i + j] += s->d_h[at + H * i + j];
+    gru_fire_back(part.n, H, part.m, s->gates + 3 * H * row + k, s->inner + at, before(s, t, p, s->h, 0) + k, flow,
+                  d_all, flow);
 }
 
-static inline void rnn(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
-                       void (*fire)(ptrdiff_t, ptrdiff_t, float *)) {
-    const ptrdiff_t H = s->H;
-    float *sums = s->h + H * (s->offsets[t] + p);
-    project(s, s->offsets[t] + p, n, H, sums);
-    if (reads(s, t))
-        multiply(n, H, H, before(s, t, p, s->h, 0), H, s->kernel, 1, sums, H);
-    fire(n, H, sums);
+static void gru_send(const Sweep *s, Part part) {
+    const ptrdiff_t H = s->H, row = s->offsets[part.t] + part.p;
+    const float *d_all = s->d_sums + 4 * H * (row - s->offsets[s->begin]);
+    if (reads(s, part.t))
+        multiply_part(s, part, 1, 3 * H, d_all, 4 * H, s->kernel, 1, s->flow + H * part.p);
+    project_back(s, part, row, 3 * H, d_all + H, 4 * H);
 }
 
-static inline void rnn_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n,
-                            void (*fire_back)(ptrdiff_t, ptrdiff_t, const float *, const float *, const float *,
-                                              float *)) {
-    const ptrdiff_t H = s->H, row = s->offsets[t] + p;
-    float *flow = s->flow + H * p, *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
-    fire_back(n, H, s->h + H * row, s->d_h + H * row, flow, d_sums);
-    if (reads(s, t))
-        multiply(n, H, H, d_sums, H, s->kernel, 0, flow, H);
-    project_back(s, row, n, H, d_sums, H);
+static inline void rnn(const Sweep *s, Part part, void (*fire)(ptrdiff_t, ptrdiff_t, ptrdiff_t, float *)) {
+    const ptrdiff_t H = s->H, node = s->offsets[part.t] + part.p;
+    float *sums = s->h + H * node;
+    project(s, part, node, 1, sums);
+    if (reads(s, part.t))
+        multiply_part(s, part, 1, H, before(s, part.t, part.p, s->h, 0), H, s->kernel, 1, sums);
+    fire(part.n, H, part.m, sums + part.k);
 }
 
-static void rnn_tanh(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) { rnn(s, t, p, n, tanh_fire); }
-static void rnn_tanh_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    rnn_back(s, t, p, n, tanh_fire_back);
-}
-static void rnn_relu(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) { rnn(s, t, p, n, relu_fire); }
-static void rnn_relu_back(const Sweep *s, ptrdiff_t t, ptrdiff_t p, ptrdiff_t n) {
-    rnn_back(s, t, p, n, relu_fire_back);
+static inline void rnn_back(const Sweep *s, Part part,
+                            void (*fire_back)(ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, const float *,
+                                              const float *, float *)) {
+    const ptrdiff_t H = s->H, row = s->offsets[part.t] + part.p, at = H * row + part.k;
+    fire_back(part.n, H, part.m, s->h + at, s->d_h + at, s->flow + H * part.p + part.k,
+              s->d_sums + at - H * s->offsets[s->begin]);
 }
 
-int lstm_paths(const Sweep *s) { return sweep(s, lstm, 0); }
-int lstm_paths_back(const Sweep *s) { return sweep(s, lstm_back, 1); }
-int gru_paths(const Sweep *s) { return sweep(s, gru, 0); }
-int gru_paths_back(const Sweep *s) { return sweep(s, gru_back, 1); }
-int rnn_tanh_paths(const Sweep *s) { return sweep(s, rnn_tanh, 0); }
-int rnn_tanh_paths_back(const Sweep *s) { return sweep(s, rnn_tanh_back, 1); }
-int rnn_relu_paths(const Sweep *s) { return sweep(s, rnn_relu, 0); }
-int rnn_relu_paths_back(const Sweep *s) { return sweep(s, rnn_relu_back, 1); }
+static void rnn_send(const Sweep *s, Part part) {
+    const ptrdiff_t H = s->H, row = s->offsets[part.t] + part.p;
+    const float *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
+    if (reads(s, part.t))
+        multiply_part(s, part, 1, H, d_sums, H, s->kernel, 0, s->flow + H * part.p);
+    project_back(s, part, row, H, d_sums, H);
+}
+
+static void rnn_tanh(const Sweep *s, Part part) { rnn(s, part, tanh_fire); }
+static void rnn_tanh_back(const Sweep *s, Part part) { rnn_back(s, part, tanh_fire_back); }
+static void rnn_relu(const Sweep *s, Part part) { rnn(s, part, relu_fire); }
+static void rnn_relu_back(const Sweep *s, Part part) { rnn_back(s, part, relu_fire_back); }
+
+int lstm_paths(const Sweep *s) { return sweep(s, &(Act){lstm, NULL, 4}, 0); }
+int lstm_paths_back(const Sweep *s) { return sweep(s, &(Act){lstm_back, lstm_send, 4}, 1); }
+int gru_paths(const Sweep *s) { return sweep(s, &(Act){gru, NULL, 3}, 0); }
+int gru_paths_back(const Sweep *s) { return sweep(s, &(Act){gru_back, gru_send, 3}, 1); }
+int rnn_tanh_paths(const Sweep *s) { return sweep(s, &(Act){rnn_tanh, NULL, 1}, 0); }
+int rnn_tanh_paths_back(const Sweep *s) { return sweep(s, &(Act){rnn_tanh_back, rnn_send, 1}, 1); }
+int rnn_relu_paths(const Sweep *s) { return sweep(s, &(Act){rnn_relu, NULL, 1}, 0); }
+int rnn_relu_paths_back(const Sweep *s) { return sweep(s, &(Act){rnn_relu_back, rnn_send, 1}, 1); }
 
 /* The panels of a kernel [k, m], see panels.h. */
 void panels_paths(ptrdiff_t k, ptrdiff_t m, const float *kernel, ptrdiff_t down, ptrdiff_t right, float *panels) {

@@ -25,4 +25,17 @@ enum { LEAST_NUMBERS = 4096 }; /* that several threads are worth */
         }                                                                        \
     } while (0)
 
+/* Within a team: the number of a thread and of all, and a wait for all. By hand, as not every compiler has omp.h. */
+#ifdef _OPENMP
+extern int omp_get_thread_num(void), omp_get_num_threads(void);
+static inline int member_of_team(void) { return omp_get_thread_num(); }
+static inline int size_of_team(void) { return omp_get_num_threads(); }
+#else
+static inline int member_of_team(void) { return 0; }
+static inline int size_of_team(void) { return 1; }
+#endif
+static inline void wait_for_team(void) {
+#pragma omp barrier
+}
+
 #endif
