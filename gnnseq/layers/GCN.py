@@ -15,7 +15,7 @@ from gnnseq.checks import check_one_device, check_parameter, check_type, flag, l
 from gnnseq.edge_masks import MaskedMessagePassing
 from gnnseq.graphs import as_edge_index
 from gnnseq.kernels import Adjacency
-from gnnseq.kernels.gcn_weights import gcn_weights
+from gnnseq.kernels.gcn_adjacency import gcn_adjacency
 from gnnseq.kernels.graph_convolution import graph_convolution
 from gnnseq.kernels.memo import Memo
 from gnnseq.kernels.sparse_features import sparse_product
@@ -194,7 +194,7 @@ class GCN(MaskedMessagePassing):
         return self._graph.normalized(
             edge_index, edge_weight, num_nodes, partial(self._normalize, dtype=dtype), options,
             self.normalize and self.add_self_loops,
-            partial(gcn_weights, improved=self.improved, add_self_loops=self.add_self_loops)
+            partial(gcn_adjacency, improved=self.improved, add_self_loops=self.add_self_loops)
             if self.normalize and dtype == torch.float32 else None,
         )  # fmt: skip
 

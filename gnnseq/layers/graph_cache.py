@@ -19,7 +19,7 @@ from gnnseq.normalization import append_self_loops
 __all__ = ["NormalizedGraph", "is_learnt"]
 
 Normalize = Callable[[Tensor, Tensor | None, int], tuple[Tensor, Tensor]]
-Weigh = Callable[[Tensor, Tensor | None, int], Tensor | None]
+Fast = Callable[[Tensor, Tensor | None, int], Adjacency | None]
 
 
 class NormalizedGraph:
@@ -50,7 +50,7 @@ class NormalizedGraph:
         normalize: Normalize,
         options: object = None,
         self_loops: bool = False,
-        fast: Weigh | None = None,
+        fast: Fast | None = None,
     ) -> tuple[Adjacency, Tensor | None]:
         """The graph with its weights.
 
@@ -61,7 +61,7 @@ class NormalizedGraph:
             normalize: Makes edges [2, E'] and weights [E'] of these three.
             options: Whatever else the weights depend on, compared with ==.
             self_loops: Whether ``normalize`` appends a self-loop of every node.
-            fast: Makes the weights alone, if they are constants and it can; else returns None.
+            fast: Makes the edges and their weights, which are constants, in one go; None if it cannot.
 
         Returns:
             The edges, and None if these carry their weights, which are constants; else the weights, in the order of the
@@ -78,13 +78,15 @@ class NormalizedGraph:
         def weigh() -> Tensor:
             if edge_weight is not None:
                 check_edge_weight(edge_weight, edge_index)
-            found = None if fast is None or is_learnt(edge_weight) else fast(edge_index, edge_weight, num_nodes)
-            return normalize(edge_index, edge_weight, num_nodes)[1] if found is None else found
+            return normalize(edge_index, edge_weight, num_nodes)[1]
 
-        adjacency = self.edges(edge_index, num_nodes, self_loops)
+        def weighted() -> Adjacency:
+            found = None if fast is None else fast(edge_index, edge_weight, num_nodes)
+            return self.edges(edge_index, num_nodes, self_loops).weighted(weigh()) if found is None else found
+
         if is_learnt(edge_weight):
-            return adjacency, weigh()
-        return self._weighted.get((edge_weight,), (adjacency, options), lambda: adjacency.weighted(weigh())), None
+            return self.edges(edge_index, num_nodes, self_loops), weigh()
+        return self._weighted.get((edge_index, edge_weight), (num_nodes, self_loops, options), weighted), None
 
 
 def is_learnt(weight: Tensor | None) -> bool:

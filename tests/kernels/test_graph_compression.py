@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnseq.kernels import adjacency, gcn_weights
+from gnnseq.kernels import adjacency, gcn_adjacency
 from gnnseq.kernels.adjacency import Adjacency
 from gnnseq.layers import GCN
 from gnnseq.normalization import gcn_normalize
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("compiled")
 def _any_size(monkeypatch):
     monkeypatch.delenv("GNNSEQ_NATIVE", raising=False)
     monkeypatch.setattr(adjacency, "LEAST_SIZE", 0)
-    monkeypatch.setattr(gcn_weights, "LEAST_SIZE", 0)
+    monkeypatch.setattr(gcn_adjacency, "LEAST_SIZE", 0)
 
 
 @settings(max_examples=25)
@@ -38,24 +38,32 @@ def test_rows_are_sorted_by_both_ends(graph, more):
 
 @settings(max_examples=25)
 @given(graphs(max_nodes=7), st.booleans(), st.booleans(), st.booleans())
-def test_weights_are_normalised(graph, weighted, improved, loops):
+def test_normalised_rows_are_those_of_the_reference(graph, weighted, improved, loops):
     weight = graph.edge_weight.float() if weighted else None
     if weight is not None:
         weight[::3] = 0.0
-    found = gcn_weights.gcn_weights(graph.edge_index, weight, graph.num_nodes, improved, loops)
-    options = {"improved": improved, "add_self_loops": loops}
-    _, expected = gcn_normalize(graph.edge_index, weight, graph.num_nodes, **options)
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+    nodes, options = graph.num_nodes, {"improved": improved, "add_self_loops": loops}
+    found = gcn_adjacency.gcn_adjacency(graph.edge_index, weight, nodes, **options)
+    edges, weights = gcn_normalize(graph.edge_index, weight, nodes, **options)
+    expected = Adjacency.of(edges, nodes).weighted(weights)
+    for rows, known in ((found.by_target, expected.by_target), (found.by_source, expected.by_source)):
+        for a, b in zip(rows[:3], known[:3], strict=True):
+            assert torch.equal(a, b)
+            assert a.dtype == b.dtype
+        torch.testing.assert_close(rows.weight, known.weight, rtol=1e-6, atol=0)
 
 
 def test_what_it_leaves_to_the_reference():
     edges = torch.tensor([[0, 1, 2], [1, 2, 0]])
-    negative, nan = torch.tensor([1.0, -0.5, 1.0]), torch.tensor([1.0, torch.nan, 1.0])
-    for weight in (negative, nan, torch.ones(3, dtype=torch.float64), torch.ones(2)):
-        assert gcn_weights.gcn_weights(edges, weight, 3, improved=False, add_self_loops=True) is None
-    assert gcn_weights.gcn_weights(edges, None, 2, improved=False, add_self_loops=True) is None  # node 2 of 2
+    unfit = [torch.tensor([1.0, number, 1.0]) for number in (-0.5, torch.nan, torch.inf)]
+    for weight in (*unfit, torch.ones(3, dtype=torch.float64), torch.ones(2)):
+        assert gcn_adjacency.gcn_adjacency(edges, weight, 3, improved=False, add_self_loops=True) is None
+    for graph in (edges, -edges, edges.t(), edges[0], edges.int()):  # node 2 of 2
+        assert gcn_adjacency.gcn_adjacency(graph, None, 2, improved=False, add_self_loops=True) is None
     with pytest.raises(ValueError, match="out-degree -2"):
         GCN(1, 1, add_self_loops=False)(torch.ones(3, 1), edges, torch.tensor([-2.0, 1.0, 1.0]))
+    with pytest.raises(ValueError, match=r"edge_weight\[1\]=inf"):
+        GCN(1, 1)(torch.ones(3, 1), edges, unfit[2])
 
 
 def test_ends_out_of_range_are_not_read():

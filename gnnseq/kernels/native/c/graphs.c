@@ -1,7 +1,8 @@
 /* Edges as compressed rows, sorted by counting.
  *
- * Letters: E edges, R rows, C columns. */
+ * Letters: E edges, R rows, C columns; N nodes, M edges with their self-loops. */
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,18 +42,18 @@ ptrdiff_t compress_rows(ptrdiff_t E, ptrdiff_t R, ptrdiff_t C, const int64_t *ro
 }
 
 /* Normalised weights of E edges and, if `loop` is not 0, of a self-loop of every node after them, which weighs `loop` or
- * what the last listed one does; listed loops then weigh 0. Returns 0 if an end is out of range or a weight negative.
- * weight: NULL if all are 1. room: [2N]; out: [E + N] or [E] */
-ptrdiff_t gcn_weights(ptrdiff_t E, ptrdiff_t N, const int64_t *source, const int64_t *target, const float *weight,
-                      ptrdiff_t loop, float *room, float *out) {
-    float *restrict out_degree = room, *restrict in_degree = room + N, *loops = out + E;
+ * what the last listed one does; listed loops then weigh 0. Returns 0 if an end is out of range, or a weight negative,
+ * infinite or no number. weight: NULL if all are 1. degrees: [2N]; out: [M] */
+static int weigh(ptrdiff_t E, ptrdiff_t N, const int64_t *source, const int64_t *target, const float *weight,
+                 ptrdiff_t loop, float *degrees, float *out) {
+    float *restrict out_degree = degrees, *restrict in_degree = degrees + N, *loops = out + E;
     for (ptrdiff_t n = 0; loop && n < N; n++)
         loops[n] = (float)loop;
-    memset(room, 0, sizeof *room * 2 * (size_t)N);
+    memset(degrees, 0, sizeof *degrees * 2 * (size_t)N);
     for (ptrdiff_t e = 0; e < E; e++) {
         const int64_t j = source[e], i = target[e];
         const float w = weight ? weight[e] : 1.0f;
-        if (j < 0 || j >= N || i < 0 || i >= N || !(w >= 0.0f))
+        if (j < 0 || j >= N || i < 0 || i >= N || !(w >= 0.0f && w <= FLT_MAX))
             return 0;
         out[e] = w;
         if (loop && j == i) {
@@ -71,5 +72,53 @@ ptrdiff_t gcn_weights(ptrdiff_t E, ptrdiff_t N, const int64_t *source, const int
         out[e] = out_degree[source[e]] * out[e] * in_degree[target[e]];
     for (ptrdiff_t n = 0; loop && n < N; n++)
         loops[n] = out_degree[n] * loops[n] * in_degree[n];
+    return 1;
+}
+
+/* Where each node's edges begin, and M; ends: [E] */
+static void begin_rows(ptrdiff_t E, ptrdiff_t N, const int64_t *ends, ptrdiff_t loop, int32_t *indptr) {
+    memset(indptr, 0, sizeof *indptr * (size_t)(N + 1));
+    for (ptrdiff_t e = 0; e < E; e++)
+        indptr[ends[e] + 1]++;
+    for (ptrdiff_t n = 0; n < N; n++)
+        indptr[n + 1] += indptr[n] + (loop ? 1 : 0);
+}
+
+/* Puts back what counted on to where the next row begins. */
+static void begin_again(ptrdiff_t N, int32_t *indptr) {
+    memmove(indptr + 1, indptr, sizeof *indptr * (size_t)N);
+    indptr[0] = 0;
+}
+
+/* Those edges by target and by source, sorted as by compress_rows, with their weights. Returns 0 as weigh does.
+ * order: [M]; room: [M + 2N]; of either way indptr: [N + 1]; indices, edge_id, weights: [M] */
+ptrdiff_t gcn_rows(ptrdiff_t E, ptrdiff_t N, const int64_t *source, const int64_t *target, const float *weight,
+                   ptrdiff_t loop, int32_t *order, float *room, int32_t *t_indptr, int32_t *t_indices,
+                   int64_t *t_edge_id, float *t_weights, int32_t *s_indptr, int32_t *s_indices, int64_t *s_edge_id,
+                   float *s_weights) {
+    const ptrdiff_t M = loop ? E + N : E;
+    float *weights = room;
+    if (!weigh(E, N, source, target, weight, loop, room + M, weights))
+        return 0;
+    begin_rows(E, N, source, loop, s_indptr);
+    for (ptrdiff_t e = 0; e < M; e++)
+        order[s_indptr[e < E ? source[e] : e - E]++] = (int32_t)e;
+    begin_again(N, s_indptr);
+    begin_rows(E, N, target, loop, t_indptr);
+    for (ptrdiff_t k = 0; k < M; k++) {
+        const ptrdiff_t e = order[k], place = t_indptr[e < E ? target[e] : e - E]++;
+        t_indices[place] = (int32_t)(e < E ? source[e] : e - E);
+        t_edge_id[place] = e;
+        t_weights[place] = weights[e];
+    }
+    begin_again(N, t_indptr);
+    for (ptrdiff_t i = 0; i < N; i++)
+        for (ptrdiff_t k = t_indptr[i]; k < t_indptr[i + 1]; k++) {
+            const ptrdiff_t place = s_indptr[t_indices[k]]++;
+            s_indices[place] = (int32_t)i;
+            s_edge_id[place] = t_edge_id[k];
+            s_weights[place] = t_weights[k];
+        }
+    begin_again(N, s_indptr);
     return 1;
 }
