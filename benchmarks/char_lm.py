@@ -26,7 +26,7 @@ from typing import Any, Literal
 import tyro
 
 from harness.cli import ProcessSettings, SweepSettings, publish, run
-from harness.files import name_of, read_json
+from harness.files import fitting, name_of, read_json
 from studies.char_lm.interruption import Stopped
 from studies.char_lm.runs import PRESETS, QUICK, LanguageTraining
 
@@ -115,7 +115,7 @@ class Settings(SweepSettings, ProcessSettings):
     @property
     def stem(self) -> str:
         """What the text is called: three texts by the first and a digest of where they are, as no corpus is."""
-        return name_of(self.texts) if self.texts else Path(self.corpus).stem
+        return name_of(self.texts) if self.texts else fitting(Path(self.corpus).stem)
 
     @property
     def kept_as(self) -> str:

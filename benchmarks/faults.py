@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.cli import StudySettings, run_study
+from harness.files import fitting
 from studies.faults.runs import COMMANDS
 
 PROMISES = ("calls", "files", "memory", "processes", "kills", "pages")
@@ -50,7 +51,7 @@ class Settings(StudySettings):
         stem = "quick" if self.quick else "counted"
         some = [] if set(self.scripts) == set(COMMANDS) or "kills" not in self.promises else self.scripts
         whole = len(set(self.promises) | {"kills"}) == len(PROMISES) and not some
-        return stem if whole else "-".join([stem, *self.promises, *some])
+        return stem if whole else fitting("-".join([stem, *self.promises, *some]))
 
     def __post_init__(self) -> None:
         super().__post_init__()

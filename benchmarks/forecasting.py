@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.cli import ProcessSettings, SweepSettings, run_study
-from harness.files import short_hash
+from harness.files import fitting, short_hash
 from studies.forecasting.runs import ForecastRun
 from studies.forecasting.series_runs import SeriesRun
 
@@ -105,7 +105,7 @@ class Settings(SweepSettings, ProcessSettings):
             usual = ((1, SeriesRun.hidden, SeriesRun.max_epochs), None, None, None)
             if self.twin and own[1:5] == usual:
                 return "twin_quick" if self.quick else "twin"
-            stem = "twin" if self.series is None else self.series.name.split(".")[0]
+            stem = "twin" if self.series is None else fitting(self.series.name.split(".")[0])
             return f"{stem}-{short_hash(repr(own))}"
         return super().name if self.training == (10, ForecastRun.hidden, ForecastRun.max_epochs) else "custom"
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.cli import SweepSettings, run_study
-from harness.files import short_hash
+from harness.files import fitting, short_hash
 from studies.social_graph.runs import HEURISTICS, LEAKS, LEARNT, NETWORKS, Protocol, SocialRun
 
 PLANTED, SMALL = "planted 150 16 500 0", "planted 30 4 60 0"
@@ -72,7 +72,7 @@ class Settings(SweepSettings):
         own = (self.every, self.seeds, self.models, self.protocols)
         stem = "quick" if self.quick else self.data
         if self.contacts is not None:
-            own, stem = (str(self.contacts.resolve()), self.quick, *own), self.contacts.name.split(".")[0]
+            own, stem = (str(self.contacts.resolve()), self.quick, *own), fitting(self.contacts.name.split(".")[0])
         elif own == ("7D", None, None, ("live", "streaming")):
             return stem
         return f"{stem}-{short_hash(repr(own))}"

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.cli import StudySettings, run_study
+from harness.files import fitting
 from studies.speed.targets import NAMES
 
 
@@ -62,7 +63,7 @@ class Settings(StudySettings):
     def name(self) -> str:
         """What the results are called."""
         modes = ["cold"] * self.cold + ["against"] * bool(self.against)
-        kind = "scaling" if self.scaling else "-".join([*modes, *self.works]) or "speed"
+        kind = "scaling" if self.scaling else fitting("-".join([*modes, *self.works])) or "speed"
         return "_".join([kind, *["quick"] * self.quick, *["cuda"] * (self.device == "cuda")])
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "UnreadableResultError",
     "cached_while_unchanged",
     "expect_result",
+    "fitting",
     "name_of",
     "read_json",
     "short_hash",
@@ -71,7 +72,18 @@ class UnreadableResultError(ValueError):
 def name_of(paths: Sequence[Path]) -> str:
     """What results of several files are called: by the first, and by where all are, as no other files' results are."""
     places = "\n".join(str(path.resolve()) for path in paths)
-    return f"{paths[0].stem}-{short_hash(places)}"
+    return f"{fitting(paths[0].stem)}-{short_hash(places)}"
+
+
+def fitting(name: str) -> str:
+    """A name that a file can have with something added: a long one is cut, and told from others by its digest.
+
+    Example:
+        >>> fitting("trees"), len(fitting("trees-" * 50))
+        ('trees', 129)
+    """
+    kept = name.encode()[:120].decode(errors="ignore")
+    return name if kept == name else f"{kept}-{short_hash(name)}"
 
 
 def short_hash(text: str) -> str:

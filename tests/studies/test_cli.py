@@ -14,8 +14,11 @@ import tyro
 from rich.console import Console
 
 from harness import cli as command
+from harness.files import fitting
 from harness.report import show
+from studies.faults.runs import COMMANDS
 from studies.registry import STUDIES
+from studies.speed.targets import NAMES as TIMED
 
 SCRIPTS = Path(command.__file__).parents[1]
 NAMES = [study.name for study in STUDIES]
@@ -186,3 +189,29 @@ def test_ctrl_c_while_modules_are_imported_is_no_traceback():
         assert ended.returncode == 130, ended.stderr
         assert "Traceback" not in ended.stderr
         assert "interrupted" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("speed", ["--works", *TIMED]),
+        ("faults", ["--promises", "kills", "files", "--scripts", *COMMANDS][:-1]),
+        ("forecasting", ["--series", "é" * 120 + ".csv"]),
+        ("social_graph", ["--contacts", "n" * 240 + ".csv"]),
+        ("char_lm", ["--corpus", "n" * 250]),
+        ("receptive_field", ["--graph", "n" * 240 + ".csv"]),
+        ("social_relations", ["--scenes", "n" * 240 + ".json"]),
+    ],
+)
+def test_every_result_has_a_name_that_a_file_can_have(script, arguments, tmp_path):
+    """Whatever is chosen and however long a user's file is called: else hours end with no place to be written to."""
+    if not script.startswith(("speed", "faults")):
+        arguments[1] = str(tmp_path / arguments[1])
+        Path(arguments[1]).touch()
+    settings = tyro.cli(runpy.run_path(str(SCRIPTS / f"{script}.py"))["Settings"], args=arguments)
+    assert len(settings.name.encode()) < 200
+
+
+def test_names_that_are_cut_stay_apart():
+    assert fitting("a" * 200 + "b") != fitting("a" * 200 + "c")
+    assert fitting("é" * 60) == "é" * 60

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.files import UnreadableResultError, read_json, short_hash
+from harness.files import UnreadableResultError, fitting, read_json, short_hash
 
 __all__ = ["file_key", "result_name", "stem_of"]
 
@@ -29,7 +29,7 @@ def result_name(graph: Path, folder: Path, taken: tuple[str, ...]) -> str:
         >>> result_name(Path("kite.csv"), Path("nowhere"), ("quick",))
         'kite'
     """
-    stem, key = stem_of(graph), file_key(graph)
+    stem, key = fitting(stem_of(graph)), file_key(graph)
     alone = f"{stem}-{key}"
     if stem.lower() in taken or (folder / f"{alone}.json").exists():
         return alone
