@@ -39,7 +39,9 @@ class Settings(SweepSettings, ProcessSettings):
     """
 
     study = "char_lm"
-    least = {"embedding": 0} | dict.fromkeys(("hidden", "layers", "streams", "save_every", "devices", "nodes"), 1)
+    least = {"embedding": 0} | dict.fromkeys(
+        ("hidden", "expansion", "layers", "streams", "save_every", "devices", "nodes"), 1
+    )
 
     corpus: str = "pydoc"  # pydoc, tinyshakespeare, southpark, or a UTF-8 file or folder.
     train: Path | None = None  # In place of --corpus, text to learn from as it is, with --valid and --test.
@@ -58,6 +60,7 @@ class Settings(SweepSettings, ProcessSettings):
     residual: bool | None = None
     """Each layer in a residual block that is told its last input too, in place of one upon another."""
     hidden: int | None = None  # Their channels.
+    expansion: int | None = None  # Channels of the state of a layer in a block, as a multiple of --hidden.
     layers: int | None = None  # How many.
     embedding: int | None = None  # Channels of a learnt embedding; 0 for one-hot characters.
     dropout: float | None = None  # After every layer.

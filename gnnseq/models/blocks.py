@@ -9,7 +9,7 @@ the least by which they tell one place from another. It is the token shift of RW
 https://arxiv.org/abs/2305.13048), and the shortest of the convolutions in the blocks of minGRU's language models (Feng
 et al. 2024, https://arxiv.org/abs/2410.01201) and of Mamba (Gu and Dao 2023, https://arxiv.org/abs/2312.00752).
 
-Letters: T steps, B paths, C channels, L blocks, S states of a layer.
+Letters: T steps, B paths, C channels, H channels of a layer's state, L blocks, S states of a layer.
 """
 
 import math
@@ -69,6 +69,7 @@ class RecurrentBlocks(nn.Module):
         num_layers: L.
         dropout: Probability with which a block's gated channels are dropped in training, see :class:`LockedDropout`.
         init: Of the layers, see :meth:`gnnseq.layers.recurrent.Recurrent.reset_parameters`.
+        expansion: H / C; minGRU's language models have more channels in their states than between blocks.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -91,12 +92,13 @@ class RecurrentBlocks(nn.Module):
         num_layers: int = 1,
         dropout: float = 0.0,
         init: str = "torch",
+        expansion: int = 1,
     ) -> None:
         super().__init__()
         channels = self.in_channels = self.hidden_channels = whole(1, channels=channels)
         self.num_layers = whole(1, num_layers=num_layers)
-        make = cell_named(kind=kind)
-        self.blocks = nn.ModuleList(_Block(make(channels, channels, init=init), self.num_layers, dropout)
+        make, hidden = cell_named(kind=kind), channels * whole(1, expansion=expansion)
+        self.blocks = nn.ModuleList(_Block(make(channels, hidden, init=init), self.num_layers, dropout)
                                     for _ in range(self.num_layers))  # fmt: skip
         self.norm = nn.LayerNorm(channels, elementwise_affine=False)
 
@@ -108,7 +110,7 @@ class RecurrentBlocks(nn.Module):
             state: What the paths go on from, as it was returned; zeros if None.
 
         Returns:
-            Outputs, normalised [T, B, C], and the state: those of the layers, S of [L, B, C], and the last normalised
+            Outputs, normalised [T, B, C], and the state: those of the layers, S of [L, B, H], and the last normalised
             input of each block [L, B, C].
 
         Raises:
@@ -126,12 +128,13 @@ class RecurrentBlocks(nn.Module):
     def _checked(self, x: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
         """The state, or zeros."""
         first = cast("_Block", self.blocks[0])
-        shape, parts = [self.num_layers, x.size(1), self.in_channels], first.layer.cell.states + 1
-        if state is None:
-            return (x.new_zeros(shape, dtype=first.earlier.dtype),) * parts  # autocast leaves x another type
-        came = ", ".join(map(shape_of, state))
-        if came != ", ".join([str(shape)] * parts):
-            raise ValueError(f"state has shapes {came}; expected {parts} of {shape}, as an earlier call returned it")
+        widths = [first.layer.hidden_channels] * first.layer.cell.states + [self.in_channels]
+        shapes = [[self.num_layers, x.size(1), width] for width in widths]
+        if state is None:  # autocast leaves x another type
+            return tuple(x.new_zeros(shape, dtype=first.earlier.dtype) for shape in shapes)
+        came, expected = ", ".join(map(shape_of, state)), ", ".join(map(str, shapes))
+        if came != expected:
+            raise ValueError(f"state has shapes {came}; expected {expected}, as an earlier call returned it")
         for part in state:
             check_type(part, first.earlier, "state")
         return state
@@ -142,19 +145,19 @@ class _Block(nn.Module):
 
     def __init__(self, layer: Recurrent, blocks: int, dropout: float) -> None:
         super().__init__()
-        channels = layer.hidden_channels
+        channels, hidden = layer.in_channels, layer.hidden_channels
         self.norm = nn.LayerNorm(channels, elementwise_affine=False)  # the products that read it scale as they like
         self.earlier = nn.Parameter(torch.zeros(channels))
         self.layer = layer
-        self.gate = nn.Linear(channels, channels)
+        self.gate = nn.Linear(channels, hidden)
         self.dropout = LockedDropout(dropout)
-        self.project = nn.Linear(channels, channels, bias=False)
+        self.project = nn.Linear(hidden, channels, bias=False)
         with torch.no_grad():
             self.project.weight /= math.sqrt(2 * blocks)
 
     def forward(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The outputs, and the layer's state and what it read last, each [1, B, C]."""
-        steps, paths, channels = x.shape
+        """The outputs, the layer's state, S of [1, B, H], and what it read last [1, B, C]."""
+        steps, paths, _ = x.shape
         *entering, before = state
         u = self.norm(x)
         seen = torch.cat([before, u])
@@ -162,7 +165,7 @@ class _Block(nn.Module):
         h, last = self.layer(
             v.flatten(0, 1), equal_paths(steps, paths, x.device), tuple(entering) if entering[1:] else entering[0]
         )
-        gated = h.view(steps, paths, channels) * functional.silu(self.gate(v))
+        gated = h.view(steps, paths, h.size(1)) * functional.silu(self.gate(v))
         return x + self.project(self.dropout(gated)), (*(last if isinstance(last, tuple) else (last,)), seen[-1:])
 
 

@@ -38,6 +38,7 @@ class LanguageModel(nn.Module):
             :class:`~gnnseq.models.LockedDropout`, which drops what is embedded too.
         init: Of the layers, see :meth:`gnnseq.layers.recurrent.Recurrent.reset_parameters`.
         residual: Whether layers are :class:`~gnnseq.models.RecurrentBlocks`, in place of one stacked upon another.
+        expansion: Channels of these layers' states, as a multiple of H.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -64,6 +65,7 @@ class LanguageModel(nn.Module):
         dropout: float = 0.0,
         init: str = "torch",
         residual: bool = False,
+        expansion: int = 1,
     ) -> None:
         super().__init__()
         vocabulary, embedding = whole(1, vocabulary=vocabulary), whole(0, embedding=embedding)
@@ -76,10 +78,17 @@ class LanguageModel(nn.Module):
                     f"embedding={embedding}; expected {hidden} or 0 of residual blocks of {hidden} channels"
                 )
             embedding = hidden
+        elif whole(1, expansion=expansion) > 1:
+            raise ValueError(
+                f"expansion={expansion} and residual=False; expected 1, or residual=True: stacked layers have {hidden} "
+                "channels, as hidden says"
+            )
         self.embedding = nn.Embedding(vocabulary, embedding) if embedding > 0 else None
         self.layer: Recurrent | RecurrentBlocks
         if residual:
-            self.layer = RecurrentBlocks(hidden, kind, num_layers=layers, dropout=dropout, init=init)
+            self.layer = RecurrentBlocks(
+                hidden, kind, num_layers=layers, dropout=dropout, init=init, expansion=expansion
+            )
         else:
             self.layer = cell_named(kind=kind)(
                 embedding or vocabulary, hidden, num_layers=layers, dropout=dropout if layers > 1 else 0.0, init=init

@@ -11,6 +11,7 @@ from gnnseq.sampling import sample
 
 C, V = 6, 7
 KINDS = pytest.mark.parametrize("kind", list(CELLS))
+WIDTHS = pytest.mark.parametrize("expansion", [1, 3])
 
 
 def blocks(kind="MinGRU", **options):
@@ -36,15 +37,17 @@ def by_steps(made, x):
 
 
 @KINDS
-def test_they_are_the_equations(kind):
-    made, x = blocks(kind), torch.randn(9, 4, C, dtype=torch.float64)
+@WIDTHS
+def test_they_are_the_equations(kind, expansion):
+    made, x = blocks(kind, expansion=expansion), torch.randn(9, 4, C, dtype=torch.float64)
     torch.testing.assert_close(made(x)[0], by_steps(made, x), rtol=1e-10, atol=1e-10)
 
 
 @KINDS
+@WIDTHS
 @pytest.mark.parametrize("cut", [1, 2, 5])
-def test_windows_with_the_state_carried_are_one_long_window(kind, cut):
-    made, x = blocks(kind), torch.randn(9, 4, C, dtype=torch.float64)
+def test_windows_with_the_state_carried_are_one_long_window(kind, expansion, cut):
+    made, x = blocks(kind, expansion=expansion), torch.randn(9, 4, C, dtype=torch.float64)
     whole, last = made(x)
     first, state = made(x[:cut])
     second, state = made(x[cut:], state)
@@ -87,7 +90,7 @@ def test_dropout_takes_the_same_channels_at_all_steps():
 @KINDS
 def test_a_language_model_writes_what_it_reads(kind):
     """The likeliest characters one after another, and as beams, are those of reading them all at once."""
-    model = LanguageModel(V, C, kind, layers=2, residual=True).eval()
+    model = LanguageModel(V, C, kind, layers=2, residual=True, expansion=2).eval()
     nn.init.normal_(model.readout.weight, std=2.0)
     written = list(model.sample(12, prompt=[1, 2], temperature=0))
     text = torch.tensor([1, 2, *written]).unsqueeze(1)
@@ -130,6 +133,10 @@ def test_what_is_refused():
         made([[1.0]])
     with pytest.raises(ValueError, match="embedding=5; expected 6 or 0"):
         LanguageModel(V, C, residual=True, embedding=5)
+    with pytest.raises(ValueError, match="expansion=2 and residual=False; expected 1"):
+        LanguageModel(V, C, expansion=2)
+    with pytest.raises(ValueError, match="expansion=0; expected"):
+        RecurrentBlocks(C, expansion=0)
     with pytest.raises(ValueError, match="residual='no'; expected True or False"):
         LanguageModel(V, C, residual="no")
     with pytest.raises(ValueError, match=r"embedding has shape \[7, 5\]; expected \[V, 6\]"):

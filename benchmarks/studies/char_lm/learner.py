@@ -31,7 +31,7 @@ LENGTHS = (20, 30, 50, 120)
 
 def make_model(training: LanguageTraining, vocabulary: int) -> LanguageModel:
     """A model with weights drawn from torch's random state."""
-    names = ("hidden", "kind", "layers", "embedding", "dropout", "init", "residual")
+    names = ("hidden", "kind", "layers", "embedding", "dropout", "init", "residual", "expansion")
     return LanguageModel(vocabulary, **{name: getattr(training, name) for name in names})
 
 

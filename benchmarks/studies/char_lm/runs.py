@@ -15,6 +15,7 @@ class LanguageTraining:
 
     kind: Literal["RNN", "LSTM", "GRU", "MinGRU", "MinLSTM"] = "LSTM"
     residual: bool = False  # each layer in a block of its own
+    expansion: int = 1  # channels of such a layer's state, as a multiple of `hidden`
     hidden: int = 128
     layers: int = 2
     embedding: int = 0
