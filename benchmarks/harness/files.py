@@ -76,19 +76,21 @@ def name_of(paths: Sequence[Path]) -> str:
 
 
 def fitting(name: str) -> str:
-    """A name that a file can have with something added: a long one is cut, and told from others by its digest.
+    """A name that a file can have with something added, in text: a long one is cut, and what is no text left out.
+
+    Such names are told from others by a digest.
 
     Example:
         >>> fitting("trees"), len(fitting("trees-" * 50))
         ('trees', 129)
     """
-    kept = name.encode()[:120].decode(errors="ignore")
+    kept = name.encode(errors="surrogateescape")[:120].decode(errors="ignore")
     return name if kept == name else f"{kept}-{short_hash(name)}"
 
 
 def short_hash(text: str) -> str:
     """Eight characters that another text does not have, but by rare chance."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
 def write_json(path: str | Path, value: Any) -> None:

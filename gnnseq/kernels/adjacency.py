@@ -61,6 +61,11 @@ class Adjacency:
         )
 
     @property
+    def unweighted(self) -> "Adjacency":
+        """The same edges without weights."""
+        return Adjacency(self.by_target._replace(weight=None), self.by_source._replace(weight=None))
+
+    @property
     def transposed(self) -> "Adjacency":
         """Every edge turned around."""
         return Adjacency(self.by_source, self.by_target)

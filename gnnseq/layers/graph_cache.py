@@ -4,6 +4,7 @@ Letters: N nodes, E edges; E' edges that are summed over, self-loops included.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,7 +20,15 @@ from gnnseq.normalization import append_self_loops
 __all__ = ["NormalizedGraph", "is_learnt"]
 
 Normalize = Callable[[Tensor, Tensor | None, int], tuple[Tensor, Tensor]]
-Fast = Callable[[Tensor, Tensor | None, int], Adjacency | None]
+
+
+class Fast(Protocol):
+    """Makes edges and their weights, which are constants, in one go, and their weights alone if edges are known."""
+
+    def __call__(
+        self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, known: Adjacency | None = None
+    ) -> Adjacency | None:
+        """The weighted edges; None if it cannot."""
 
 
 class NormalizedGraph:
@@ -33,10 +42,26 @@ class NormalizedGraph:
         self._edges: Memo[Adjacency] = Memo()
         self._weighted: Memo[Adjacency] = Memo()
 
-    def edges(self, edge_index: Tensor, num_nodes: int, self_loops: bool = False) -> Adjacency:
-        """The edges [2, E] without weights, checked and compressed; if asked, a self-loop of every node after them."""
+    def edges(
+        self,
+        edge_index: Tensor,
+        num_nodes: int,
+        self_loops: bool = False,
+        make: Callable[[], Adjacency | None] | None = None,
+    ) -> Adjacency:
+        """The edges [2, E] without weights, checked and compressed; if asked, a self-loop of every node after them.
+
+        Args:
+            edge_index: [2, E]
+            num_nodes: N.
+            self_loops: Whether a self-loop of every node follows.
+            make: A faster way to new ones, which returns None if it cannot.
+        """
 
         def compress() -> Adjacency:
+            made = None if make is None else make()
+            if made is not None:
+                return made
             checked, _ = as_edge_index(edge_index, num_nodes)
             return Adjacency.of(append_self_loops(checked, num_nodes) if self_loops else checked, num_nodes)
 
@@ -61,7 +86,7 @@ class NormalizedGraph:
             normalize: Makes edges [2, E'] and weights [E'] of these three.
             options: Whatever else the weights depend on, compared with ==.
             self_loops: Whether ``normalize`` appends a self-loop of every node.
-            fast: Makes the edges and their weights, which are constants, in one go; None if it cannot.
+            fast: A faster way to both, if there is one.
 
         Returns:
             The edges, and None if these carry their weights, which are constants; else the weights, in the order of the
@@ -80,13 +105,25 @@ class NormalizedGraph:
                 check_edge_weight(edge_weight, edge_index)
             return normalize(edge_index, edge_weight, num_nodes)[1]
 
-        def weighted() -> Adjacency:
-            found = None if fast is None else fast(edge_index, edge_weight, num_nodes)
-            return self.edges(edge_index, num_nodes, self_loops).weighted(weigh()) if found is None else found
+        made: list[Adjacency] = []  # with weights, if the edges are new
 
+        def make() -> Adjacency | None:
+            found = None if fast is None or is_learnt(edge_weight) else fast(edge_index, edge_weight, num_nodes)
+            if found is None:
+                return None
+            made.append(found)
+            return found.unweighted
+
+        def weighted() -> Adjacency:
+            if made:
+                return made[0]
+            found = None if fast is None else fast(edge_index, edge_weight, num_nodes, adjacency)
+            return adjacency.weighted(weigh()) if found is None else found
+
+        adjacency = self.edges(edge_index, num_nodes, self_loops, make)
         if is_learnt(edge_weight):
-            return self.edges(edge_index, num_nodes, self_loops), weigh()
-        return self._weighted.get((edge_index, edge_weight), (num_nodes, self_loops, options), weighted), None
+            return adjacency, weigh()
+        return self._weighted.get((edge_weight,), (adjacency, options), weighted), None
 
 
 def is_learnt(weight: Tensor | None) -> bool:

@@ -14,7 +14,7 @@ Letters: T steps, B paths, C channels, H channels of a layer's state, L blocks, 
 
 import math
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -125,19 +125,20 @@ class RecurrentBlocks(nn.Module):
             states.append(after)
         return self.norm(x), tuple(torch.cat(part) for part in zip(*states, strict=True))
 
-    def _checked(self, x: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
+    def _checked(self, x: Tensor, state: Any) -> tuple[Tensor, ...]:
         """The state, or zeros."""
         first = cast("_Block", self.blocks[0])
         widths = [first.layer.hidden_channels] * first.layer.cell.states + [self.in_channels]
         shapes = [[self.num_layers, x.size(1), width] for width in widths]
         if state is None:  # autocast leaves x another type
             return tuple(x.new_zeros(shape, dtype=first.earlier.dtype) for shape in shapes)
-        came, expected = ", ".join(map(shape_of, state)), ", ".join(map(str, shapes))
+        given = state if isinstance(state, tuple | list) else (state,)
+        came, expected = ", ".join(map(shape_of, given)) or "no parts", ", ".join(map(str, shapes))
         if came != expected:
-            raise ValueError(f"state has shapes {came}; expected {expected}, as an earlier call returned it")
-        for part in state:
+            raise ValueError(f"state is {came}; expected {expected}, as an earlier call returned it")
+        for part in given:
             check_type(part, first.earlier, "state")
-        return state
+        return tuple(given)
 
 
 class _Block(nn.Module):

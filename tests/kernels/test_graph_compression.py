@@ -46,11 +46,32 @@ def test_normalised_rows_are_those_of_the_reference(graph, weighted, improved, l
     found = gcn_adjacency.gcn_adjacency(graph.edge_index, weight, nodes, **options)
     edges, weights = gcn_normalize(graph.edge_index, weight, nodes, **options)
     expected = Adjacency.of(edges, nodes).weighted(weights)
-    for rows, known in ((found.by_target, expected.by_target), (found.by_source, expected.by_source)):
-        for a, b in zip(rows[:3], known[:3], strict=True):
-            assert torch.equal(a, b)
-            assert a.dtype == b.dtype
-        torch.testing.assert_close(rows.weight, known.weight, rtol=1e-6, atol=0)
+    again = gcn_adjacency.gcn_adjacency(graph.edge_index, weight, nodes, found.unweighted, **options)
+    for made in (found, again):
+        for rows, known in ((made.by_target, expected.by_target), (made.by_source, expected.by_source)):
+            for a, b in zip(rows[:3], known[:3], strict=True):
+                assert torch.equal(a, b)
+                assert a.dtype == b.dtype
+            torch.testing.assert_close(rows.weight, known.weight, rtol=1e-6, atol=0)
+
+
+def test_edges_that_are_known_are_not_sorted_again(monkeypatch):
+    """Other weights on the same edges, of few and of many; None in the graph's place is named all the same."""
+    sorts, call = [], gcn_adjacency.compiled
+    monkeypatch.setattr(gcn_adjacency, "compiled", lambda name: sorts.append(name) or call(name))
+    layer, x, edges = GCN(2, 2), torch.randn(9, 2), torch.randint(9, (2, 40))
+    for weight in (None, torch.rand(40), torch.rand(40), None):
+        expected = GCN(2, 2).double()
+        expected.load_state_dict({name: value.double() for name, value in layer.state_dict().items()})
+        exact = expected(x.double(), edges, None if weight is None else weight.double())
+        torch.testing.assert_close(layer(x, edges, weight).double(), exact, rtol=1e-5, atol=1e-6)
+    assert sorts == ["gcn_weights", "gcn_rows", "gcn_weights", "gcn_weights", "gcn_weights"]
+    monkeypatch.setattr(gcn_adjacency, "MOST_EDGES", 30)
+    sorts.clear()
+    layer(x, edges.flip(0))
+    assert sorts == ["gcn_weights"]
+    with pytest.raises(ValueError, match="edge_index is a NoneType"):
+        layer(x, None)
 
 
 def test_what_it_leaves_to_the_reference():

@@ -123,12 +123,15 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match=r"x has shape \[9, 4\]; expected \[T, B, 6\]"):
         made(torch.randn(9, 4, dtype=torch.float64))
     _, state = made(torch.randn(3, 2, C, dtype=torch.float64))
-    with pytest.raises(ValueError, match="state has shapes"):
+    with pytest.raises(ValueError, match=r"state is \[2, 2, 6\], \[2, 2, 6\]; expected \[2, 4, 6\], \[2, 4, 6\]"):
         made(torch.randn(3, 4, C, dtype=torch.float64), state)
     with pytest.raises(ValueError, match=r"state has type torch\.float32 and the parameters torch\.float64"):
         made(torch.randn(3, 2, C, dtype=torch.float64), [part.float() for part in state])
-    with pytest.raises(ValueError, match="state has shapes str, str"):
+    with pytest.raises(ValueError, match="state is str; expected"):
         made(torch.randn(3, 2, C, dtype=torch.float64), "hc")
+    for wrong, named in ((3, "int"), ((), "no parts")):
+        with pytest.raises(ValueError, match=f"state is {named}; expected"):
+            made(torch.randn(3, 2, C, dtype=torch.float64), wrong)
     with pytest.raises(ValueError, match="x is a list"):
         made([[1.0]])
     with pytest.raises(ValueError, match="embedding=5; expected 6 or 0"):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -215,3 +216,8 @@ def test_every_result_has_a_name_that_a_file_can_have(script, arguments, tmp_pat
 def test_names_that_are_cut_stay_apart():
     assert fitting("a" * 200 + "b") != fitting("a" * 200 + "c")
     assert fitting("é" * 60) == "é" * 60
+    latin = [
+        os.fsdecode(f"caf{letter}".encode("latin-1")) for letter in "éè"
+    ]  # no text, as names of other systems may be
+    assert fitting(latin[0]) != fitting(latin[1])
+    assert all(fitting(name).isprintable() and fitting(name).startswith("caf-") for name in latin)

@@ -24,7 +24,7 @@ __all__ = ["run"]
 
 SHOWN = 20  # of what fell, in the result
 MANY = {"calls": ("calls",), "files": ("files",), "memory": ("stream_steps", "training_steps"), "kills": ("kills",)}
-QUICK = {"calls": 60, "files": 60, "stream_steps": 500, "training_steps": 20}
+QUICK = {"calls": 30, "files": 30, "stream_steps": 500, "training_steps": 10}
 QUICKLY = ("calls", "files", "memory", "pages")
 
 

@@ -22,6 +22,7 @@ _PARTS = {
     "_paths": "paths",
     "_tree": "trees",
     "compress_rows": "graphs",
+    "gcn_weights": "graphs",
     "gcn_rows": "graphs",
     "find_nonzero": "rows",
     "multiply_lists": "rows",

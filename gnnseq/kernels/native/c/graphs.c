@@ -44,8 +44,8 @@ ptrdiff_t compress_rows(ptrdiff_t E, ptrdiff_t R, ptrdiff_t C, const int64_t *ro
 /* Normalised weights of E edges and, if `loop` is not 0, of a self-loop of every node after them, which weighs `loop` or
  * what the last listed one does; listed loops then weigh 0. Returns 0 if an end is out of range, or a weight negative,
  * infinite or no number. weight: NULL if all are 1. degrees: [2N]; out: [M] */
-static int weigh(ptrdiff_t E, ptrdiff_t N, const int64_t *source, const int64_t *target, const float *weight,
-                 ptrdiff_t loop, float *degrees, float *out) {
+ptrdiff_t gcn_weights(ptrdiff_t E, ptrdiff_t N, const int64_t *source, const int64_t *target, const float *weight,
+                      ptrdiff_t loop, float *degrees, float *out) {
     float *restrict out_degree = degrees, *restrict in_degree = degrees + N, *loops = out + E;
     for (ptrdiff_t n = 0; loop && n < N; n++)
         loops[n] = (float)loop;
@@ -90,16 +90,12 @@ static void begin_again(ptrdiff_t N, int32_t *indptr) {
     indptr[0] = 0;
 }
 
-/* Those edges by target and by source, sorted as by compress_rows, with their weights. Returns 0 as weigh does.
- * order: [M]; room: [M + 2N]; of either way indptr: [N + 1]; indices, edge_id, weights: [M] */
-ptrdiff_t gcn_rows(ptrdiff_t E, ptrdiff_t N, const int64_t *source, const int64_t *target, const float *weight,
-                   ptrdiff_t loop, int32_t *order, float *room, int32_t *t_indptr, int32_t *t_indices,
-                   int64_t *t_edge_id, float *t_weights, int32_t *s_indptr, int32_t *s_indices, int64_t *s_edge_id,
-                   float *s_weights) {
+/* Those edges, whose ends gcn_weights has seen, by target and by source, sorted as by compress_rows, with weights.
+ * weights, order: [M]; of either way indptr: [N + 1]; indices, edge_id, weights: [M] */
+void gcn_rows(ptrdiff_t E, ptrdiff_t N, const int64_t *source, const int64_t *target, ptrdiff_t loop,
+              const float *weights, int32_t *order, int32_t *t_indptr, int32_t *t_indices, int64_t *t_edge_id,
+              float *t_weights, int32_t *s_indptr, int32_t *s_indices, int64_t *s_edge_id, float *s_weights) {
     const ptrdiff_t M = loop ? E + N : E;
-    float *weights = room;
-    if (!weigh(E, N, source, target, weight, loop, room + M, weights))
-        return 0;
     begin_rows(E, N, source, loop, s_indptr);
     for (ptrdiff_t e = 0; e < M; e++)
         order[s_indptr[e < E ? source[e] : e - E]++] = (int32_t)e;
@@ -120,5 +116,4 @@ ptrdiff_t gcn_rows(ptrdiff_t E, ptrdiff_t N, const int64_t *source, const int64_
             s_weights[place] = t_weights[k];
         }
     begin_again(N, s_indptr);
-    return 1;
 }
