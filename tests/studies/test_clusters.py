@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import io
-import multiprocessing
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from harness.engines import ClusterLostError, call, sweep_on
 from harness.files import read_json
+from harness.scripts import fork_server
 from harness.sweep import run_sweep
 
 NEEDED = {"dask": "distributed", "ray": "ray"}
@@ -25,9 +25,8 @@ BACKENDS = [
     pytest.param(name, marks=pytest.mark.skipif(find_spec(needed) is None, reason=f"needs the extra {name!r}"))
     for name, needed in NEEDED.items()
 ]
-# Processes are forked: new ones would first import torch. Ray and Dask leave sockets to be collected.
+# Ray and Dask leave sockets to be collected.
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -89,14 +88,13 @@ def worker(address):
 
 class DaskCluster:
     def __init__(self):
-        import distributed  # noqa: F401  # once, not in every fork
-
-        fork = multiprocessing.get_context("fork")
-        here, there = fork.Pipe()
-        self.head = fork.Process(target=scheduler, args=[there])
+        server = fork_server()  # a fork of this process, which has threads, may wait for ever for what one of them held
+        here, there = server.Pipe()
+        self.head = server.Process(target=scheduler, args=[there])
         self.head.start()
+        assert here.poll(60), "the scheduler does not start"
         self.address = here.recv()
-        self.workers = [fork.Process(target=worker, args=[self.address]) for _ in range(2)]
+        self.workers = [server.Process(target=worker, args=[self.address]) for _ in range(2)]
         for each in self.workers:
             each.start()
 

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import time
 import traceback
 
 import lightning.pytorch as pl
@@ -273,9 +274,11 @@ def two(function, *arguments):
 
 def answer(process, pipe):
     """What a process has sent, or the signal that has ended it."""
+    limit = time.monotonic() + 100
     while not pipe.poll(0.05):
         if not process.is_alive() and not pipe.poll():
             return process.exitcode
+        assert time.monotonic() < limit, "a process waits for the other, or for what a fork has left locked"
     found = pipe.recv()
     assert not isinstance(found, str), found
     return found
