@@ -84,7 +84,7 @@ PLANS = {
     "optimizers": OptimizerPlan(),
     "quick": OptimizerPlan(
         rates=_significant(10 ** np.arange(-5.0, 2.0)), steps=60, kappas=(3, 10), tried=4,
-        run=QUICK_RUN, run_rates=_significant(10 ** np.arange(-3.0, 0.0)), validation_seeds=1, seeds=2,
+        run=QUICK_RUN, run_rates=_significant(10 ** np.arange(-3.0, 2.0)), validation_seeds=1, seeds=2,
     ),
 }  # fmt: skip
 
