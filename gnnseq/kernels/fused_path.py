@@ -32,8 +32,9 @@ from gnnseq.schedule import Schedule
 
 __all__ = ["fused_path_sweep"]
 
-# Numbers in the gradients of a run of steps' sums: 1 MiB of float32, which stays in a core's cache while it is used.
-CHUNK = 1 << 18
+# Numbers in the gradients of a run of steps' sums: 8 MiB of float32. Longer runs leave the shared cache, and shorter
+# ones read and write the gradients of the kernels, as large as a run's own, more often than they need to.
+CHUNK = 1 << 21
 
 
 class Sweep(ctypes.Structure):

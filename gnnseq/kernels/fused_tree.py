@@ -30,8 +30,8 @@ from gnnseq.schedule import Schedule
 
 __all__ = ["fused_tree_sweep", "run_tree"]
 
-# Numbers in the gradients of a run of nodes: 1 MiB of float32, which stays in a core's cache while it is used.
-CHUNK = 1 << 18
+# Numbers in the gradients of a run of nodes: 2 MiB of float32, which stays in a core's cache while it is used.
+CHUNK = 1 << 19
 
 
 class Tree(ctypes.Structure):
