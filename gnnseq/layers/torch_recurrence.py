@@ -7,6 +7,7 @@ the faster one for a few sequences of a wide LSTM too. The numbers are those of 
 Letters: T steps, B sequences, F input channels, H hidden channels, L layers, D directions.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -70,13 +71,9 @@ def _sizes(x: Tensor, graph: object) -> tuple[int, int] | None:
     """T and B."""
     if graph is None:
         return (x.size(0), x.size(1)) if x.dim() == 3 else None
-    if not isinstance(graph, Schedule) or graph.lengths is None or graph.edge_weight is not None or x.dim() != 2:
+    if not isinstance(graph, Schedule) or x.dim() != 2:
         return None
-    sizes = graph.step_sizes
-    if graph.order is not None or graph.doublings is not None or not sizes or sizes[0] != sizes[-1]:
-        return None
-    whole = sizes[0] == len(graph.lengths) and graph.num_nodes == x.size(0) and graph.device.type == "cpu"
-    return (len(sizes), sizes[0]) if whole else None  # with no empty path among them, rows are in the caller's order
+    return graph.dense_shape if graph.num_nodes == x.size(0) and graph.device.type == "cpu" else None
 
 
 def _weights(layer: Any) -> list[Tensor] | None:
@@ -85,21 +82,30 @@ def _weights(layer: Any) -> list[Tensor] | None:
     own = layer._parameters
     if not layer.bias and own.get("bias_ih_l0") is not None:  # an attribute set later takes no parameter away
         return None
-    names = ("weight_ih_", "weight_hh_", "bias_ih_", "bias_hh_")[: 4 if layer.bias else 2]
-    hidden, channels = layer.hidden_channels, layer.in_channels
-    width = layer.cell.gates * hidden
-    for number in range(layer.num_layers):
-        shapes = (width, channels), (width, hidden), (width,), (width,)
-        for suffix in layer._suffixes(number):
-            for name, shape in zip(names, shapes, strict=False):
-                weight = own.get(name + suffix)  # one that is parametrised or pruned is not there
-                if type(weight) is not nn.Parameter or weight.dtype != torch.float32 or not weight.is_cpu:
-                    return None
-                if weight.shape != shape:  # which the layer itself names
-                    return None
-                found.append(weight)
-        channels = hidden * layer.num_directions
+    sizes = layer.in_channels, layer.hidden_channels, layer.cell.gates
+    for name, shape in _listed(layer.bias, layer.num_layers, layer.num_directions, *sizes):
+        weight = own.get(name)  # one that is parametrised or pruned is not there
+        if type(weight) is not nn.Parameter or weight.dtype != torch.float32 or not weight.is_cpu:
+            return None
+        if weight.shape != shape:  # which the layer itself names
+            return None
+        found.append(weight)
     return found
+
+
+@lru_cache(maxsize=64)
+def _listed(
+    bias: bool, num_layers: int, directions: int, channels: int, hidden: int, gates: int
+) -> list[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of parameters, in torch's order."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if bias else 2]
+    listed, width = [], gates * hidden
+    for number in range(num_layers):
+        for suffix in (f"l{number}", f"l{number}_reverse")[:directions]:
+            shapes = (width, channels), (width, hidden), (width,), (width,)
+            listed += [(f"{name}_{suffix}", shape) for name, shape in zip(names, shapes, strict=False)]
+        channels = hidden * directions
+    return listed
 
 
 def _is_plain_call() -> bool:

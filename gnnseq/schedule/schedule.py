@@ -146,6 +146,16 @@ class Schedule:
         return list(accumulate(self.step_sizes, initial=0))
 
     @cached_property
+    def dense_shape(self) -> tuple[int, int] | None:
+        """T and B if the nodes are those of [T, B, F], as of unweighted paths of one length; else None."""
+        sizes = self.step_sizes
+        if self.lengths is None or self.edge_weight is not None or self.order is not None or self.doublings is not None:
+            return None
+        # With no empty path among them, rows of state are in the caller's order.
+        whole = bool(sizes) and sizes[0] == sizes[-1] == len(self.lengths)
+        return (len(sizes), sizes[0]) if whole else None
+
+    @cached_property
     def edge_offsets(self) -> list[int]:
         """Column of ``edge_index`` at which each step begins, and E."""
         return list(accumulate(self.edge_sizes, initial=0))
