@@ -72,6 +72,7 @@ class Settings(SweepSettings, ProcessSettings):
     """Windows from anywhere, each from a zero state, in place of streams that carry it on."""
     steps: int | None = None  # Of training.
     learning_rate: float | None = None  # Adam's.
+    weight_decay: float | None = None  # AdamW's, of all kernels but an embedding's.
     schedule: Literal["decay", "cosine"] | None = None
     """decay: times 0.96 every 5,000 steps; cosine: down to a hundredth at the end."""
     clip: float | None = None  # Largest norm of the gradient.

@@ -104,7 +104,11 @@ def straight(tmp_path_factory):
     [
         (SMALL, "step", 11),
         (replace(SMALL, kind="GRU", embedding=3, random_windows=True, schedule="cosine"), "write", 5),
-        (replace(SMALL, kind="MinGRU", residual=True, streams=15), "step", 12),  # in the middle of a turn
+        (
+            replace(SMALL, kind="MinGRU", residual=True, streams=15, weight_decay=0.3),
+            "step",
+            12,
+        ),  # in the middle of a turn
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # torch has one thread here
@@ -359,6 +363,7 @@ def test_another_text_of_the_same_characters_is_refused(tmp_path):
         ({"steps": 0}, "steps=0; expected an integer of 1"),
         ({"seed": -1}, "seed=-1; expected an integer of 0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan; expected a positive number"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1; expected 0 or a positive number"),
         ({"clip": 0.0}, "clip=0.0; expected a positive norm"),
         ({"streams": 12}, "streams=12; expected a multiple of the batch, 5"),
         ({"streams": 10, "random_windows": True}, "streams=10; expected .*None with random windows"),
@@ -367,6 +372,19 @@ def test_another_text_of_the_same_characters_is_refused(tmp_path):
 def test_settings_out_of_range_are_named(change, message):
     with pytest.raises(ValueError, match=message):
         replace(SMALL, **change)
+
+
+def test_kernels_decay_by_a_share_of_the_rate_and_nothing_else_does(tmp_path):
+    training = replace(SMALL, kind="GRU", embedding=3, steps=1, sample_at=())
+    torch.manual_seed(training.seed)
+    begun = language_learner.make_model(training, len(CORPUS.vocabulary)).state_dict()
+    after = []
+    for decay in (0.0, 0.5):
+        train(replace(training, weight_decay=decay), CORPUS, tmp_path / str(decay))
+        after.append(load_model(tmp_path / str(decay) / "last.ckpt")[0].state_dict())
+    for name, value in begun.items():
+        share = training.learning_rate * 0.5 * (value.dim() == 2 and name != "embedding.weight")
+        torch.testing.assert_close(after[1][name], after[0][name] - share * value)
 
 
 def test_a_loss_that_is_not_finite_ends_training(tmp_path):

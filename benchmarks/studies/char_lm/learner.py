@@ -70,12 +70,24 @@ class LanguageLearner(pl.LightningModule):
         return _Steps(windows, settings.steps, processes.share(settings.batch))
 
     def configure_optimizers(self) -> Any:
-        """Adam, its rate changed after every step."""
+        """Adam, or AdamW if kernels decay, its rate changed after every step."""
         # In one pass, which Lightning does not clip gradients for where a scaler is between them.
-        fused = self.settings.precision == "32-true"
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate, fused=fused)
-        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, self.settings.rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+        rate, fused = self.settings.learning_rate, self.settings.precision == "32-true"
+        optimizer: torch.optim.Optimizer
+        if self.settings.weight_decay == 0.0:
+            optimizer = torch.optim.Adam(self.parameters(), lr=rate, fused=fused)
+        else:
+            optimizer = torch.optim.AdamW(self._decaying(), lr=rate, fused=fused)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.settings.rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _decaying(self) -> list[dict[str, Any]]:
+        """The kernels, which decay, and all that is a vector or a character's."""
+        groups: tuple[list[torch.nn.Parameter], ...] = [], []
+        for name, parameter in self.model.named_parameters():
+            groups[parameter.dim() < 2 or name.startswith("embedding.")].append(parameter)
+        return [{"params": group, "weight_decay": decay}
+                for group, decay in zip(groups, (self.settings.weight_decay, 0.0), strict=True)]  # fmt: skip
 
     def on_train_start(self) -> None:
         """Draw samples before the first step, and start the clock. Nothing random happens before the next step."""

@@ -27,6 +27,7 @@ class LanguageTraining:
     random_windows: bool = False  # otherwise the state is carried from window to window: truncated backpropagation
     steps: int = 100_000
     learning_rate: float = 2e-3
+    weight_decay: float = 0.0  # of the kernels, a share of the learning rate, apart from the gradient
     schedule: Literal["decay", "cosine"] = "decay"  # cosine warms up for a tenth of the steps, at most 100
     clip: float | None = None
     seed: int = 0
@@ -46,6 +47,8 @@ class LanguageTraining:
                              "or None with random windows")  # fmt: skip
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate={self.learning_rate}; expected a positive number, 2e-3 say")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay={self.weight_decay}; expected 0 or a positive number, 0.1 say")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip={self.clip}; expected a positive norm, or None to leave gradients as they are")
 
