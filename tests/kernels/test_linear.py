@@ -67,8 +67,8 @@ def test_runs_of_nodes_and_shares_of_channels(layer_type, threads, monkeypatch):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        schedule, layer = packed_paths([70, 3, 0, 41]), layer_type(5, 300)
-        x, state = torch.randn(schedule.num_nodes, 5), torch.randn(4, 300)
+        schedule, layer = packed_paths([70, 3, 0, 41]), layer_type(5, 600)
+        x, state = torch.randn(schedule.num_nodes, 5), torch.randn(4, 600)
         weight = torch.rand(schedule.edge_index.size(1))
         for edge_weight in (None, weight):
             given_ = schedule, x, state, edge_weight, True

@@ -12,7 +12,7 @@
 #include "threads.h"
 
 enum { LEAST_CHANNELS = 16 }; /* of a thread's share: a line of the cache */
-enum { PIECE = 128 };         /* channels that are taken together */
+enum { PIECE = 512 };         /* channels that are taken together */
 
 /* Mirrored in fused_linear.py. */
 typedef struct {
