@@ -40,7 +40,7 @@ class Settings(SweepSettings, ProcessSettings):
 
     study = "char_lm"
     least = {"embedding": 0} | dict.fromkeys(
-        ("hidden", "expansion", "layers", "streams", "save_every", "devices", "nodes"), 1
+        ("hidden", "expansion", "layers", "streams", "warm_up", "save_every", "devices", "nodes"), 1
     )
 
     corpus: str = "pydoc"  # pydoc, tinyshakespeare, southpark, or a UTF-8 file or folder.
@@ -75,6 +75,7 @@ class Settings(SweepSettings, ProcessSettings):
     weight_decay: float | None = None  # AdamW's, of all kernels but an embedding's.
     schedule: Literal["decay", "cosine"] | None = None
     """decay: times 0.96 every 5,000 steps; cosine: down to a hundredth at the end."""
+    warm_up: int | None = None  # Steps in which cosine's rate rises, at most a tenth of all.
     clip: float | None = None  # Largest norm of the gradient.
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
     """Mixed precision is for readout and embedding; the recurrence stays in 32 bits."""

@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import pickle
@@ -200,6 +201,10 @@ def test_a_rate_falls_by_steps_or_along_a_cosine():
     assert cosine.rate(0) == pytest.approx(0.01)
     assert cosine.rate(100) == pytest.approx(0.505 + 0.495 * 0.9510565)
     assert cosine.rate(1000) == pytest.approx(0.01)
+    slow = replace(cosine, warm_up=80)
+    assert [slow.rate(step) / cosine.rate(step) for step in (99, 500)] == [1, 1]
+    assert slow.rate(39) == pytest.approx(0.5 * (0.505 + 0.495 * math.cos(math.pi * 0.039)))
+    assert replace(cosine, warm_up=500).rate(39) == cosine.rate(39)  # at most a tenth of all
 
 
 def test_a_full_disk_is_an_error_that_leaves_the_old_checkpoint(tmp_path, monkeypatch):
@@ -363,6 +368,7 @@ def test_another_text_of_the_same_characters_is_refused(tmp_path):
         ({"steps": 0}, "steps=0; expected an integer of 1"),
         ({"seed": -1}, "seed=-1; expected an integer of 0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan; expected a positive number"),
+        ({"warm_up": 0}, "warm_up=0; expected an integer of 1"),
         ({"weight_decay": -0.1}, "weight_decay=-0.1; expected 0 or a positive number"),
         ({"clip": 0.0}, "clip=0.0; expected a positive norm"),
         ({"streams": 12}, "streams=12; expected a multiple of the batch, 5"),

@@ -28,7 +28,8 @@ class LanguageTraining:
     steps: int = 100_000
     learning_rate: float = 2e-3
     weight_decay: float = 0.0  # of the kernels, a share of the learning rate, apart from the gradient
-    schedule: Literal["decay", "cosine"] = "decay"  # cosine warms up for a tenth of the steps, at most 100
+    schedule: Literal["decay", "cosine"] = "decay"
+    warm_up: int = 100  # steps that cosine warms up for, at most a tenth of all
     clip: float | None = None
     seed: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
@@ -37,7 +38,7 @@ class LanguageTraining:
     sample_at: tuple[int, ...] = (0, 10_000, 20_000, 30_000, 40_000, 50_000, 100_000)  # steps
 
     def __post_init__(self) -> None:
-        for name in ("seed", "window", "batch", "steps", "record_every", "validate_every"):
+        for name in ("seed", "window", "batch", "steps", "warm_up", "record_every", "validate_every"):
             value, least = getattr(self, name), int(name != "seed")
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name}={value!r}; expected an integer of {least} or more")
@@ -56,7 +57,7 @@ class LanguageTraining:
         """What the learning rate is multiplied with at a step, the first of which is 0."""
         if self.schedule == "decay":
             return float(0.96 ** (step // 5000))
-        warm = max(1, min(100, self.steps // 10))
+        warm = max(1, min(self.warm_up, self.steps // 10))
         return min(1.0, (step + 1) / warm) * (0.505 + 0.495 * math.cos(math.pi * step / self.steps))
 
 
