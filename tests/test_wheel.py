@@ -49,6 +49,14 @@ assert not failed, "these do not import after a plain install:\\n" + "\\n".join(
 print(json.dumps(names))
 """
 
+# With the extras again, as some examples use them.
+README = """
+import doctest
+sys.meta_path[:] = [finder.finder for finder in sys.meta_path if isinstance(finder, Hiding)]
+failed, tried = doctest.testfile("README.md", module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+assert tried > 20 and not failed, (tried, failed)
+"""
+
 # A sweep so large that the compiled code takes it: it is built of the wheel's C files, and loaded.
 COMPILED = """
 import torch
@@ -83,7 +91,7 @@ def called(*arguments, **options):
     return result.stdout
 
 
-def test_the_wheel_is_whole_imports_without_the_extras_and_compiles(tmp_path):
+def test_the_wheel_is_whole_imports_without_the_extras_and_does_what_the_readme_says(tmp_path):
     wheels, installed, room = (tmp_path / name for name in ("wheels", "installed", "room"))
     room.mkdir()
     called("-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, ROOT)
@@ -93,12 +101,13 @@ def test_the_wheel_is_whole_imports_without_the_extras_and_compiles(tmp_path):
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("gnnseq/")}
     assert held == {path.as_posix() for path in files}
     called("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile", "--target", installed, wheel)
+    shutil.copy(ROOT / "README.md", room)
     hidden = only_in_extras()
     assert {"pandas", "pooch", "lightning", "rich"} <= set(hidden)
     environment = {**os.environ, "PYTHONPATH": str(installed), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     environment.pop("GNNSEQ_NATIVE", None)
     compiles = sys.platform == "linux" and shutil.which("cc")
-    code = ALONE + IMPORT_ALL + (COMPILED if compiles else "")
+    code = ALONE + IMPORT_ALL + README + (COMPILED if compiles else "")
     names = json.loads(called("-c", code, json.dumps(hidden), cwd=room, env=environment))
     modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in files if path.suffix == ".py"}
     assert set(names) == modules

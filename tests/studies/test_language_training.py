@@ -105,11 +105,8 @@ def straight(tmp_path_factory):
     [
         (SMALL, "step", 11),
         (replace(SMALL, kind="GRU", embedding=3, random_windows=True, schedule="cosine"), "write", 5),
-        (
-            replace(SMALL, kind="MinGRU", residual=True, streams=15, weight_decay=0.3),
-            "step",
-            12,
-        ),  # in the middle of a turn
+        # In the middle of a turn.
+        (replace(SMALL, kind="MinGRU", residual=True, streams=15, weight_decay=0.3), "step", 12),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # torch has one thread here
