@@ -21,6 +21,7 @@ __all__ = [
     "Cell",
     "CellWeights",
     "Loop",
+    "suffixes",
 ]
 
 
@@ -56,6 +57,11 @@ class CellWeights(NamedTuple):
     weight_hh: Tensor  # [G * H, H], without rows of a linear cell, which multiplies no state: [0, H]
     bias_ih: Tensor | None  # [G * H]
     bias_hh: Tensor | None  # [G * H]
+
+
+def suffixes(layer: int, directions: int) -> tuple[str, ...]:
+    """How the names of a layer's parameters end, of one direction or of both."""
+    return (f"l{layer}", f"l{layer}_reverse")[:directions]
 
 
 # The states of all nodes [N, S] step by step, from inputs, a schedule, initial states [B, S] and parameters.

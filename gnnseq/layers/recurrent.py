@@ -23,7 +23,7 @@ from gnnseq.checks import (
     probability,
     whole,
 )
-from gnnseq.kernels.cell import Cell, CellWeights
+from gnnseq.kernels.cell import Cell, CellWeights, suffixes
 from gnnseq.kernels.dispatch import choose_kernel
 from gnnseq.kernels.equal_path import EqualPaths, equal_path_sweep
 from gnnseq.kernels.input_projection import is_index, project_inputs
@@ -301,8 +301,8 @@ class Recurrent(ScheduledMessagePassing):
         """2 if the reversed edges are swept too, else 1."""
         return 2 if self.bidirectional else 1
 
-    def _suffixes(self, layer: int) -> list[str]:
-        return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
+    def _suffixes(self, layer: int) -> tuple[str, ...]:
+        return suffixes(layer, self.num_directions)
 
     def weights(self, suffix: str) -> CellWeights:
         """The parameters whose names end so: ``"l0"`` is the first layer, ``"l0_reverse"`` its other direction.

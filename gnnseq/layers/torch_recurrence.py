@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from gnnseq.kernels.cell import CellWeights, suffixes
 from gnnseq.kernels.native import is_plain as is_plain_memory
 from gnnseq.message_passing import check_settings, needs_messages
 from gnnseq.schedule import Schedule
@@ -98,11 +99,11 @@ def _listed(
     bias: bool, num_layers: int, directions: int, channels: int, hidden: int, gates: int
 ) -> list[tuple[str, tuple[int, ...]]]:
     """Names and shapes of parameters, in torch's order."""
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if bias else 2]
+    names = CellWeights._fields[: 4 if bias else 2]
     listed, width = [], gates * hidden
     for number in range(num_layers):
-        for suffix in (f"l{number}", f"l{number}_reverse")[:directions]:
-            shapes = (width, channels), (width, hidden), (width,), (width,)
+        shapes = (width, channels), (width, hidden), (width,), (width,)
+        for suffix in suffixes(number, directions):
             listed += [(f"{name}_{suffix}", shape) for name, shape in zip(names, shapes, strict=False)]
         channels = hidden * directions
     return listed
