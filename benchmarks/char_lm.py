@@ -78,7 +78,7 @@ class Settings(SweepSettings, ProcessSettings):
     warm_up: int | None = None  # Steps in which cosine's rate rises, at most a tenth of all.
     clip: float | None = None  # Largest norm of the gradient.
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
-    """Mixed precision is for readout and embedding; the recurrence stays in 32 bits."""
+    """Mixed precision is for readout, embedding and what an LSTM, GRU or RNN multiplies; states stay in 32 bits."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -34,12 +34,15 @@ class Cell:
         gates: Kernels stacked in each weight, G.
         states: Tensors [H] in a node's state, side by side: S = states * H.
         linear: Whether a state is linear in the states that it reads, by gates that read the node's own input alone.
+        mixed: Whether a kernel may round what it multiplies to bfloat16, as under autocast: sums and states it keeps in
+            float32.
     """
 
     name: str
     gates: int
     states: int = 1
     linear: bool = False
+    mixed: bool = False
 
 
 TANH_CELL = Cell("rnn_tanh", gates=1)

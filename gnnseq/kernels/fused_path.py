@@ -2,7 +2,8 @@ r"""Sweeps over unweighted paths in compiled code, and their gradients: one call
 
 All that a step does is in ``c/paths.c``: input projections, products with the states that are read, cells, and
 gradients on their way back to inputs and states. Gradients of the parameters are torch's products, a run of steps at a
-time. Where no gradients are wanted, nothing is kept but h. Gates have torch's order.
+time. Where no gradients are wanted, nothing is kept but h. Gates have torch's order. Of a mixed cell what is multiplied
+is rounded to bfloat16, if the processor has instructions for it; sums, states and gates stay in float32.
 
 Letters: N nodes, F input channels, B paths that are not empty, H hidden channels, S states, G gates, D gradients of
 sums, T steps.
@@ -41,7 +42,7 @@ class Sweep(ctypes.Structure):
     """What the functions of ``c/paths.c`` are given; described there."""
 
     _fields_ = (
-        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "N", "B", "H", "reads_first")),
+        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "N", "B", "H", "reads_first", "rounds")),
         *((name, ctypes.c_void_p) for name in ("offsets", "kernel", "bias", "first", "scratch")),
         ("F", ctypes.c_ssize_t),
         *((name, ctypes.c_void_p) for name in ("x", "index", "input_kernel", "input_bias")),
@@ -77,6 +78,8 @@ def fused_path_sweep(
     cell: Cell, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights, loop: Loop
 ) -> tuple[Tensor, Tensor]:
     """Sweeps paths whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
+    if cell.mixed and not compiled("rounds_paths")():
+        cell = replace(cell, mixed=False)
     rows = schedule.rows
     entering = None if initial is None else initial.index_select(0, rows)
     given = [x, *weights] if initial is None else [x, initial, *weights]
@@ -174,21 +177,25 @@ def _sweep(
     weight_ih, weight_hh, bias_ih, bias_hh = weights
     bias, inner_bias = split_bias(cell, bias_ih, bias_hh, weight_hh)
     indexed, width = is_index(x), weight_ih.size(0)
-    table = (weight_ih.t() if bias is None else weight_ih.t() + bias) if indexed else panels(weight_ih.t(), "paths")
+    if indexed:
+        input_kernel = (weight_ih.t() if bias is None else weight_ih.t() + bias).contiguous()
+    else:
+        input_kernel = panels(weight_ih.t(), "paths", cell.mixed)
     _run(
         f"{cell.name}_paths",
         range(len(schedule)),
         weight_hh.size(1),
         reads=entering is not None,
+        rounds=cell.mixed,
         forgets=forgets,
         offsets=offsets,
-        kernel=panels(weight_hh.t(), "paths"),
+        kernel=panels(weight_hh.t(), "paths", cell.mixed),
         bias=inner_bias,
         first=first,
         scratch=first.new_zeros(first.size(1), width) if cell.name == "gru" else None,
         x=None if indexed else x.contiguous(),
         index=_checked(x, weight_ih.size(1)) if indexed else None,
-        input_kernel=table.contiguous(),
+        input_kernel=input_kernel,
         input_bias=None if bias is None else bias.contiguous(),
         **room,  # type: ignore[arg-type]  # h is always there
     )
@@ -232,8 +239,10 @@ def _sweep_back(
     layout, hidden = LAYOUTS[cell.name], inputs.weight_hh.size(1)
     runs = _runs(ctx.schedule, CHUNK // (layout.sums * hidden))
     room = gates.new_empty(max(rows.stop - rows.start for _, rows in runs), layout.sums * hidden)
-    kernel = panels(_by_sums(cell, inputs.weight_hh, hidden), "paths")
-    sent: dict[str, Any] = {} if d_x is None else {"input_kernel": panels(inputs.weight_ih, "paths"), "d_x": d_x}
+    kernel = panels(_by_sums(cell, inputs.weight_hh, hidden), "paths", cell.mixed)
+    sent: dict[str, Any] = {}
+    if d_x is not None:
+        sent = {"input_kernel": panels(inputs.weight_ih, "paths", cell.mixed), "d_x": d_x}
     for steps, rows in reversed(runs):
         d_sums = room[: rows.stop - rows.start]
         _run(
@@ -241,6 +250,7 @@ def _sweep_back(
             steps,
             hidden,
             reads=inputs.entering is not None,
+            rounds=cell.mixed,
             offsets=ctx.offsets,
             kernel=kernel,
             first=first,
@@ -266,29 +276,40 @@ class _Gradients:
         hidden = inputs.weight_hh.size(1)
         self._width = cell.gates * hidden
         self._input_kernel = input_kernel_zeros(inputs.weight_ih)
-        self._kernel = h.new_zeros(inputs.weight_hh.shape)
+        self._kernel = input_kernel_zeros(inputs.weight_hh) if cell.mixed else h.new_zeros(inputs.weight_hh.shape)
         self._bias = h.new_zeros(LAYOUTS[cell.name].sums * hidden)
 
     def add(self, steps: range, rows: slice, d_sums: Tensor) -> None:
         """Adds the share of a run of steps."""
         x, entering, *_ = self._inputs
-        d_read, d_projection = d_sums[:, : self._width], d_sums[:, -self._width :]
-        add_input_kernel_gradient(self._input_kernel, d_projection, x[rows])
         self._bias += d_sums.sum(0)
+        first = d_sums.size(1) - self._width
+        if is_index(x):
+            add_input_kernel_gradient(self._input_kernel, d_sums[:, first:], x[rows])
+        else:
+            self._add_product(self._input_kernel, d_sums, first, x[rows])
         paths = self._schedule.step_sizes[0]
         if steps.start == 0:
             if entering is not None:
-                self._kernel.addmm_(d_read[:paths].t(), self._first[0])
-            d_read, rows = d_read[paths:], slice(paths, rows.stop)
+                self._add_product(self._kernel, d_sums[:paths], 0, self._first[0])
+            d_sums, rows = d_sums[paths:], slice(paths, rows.stop)
         edges = slice(rows.start - paths, rows.stop - paths)  # one for each node after the first step
         equal = paths == self._schedule.step_sizes[-1]
         read = self._h[edges] if equal else self._h.index_select(0, self._schedule.edge_index[0, edges])
-        self._kernel.addmm_(d_read.t(), read)
+        self._add_product(self._kernel, d_sums, 0, read)
+
+    def _add_product(self, total: Tensor, d_sums: Tensor, first: int, read: Tensor) -> None:
+        """Adds the gradient of a kernel that multiplied what is read, from those of sums, of which one is the first."""
+        if not self._cell.mixed:
+            total.addmm_(d_sums[:, first : first + self._width].t(), read)
+            return
+        sizes = torch.get_num_threads(), read.size(0), read.size(1), self._width
+        compiled("add_product_paths")(*sizes, read.contiguous(), d_sums, first, d_sums.size(1), total.t())
 
     def of_parameters(self) -> tuple[Tensor | None, ...]:
         """Those of W_ih, W_hh, b_ih and b_hh, once all runs are added."""
         hidden = self._kernel.size(1)
-        d_kernel = _by_sums(self._cell, self._kernel, -hidden)
+        d_kernel = _by_sums(self._cell, lie_as_kernel(self._kernel) if self._cell.mixed else self._kernel, -hidden)
         if self._inputs.bias_ih is None:
             return lie_as_kernel(self._input_kernel), d_kernel, None, None
         # A copy: gradients that share memory would be clipped or scaled twice.
@@ -311,6 +332,7 @@ def _run(
     steps: range,
     hidden: int,
     reads: bool,
+    rounds: bool,
     h: Tensor,
     first: Tensor,
     offsets: Tensor,
@@ -319,11 +341,18 @@ def _run(
 ) -> None:
     """Calls a function of ``c/paths.c`` on contiguous tensors."""
     given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    panel_kind = torch.bfloat16 if rounds else torch.float32
+    kinds = {
+        "index": torch.int64,
+        "kernel": panel_kind,
+        "input_kernel": torch.float32 if "index" in given else panel_kind,
+    }
     sweep = Sweep(
         threads=torch.get_num_threads(),
         begin=steps.start,
         end=steps.stop,
         reads_first=reads,
+        rounds=rounds,
         N=h.size(0),
         B=first.size(1),
         H=hidden,
@@ -332,7 +361,7 @@ def _run(
         h=address(h),
         first=address(first),
         offsets=address(offsets, torch.int64),
-        **{name: address(tensor, torch.int64 if name == "index" else torch.float32) for name, tensor in given.items()},
+        **{name: address(tensor, kinds.get(name, torch.float32)) for name, tensor in given.items()},
     )
     if not compiled(name)(sweep):
         raise ValueError("the schedule has step_sizes or starts that are not those of its paths; make it by "

@@ -27,8 +27,9 @@ from gnnseq.schedule.tickets import find
 __all__ = ["Rule", "add_rule", "sweep_whole"]
 
 
-# From inputs [N, F], a schedule, initial states [B, S * H] and parameters to h [N, H] and final states [B', S * H].
-Rule = Callable[[Tensor, Schedule, Tensor | None, CellWeights], tuple[Tensor, Tensor]]
+# From inputs [N, F], a schedule, initial states [B, S * H], parameters, and whether the cell is mixed, to h [N, H] and
+# final states [B', S * H].
+Rule = Callable[[Tensor, Schedule, Tensor | None, CellWeights, bool], tuple[Tensor, Tensor]]
 _MAKERS: dict[str, Callable[[int], Rule]] = {}
 
 
@@ -43,13 +44,14 @@ def _rule(cell: str, hidden: int) -> Rule:
 
 
 def sweep_whole(
-    cell: Cell, x: Tensor, schedule: WholeSchedule, initial: Tensor | None, weights: CellWeights
+    cell: Cell, x: Tensor, schedule: WholeSchedule, initial: Tensor | None, weights: CellWeights, mixed: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """One layer in one direction: h [N, H] and the final state [B', S * H]."""
+    """One layer in one direction: h [N, H] and the final state [B', S * H]; mixed as :class:`Cell` says."""
     inputs = x, initial, schedule.edge_weight, *weights
     grads = torch.is_grad_enabled()
     learns = [grads and tensor is not None and tensor.requires_grad for tensor in inputs]
-    h, final, _ = _sweep(schedule.number, *inputs, cell.name, cell.states, schedule.leaving, schedule.backwards, learns)
+    numbers = cell.name, cell.states, schedule.leaving, schedule.backwards, mixed, learns
+    h, final, _ = _sweep(schedule.number, *inputs, *numbers)
     return h, final
 
 
@@ -57,7 +59,7 @@ _TENSORS = (
     "Tensor number, Tensor x, Tensor? initial, Tensor? edge_weight, Tensor weight_ih, Tensor weight_hh, "
     "Tensor? bias_ih, Tensor? bias_hh"
 )
-_NUMBERS = "str cell, SymInt states, SymInt leaving, bool backwards, bool[] learns"
+_NUMBERS = "str cell, SymInt states, SymInt leaving, bool backwards, bool mixed, bool[] learns"
 _TAGS = tuple(tag for tag in (getattr(torch.Tag, name, None) for name in ("cudagraph_unsafe",)) if tag is not None)
 
 
@@ -136,7 +138,7 @@ def _with_autograd() -> Iterator[None]:
         yield
 
 
-def _run(number: Tensor, tensors: tuple[Any, ...], cell: str, backwards: bool) -> tuple[Tensor, Tensor]:
+def _run(number: Tensor, tensors: tuple[Any, ...], cell: str, backwards: bool, mixed: bool) -> tuple[Tensor, Tensor]:
     ticket = find(number)
     schedule: Schedule = ticket.schedule
     x, initial, edge_weight, *weights = tensors
@@ -150,7 +152,7 @@ def _run(number: Tensor, tensors: tuple[Any, ...], cell: str, backwards: bool) -
     if backwards:
         schedule = schedule.reversed
     parameters = CellWeights(*weights)
-    h, final = _rule(cell, parameters.weight_hh.size(1))(nodes, schedule, initial, parameters)
+    h, final = _rule(cell, parameters.weight_hh.size(1))(nodes, schedule, initial, parameters, mixed)
     if ticket.node_id is not None:
         h = h.new_zeros(x.size(0), h.size(1)).index_copy(0, ticket.node_id, h)
     return h, final
@@ -161,14 +163,14 @@ def _run(number: Tensor, tensors: tuple[Any, ...], cell: str, backwards: bool) -
 )
 def _sweep(number: Tensor, *given: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Outputs h [N, H], the final state [B', S * H], and the tape []."""
-    tensors, (cell, _, _, backwards, learns) = given[:7], given[7:]
+    tensors, (cell, _, _, backwards, mixed, learns) = given[:7], given[7:]
     if not any(learns):
         with torch.no_grad():
-            h, final = _run(number, tensors, cell, backwards)
+            h, final = _run(number, tensors, cell, backwards, mixed)
         return _copy(h), _copy(final), torch.tensor(-1, device="cpu")
     with _with_autograd(), torch.enable_grad():
         tape = _Tape(tensors, learns)
-        h, final = tape.record(lambda *inputs: _run(number, inputs, cell, backwards))
+        h, final = tape.record(lambda *inputs: _run(number, inputs, cell, backwards, mixed))
     _TAPES[tape.own] = tape
     place = torch.tensor(tape.own, device="cpu")
     place.tape = tape  # type: ignore[attr-defined]
@@ -191,18 +193,18 @@ def _(number: Tensor, *given: Any) -> tuple[Tensor, Tensor, Tensor]:
 )
 def _sweep_back(place: Tensor, d_h: Tensor | None, d_final: Tensor | None, number: Tensor, *given: Any) -> list[Tensor]:
     """Gradients of those inputs that have one."""
-    tensors, (cell, _, _, backwards, learns) = given[:7], given[7:]
+    tensors, (cell, _, _, backwards, mixed, learns) = given[:7], given[7:]
     with _with_autograd(), torch.enable_grad():
         tape = getattr(place, "tape", None) or _TAPES.get(int(place))
         if tape is None:  # what was saved came back as a copy, from a hook on saved tensors
             tape = _Tape(tensors, learns)
-            tape.record(lambda *inputs: _run(number, inputs, cell, backwards))
+            tape.record(lambda *inputs: _run(number, inputs, cell, backwards, mixed))
         return tape.play(tensors, (d_h, d_final))
 
 
 @_sweep_back.register_fake
 def _(place: Tensor, d_h: Tensor | None, d_final: Tensor | None, number: Tensor, *given: Any) -> list[Tensor]:
-    return [tensor.new_empty(tensor.shape) for tensor, learnt in zip(given[:7], given[11], strict=True) if learnt]
+    return [tensor.new_empty(tensor.shape) for tensor, learnt in zip(given[:7], given[-1], strict=True) if learnt]
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

@@ -4,6 +4,7 @@ Letters: N nodes, F input channels, H hidden channels, L layers, D directions, B
 """
 
 import warnings
+from dataclasses import replace
 from typing import Any, ClassVar, overload
 
 import torch
@@ -259,26 +260,35 @@ class Recurrent(ScheduledMessagePassing):
         return h, finals
 
     def sweep(
-        self, x: Tensor, schedule: Schedule | WholeSchedule | EqualPaths, initial: Tensor | None, weights: CellWeights
+        self,
+        x: Tensor,
+        schedule: Schedule | WholeSchedule | EqualPaths,
+        initial: Tensor | None,
+        weights: CellWeights,
+        mixed: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """One layer in one direction: h [N, H] and the final state [B', S]."""
-        if torch.amp.autocast_mode.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
-            # Rounding adds up over steps, so that mixed precision leaves recurrences in the parameters' own.
-            with torch.autocast(x.device.type, enabled=False):
-                return self.sweep(x if is_index(x) else x.to(weights.weight_hh.dtype), schedule, initial, weights)
+        """One layer in one direction: h [N, H] and the final state [B', S]; mixed as :class:`Cell` says."""
+        device = x.device.type
+        if torch.amp.autocast_mode.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            # Rounding adds up over steps, so that mixed precision leaves states and sums in the parameters' own.
+            mixed = torch.get_autocast_dtype(device) == torch.bfloat16
+            with torch.autocast(device, enabled=False):
+                x = x if is_index(x) else x.to(weights.weight_hh.dtype)
+                return self.sweep(x, schedule, initial, weights, mixed)
         if isinstance(schedule, WholeSchedule):
-            return sweep_whole(self.cell, x, schedule, initial, weights)
+            return sweep_whole(self.cell, x, schedule, initial, weights, mixed)
         if isinstance(schedule, EqualPaths):
             return equal_path_sweep(self.cell, x, schedule, initial, weights)
         if needs_messages(self):
             return self._sweep_step_by_step(x, schedule, initial, weights)
         if schedule.order is not None:  # as a reversed schedule has one of its own
-            h, final = self.sweep(x.index_select(0, schedule.order), schedule.in_order, initial, weights)
+            h, final = self.sweep(x.index_select(0, schedule.order), schedule.in_order, initial, weights, mixed)
             return h.new_empty(h.shape).index_copy(0, schedule.order, h), final
         kernel = choose_kernel(self.cell, x, schedule, initial, weights)
         if kernel is None:
             return self._sweep_step_by_step(x, schedule, initial, weights)
-        return kernel(self.cell, x, schedule, initial, weights, self.step_by_step)
+        cell = replace(self.cell, mixed=True) if mixed else self.cell
+        return kernel(cell, x, schedule, initial, weights, self.step_by_step)
 
     def _sweep_step_by_step(
         self, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights

@@ -200,7 +200,8 @@ def test_growth_is_measured_in_fresh_processes(monkeypatch):
 
 
 def test_autocast_shows_the_error_of_every_layer():
-    rows = list(speed_study.measure_autocast(True, rounds=1, warm_up=1, device=CPU))
+    given = True, torch.get_num_threads(), CPU, {"rounds": 1, "warm_up": 1}
+    rows = [speed_study.measure_autocast(name, *given) for name in speed_study.LAYERS]
     assert {row["layer"].split(",")[0] for row in rows} == set(layers.__all__)
     assert all(row["output_error"] < 0.05 for row in rows)  # bfloat16 keeps 8 bits: 0.4 % a product
 
@@ -259,6 +260,19 @@ def test_a_ratio_is_held_against_its_goal(ratio, at_least, aim, capsys):
     out = capsys.readouterr().out
     assert f"{'holds' if first[1] else 'FAILS'} {first[0]}\n" in out
     assert f"{'holds' if ratio >= 2 else 'not yet'} every ratio reaches its aim" in out
+
+
+@pytest.mark.parametrize(("times", "at_least", "aim"), [(1.39, False, False), (1.4, True, False), (1.8, True, True)])
+def test_autocast_is_held_against_its_goal_where_products_are_rounded(times, at_least, aim):
+    row = {"layer": "LSTM, equal-length paths", "shape": "T=9", "rounds_products": True, "output_error": 0.0,
+           "gradient_error": 0.0, "milliseconds": {"float32": [times] * 3, "bfloat16": [1.0] * 3}}  # fmt: skip
+    text = f"LSTM, equal-length paths under bfloat16 autocast: {times:g} times as fast as in float32, "
+    found = result(2.0, autocast=[row])
+    assert speed_report.checks(found)[-1] == (f"{text}at least 1.4", at_least)
+    assert speed_report.aims(found)[-1] == (f"{text}aim 1.8", aim)
+    assert f"| LSTM, equal-length paths: T=9 | {times:g} | 1 |" in speed_report.autocast(found)
+    elsewhere = result(2.0, autocast=[row | {"rounds_products": False}])
+    assert not [text for text, _ in speed_report.checks(elsewhere) if "autocast" in text]
 
 
 def test_memory_is_held_against_its_bound():

@@ -5,11 +5,14 @@ import importlib.metadata
 import itertools
 import json
 import math
+import multiprocessing
+import os
 import random
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from harness.orphans import end_with
 from studies.speed.roofline import Roofline
 
 # float32 carries 6e-8; sums over 100 steps and 10,000 nodes in another order bring that near 1e-5 of the largest
@@ -61,6 +65,13 @@ def prepare(threads: int, device: torch.device) -> None:
     for text in ("Sparse invariant checks are implicitly disabled", "Sparse CSR tensor support is in beta state"):
         warnings.filterwarnings("ignore", text, UserWarning)
     warnings.filterwarnings("ignore", "The input graph for the user-defined edge function")  # DGL, of leaves
+
+
+def apart(work: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
+    """What a function returns, called in a process of its own, which has done nothing before and gives all back."""
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawned, initializer=end_with, initargs=(os.getpid(),)) as pool:
+        return pool.submit(work, *given).result()
 
 
 def parameters(module: nn.Module) -> list[Tensor]:

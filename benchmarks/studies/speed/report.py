@@ -19,6 +19,7 @@ from studies.speed.targets import (
     must_hold,
     no_slower,
     since_former,
+    under_autocast,
 )
 
 __all__ = ["TABLES", "aims", "checks", "figures", "print_report"]
@@ -32,14 +33,18 @@ def checks(result: Row) -> list[Statement]:
         return [] if result["quick"] else no_slower(result)
     if not has_targets(result):
         return []
-    return even_growth(growth(result["scaling"])) if "scaling" in result else must_hold(lines(result))
+    if "scaling" in result:
+        return even_growth(growth(result["scaling"]))
+    return [*must_hold(lines(result)), *under_autocast(_mixed(result), "at_least")]
 
 
 def aims(result: Row) -> list[Statement]:
     """Statements that need not hold, in the same form."""
     if "cold" in result or "against" in result:
         return [] if result["quick"] else (first_sweeps if "cold" in result else since_former)(result, "aim")
-    return aimed_at(lines(result)) if has_targets(result) and "works" in result else []
+    if not has_targets(result) or "works" not in result:
+        return []
+    return [*aimed_at(lines(result)), *under_autocast(_mixed(result), "aim")]
 
 
 def print_report(result: Row, console: Console) -> None:
@@ -80,8 +85,16 @@ def against(result: Row) -> str:
     return f"{markdown_table(headings, map(_sides, result['against']))}\n{_builds(result)}\n"
 
 
+def autocast(result: Row) -> str:
+    """Every layer under bfloat16 autocast beside itself in float32."""
+    headings = ["layer", "float32, ms", "bfloat16, ms", "times as fast (quartiles)", "error of h", "error of gradients"]
+    rows = [[f"{row['layer']}: {row['shape']}", *_autocast(row)] for row in result["autocast"]]
+    note = "Errors: the largest difference of any number, as a share of the largest of its tensor"
+    return f"{markdown_table(headings, rows)}\n{note}. {_place(result)}.\n"
+
+
 TEXT = ("case", "layer", "peer")  # headings of the columns that are text
-TABLES = {"full": full, "against": against}
+TABLES = {"full": full, "against": against, "autocast": autocast}
 
 
 def _print(
@@ -118,7 +131,10 @@ def _print_cases(result: Row, console: Console) -> None:
     if result["autocast"]:
         note = "Speed: float32 / bfloat16, median and quartiles. Errors: largest difference, as a share of the largest."
         headings = ["layer", "float32\nms", "bfloat16\nms", "speed", "error\nof h", "error of\ngradients"]
-        _print(console, "bfloat16 autocast against float32", note, headings, map(_autocast, result["autocast"]))
+        mixed: list[list[str | Text]] = [
+            [_below(row["layer"], row["shape"]), *_autocast(row)] for row in result["autocast"]
+        ]
+        _print(console, "bfloat16 autocast against float32", note, headings, mixed)
     missing = {line["peer"]: line["peer_missing"] for line in found if "peer_missing" in line}
     for name, reason in missing.items():
         console.print(said("not measured", "yellow", f": {name}: {reason}"), **PLAIN)
@@ -129,11 +145,19 @@ def _below(name: str, more: str) -> Text:
     return Text.assemble(literal(f"{name}\n"), literal(more, "dim"))
 
 
-def _autocast(row: Row) -> list[str | Text]:
+def _mixed(result: Row) -> dict[str, float]:
+    """Times as fast under autocast, by title, of layers measured where the processor has instructions for it."""
+    rows = [row for row in result["autocast"] if row.get("rounds_products")]
+    return {
+        row["layer"]: quartiles(*(row["milliseconds"][kind] for kind in ("float32", "bfloat16")))[1] for row in rows
+    }
+
+
+def _autocast(row: Row) -> list[str]:
     both = [row["milliseconds"][name] for name in ("float32", "bfloat16")]
     times = [_milliseconds(statistics.median(ms)) for ms in both]
     errors = [f"{row[error]:.1e}" for error in ("output_error", "gradient_error")]
-    return [_below(row["layer"], row["shape"]), *times, _ratio(quartiles(*both), 2), *errors]
+    return [*times, _ratio(quartiles(*both), 2), *errors]
 
 
 def _cells(found: list[Row]) -> list[list[str]]:

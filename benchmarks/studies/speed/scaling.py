@@ -1,8 +1,5 @@
 """Growth: the time of a training step per node of a path, and per edge of a graph."""
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,10 +11,9 @@ from torch.nn import functional
 from gnnseq import topological
 from gnnseq.graphs import path_graph
 from gnnseq.layers import GCN
-from harness.orphans import end_with
 from studies.speed.cases import OURS
 from studies.speed.graphs import random_graph
-from studies.speed.measure import Step, Work, allocations, layer_step, once, prepare
+from studies.speed.measure import Step, Work, allocations, apart, layer_step, once, prepare
 
 WIDTH = 32
 DEGREE = 20
@@ -49,9 +45,7 @@ def points(quick: bool, device: str, threads: int, commit: str) -> list[Point]:
 
 def measure_apart(point: Point) -> dict[str, Any]:
     """:func:`measure_point` in a process of its own, which gives all its memory back when it ends."""
-    spawned = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawned, initializer=end_with, initargs=(os.getpid(),)) as pool:
-        return pool.submit(measure_point, point).result()
+    return apart(measure_point, point)
 
 
 def measure_point(point: Point) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """A measurement as one JSON value: of all cases, of growth, or of this build against another one."""
 
 import gc
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import torch
 from rich.console import Console
 
+from gnnseq.kernels.native import compiled, runs_compiled
+from gnnseq.kernels.native.functions import LEAST_SIZE
 from harness.provenance import provenance
 from harness.report import PLAIN
 from harness.sweep import run_sweep
@@ -17,7 +18,7 @@ from studies.speed.cases import CASES
 from studies.speed.cold import measure_cold
 from studies.speed.graphs import relational
 from studies.speed.linear import minlstm
-from studies.speed.measure import Step, disagreement, interleave, measure, prepare
+from studies.speed.measure import Case, Step, apart, disagreement, interleave, measure, prepare
 from studies.speed.targets import NAMES
 from studies.speed.temporal import evolving
 
@@ -67,32 +68,50 @@ def run(settings: Any, console: Console) -> dict[str, Any]:
         return {**result, "width": scaling.WIDTH, "scaling": records}
     if settings.cold:
         return result | measure_cold(settings.against, settings.rounds, threads, settings.quick, show)
-    gc.freeze()  # or a collection passes over the million of objects that torch's import made, for half a second
     if settings.against:
         given = {"quick": settings.quick, "device": settings.device, "threads": threads, **rounds}
         return result | compare_builds(settings.against, names, show=show, **given)
     result |= {"rounds": settings.rounds, "works": [], "autocast": []}
+    # A case after fifty others is not as fast as alone: not every competitor to the same degree.
+    run = (lambda work, *given: work(*given)) if settings.quick else apart
     for number, name in enumerate(names, 1):
         show(f"{name}, case {number} of {len(names)}")
-        gc.collect()
-        result["works"].append(measure(CASES[name](settings.quick, device), **rounds, device=device))
-    if not settings.works:
-        show("autocast")
-        result["autocast"] = list(measure_autocast(settings.quick, **rounds, device=device))
+        result["works"].append(run(measure_case, name, settings.quick, threads, device, rounds))
+    for name in [] if settings.works else LAYERS:
+        show(f"{name} under autocast")
+        result["autocast"].append(run(measure_autocast, name, settings.quick, threads, device, rounds))
     return result
 
 
-def measure_autocast(quick: bool, rounds: int, warm_up: int, device: torch.device) -> Iterator[dict[str, Any]]:
-    """bfloat16 autocast against float32, a record a layer: a training step's time, and how far its numbers are off."""
-    for name in LAYERS:
-        case = (CASES | {"minlstm": minlstm, "relational": relational, "evolving": evolving})[name](quick, device)
-        mixed_step: Step = partial(case.ours, autocast=True)
-        exact, mixed = case.ours(), mixed_step()
-        steps = {"float32": case.ours, "bfloat16": mixed_step}
-        yield {
-            "layer": case.title,
-            "shape": case.shape,
-            "milliseconds": interleave(steps, rounds, warm_up, device),
-            "output_error": disagreement(mixed[:1], exact[:1]),
-            "gradient_error": disagreement(mixed[1:], exact[1:]),
-        }
+def measure_case(name: str, quick: bool, threads: int, device: torch.device, rounds: dict[str, int]) -> dict[str, Any]:
+    """A case's record, in a process that may have done nothing before."""
+    return measure(_case(name, quick, threads, device), **rounds, device=device)
+
+
+def measure_autocast(
+    name: str, quick: bool, threads: int, device: torch.device, rounds: dict[str, int]
+) -> dict[str, Any]:
+    """bfloat16 autocast against float32: a training step's time, and how far its numbers are off."""
+    case = _case(name, quick, threads, device)
+    mixed_step: Step = partial(case.ours, autocast=True)
+    exact, mixed = case.ours(), mixed_step()
+    return {
+        "layer": case.title,
+        "shape": case.shape,
+        "rounds_products": rounds_products(),
+        "milliseconds": interleave({"float32": case.ours, "bfloat16": mixed_step}, **rounds, device=device),
+        "output_error": disagreement(mixed[:1], exact[:1]),
+        "gradient_error": disagreement(mixed[1:], exact[1:]),
+    }
+
+
+def _case(name: str, quick: bool, threads: int, device: torch.device) -> Case:
+    prepare(threads, device)
+    gc.freeze()  # or a collection passes over the million of objects that torch's import made, for half a second
+    cases = CASES | {"minlstm": minlstm, "relational": relational, "evolving": evolving}
+    return cases[name](quick, device)
+
+
+def rounds_products() -> bool:
+    """Whether recurrences under autocast multiply in bfloat16 here."""
+    return runs_compiled(torch.zeros(1), LEAST_SIZE, "paths") and bool(compiled("rounds_paths")())

@@ -85,6 +85,8 @@ MEANS = {
     ("LSTM, batches without gradients", "torch.nn.LSTM"): Target(1.1, 1.3),
     ("LSTM, batches in training", "torch.nn.LSTM"): Target(1.2, 1.35),
 }
+# bfloat16 autocast beside float32, where the processor has instructions for it.
+AUTOCAST = {"LSTM, equal-length paths": Target(1.4, 1.8)}
 # How many times as fast as the build at 39426e9, and that build's sources, by which a comparison knows it.
 FORMER = "7407036a9caa58aa"
 AGAINST = {"rounds-lstm": Target(4, 6), "rounds-gru": Target(1.8, 2.5), "rounds-rnn": Target(1.8, 2.5)}
@@ -122,6 +124,16 @@ def even_growth(curves: dict[str, list[Row]]) -> list[Statement]:
     items = [(f"{layer}: {row['grown']:.2f} at {row['size']:,}", row["grown"] <= GROWTH) for layer, row in worst]
     text = f"beside memory alone and a step's calls, time per node or edge grows by at most {GROWTH:g} times"
     return _all_of(text, items)
+
+
+def under_autocast(ratios: dict[str, float], which: str) -> list[Statement]:
+    """Of layers whose products are rounded, by title: how many times as fast as in float32 they are."""
+    wanted = {title: getattr(AUTOCAST[title], which) for title in ratios.keys() & AUTOCAST.keys()}
+    text = "{} under bfloat16 autocast: {:.3g} times as fast as in float32, {} {:g}"
+    return [
+        (text.format(title, ratios[title], _wish(which), least), ratios[title] >= least)
+        for title, least in wanted.items()
+    ]
 
 
 def no_slower(result: Row) -> list[Statement]:

@@ -83,7 +83,7 @@ def compiled(name: str) -> Compiled:
     return Compiled(name)
 
 
-_KINDS = (torch.float32, torch.int64, torch.int32, torch.uint8)
+_KINDS = (torch.float32, torch.bfloat16, torch.int64, torch.int32, torch.uint8)
 
 
 def address(tensor: Tensor, dtype: torch.dtype = torch.float32) -> int:

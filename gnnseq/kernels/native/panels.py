@@ -1,5 +1,6 @@
 """Matrices laid out for the products of compiled sweeps."""
 
+import torch
 from torch import Tensor
 
 from gnnseq.kernels.native.functions import compiled
@@ -7,19 +8,22 @@ from gnnseq.kernels.native.functions import compiled
 __all__ = ["panels"]
 
 WIDEST = 32  # columns of a panel, of which each processor's divide it
+LONG = 32  # terms of a block of a panel of bfloat16
 
 
-def panels(kernel: Tensor, part: str) -> Tensor:
+def panels(kernel: Tensor, part: str, rounds: bool = False) -> Tensor:
     """A matrix [k, m] of float32 as the products of ``c/panels.h`` read it: panels of columns that lie side by side.
 
     Args:
         kernel: The matrix; rows or columns of it are contiguous, or it is copied.
         part: ``"paths"`` or ``"tree"``, whose functions multiply by it.
+        rounds: Whether it is rounded to bfloat16, for the products of ``c/bfloat16.h``; for paths alone.
     """
     rows, columns = kernel.shape
     if not kernel.t().is_contiguous():
         kernel = kernel.contiguous()
-    room = kernel.new_empty(rows * -(-columns // WIDEST) * WIDEST)
+    filled = -(-rows // LONG) * LONG if rounds else rows
+    room = kernel.new_empty(filled * -(-columns // WIDEST) * WIDEST, dtype=torch.bfloat16 if rounds else None)
     lying = kernel if kernel.is_contiguous() else kernel.t()
-    compiled(f"panels_{part}")(rows, columns, lying, *kernel.stride(), room)
+    compiled(f"rounded_panels_{part}" if rounds else f"panels_{part}")(rows, columns, lying, *kernel.stride(), room)
     return room

@@ -8,11 +8,13 @@
  * Letters: T steps, B paths, N nodes, H hidden channels, S states, G gates, D gradients of sums; n paths of a step, from
  * path p on, and m channels, from channel k on. */
 
+#include "bfloat16.h"
 #include "cells.h"
 #include "panels.h"
 #include "threads.h"
 
 enum { LEAST_PATHS = 4, LEAST_KERNEL = 1 << 16 }; /* that a thread is worth; numbers of a kernel that a wait is worth */
+enum { LEAST_PRODUCT = 1 << 20 };                 /* multiplications that several threads are worth */
 
 /* Mirrored in fused_path.py. */
 typedef struct {
@@ -20,6 +22,7 @@ typedef struct {
     ptrdiff_t begin, end;           /* steps begin..end-1 */
     ptrdiff_t N, B, H;
     ptrdiff_t reads_first;          /* whether the first step's nodes read `first` */
+    ptrdiff_t rounds;               /* whether terms of products are rounded to bfloat16, and all panels are those of bfloat16.h */
     const int64_t *offsets;         /* the first node of each step, and N. [T + 1] */
     const float *kernel;            /* panels: forward [H, G * H], backward [reading D * H, H] */
     const float *bias;              /* of a GRU's inner product. [H] */
@@ -76,6 +79,8 @@ static void follow(const Sweep *s, const Act *act, int back, ptrdiff_t first_pat
                    ptrdiff_t shares) {
     Part part = {.p = first_path, .k = share_of(s->H, WIDE, share, shares)};
     part.m = share_of(s->H, WIDE, share + 1, shares) - part.k;
+    if (s->rounds)
+        begin_tiles();
     for (ptrdiff_t step = 0; step < s->end - s->begin; step++) {
         part.t = back ? s->end - 1 - step : s->begin + step;
         part.n = least(alive(s, part.t), end) - first_path;
@@ -88,6 +93,8 @@ static void follow(const Sweep *s, const Act *act, int back, ptrdiff_t first_pat
         if (act->all)
             act->all(s, part);
     }
+    if (s->rounds)
+        end_tiles();
 }
 
 /* The path before which `share` of so many equal shares of all nodes lie. */
@@ -152,16 +159,25 @@ static int sweep(const Sweep *s, const Act *act, int back) {
     return 1;
 }
 
-/* C = A B, or C += A B, of the part's channels in each of so many gates. A's and C's rows are those of nodes. */
+/* C = A B, or C += A B, from a column on, which begins a panel. */
+static void multiply_columns(const Sweep *s, ptrdiff_t n, ptrdiff_t terms, ptrdiff_t from, ptrdiff_t m, const float *a,
+                             ptrdiff_t a_stride, const float *panels, int adds, float *c, ptrdiff_t c_stride) {
+    if (s->rounds)
+        multiply_rounded(n, terms, m, a, a_stride, (const uint16_t *)panels + filled_up(terms) * from, adds, c + from,
+                         c_stride);
+    else
+        multiply(n, terms, m, a, a_stride, panels + terms * from, adds, c + from, c_stride);
+}
+
+/* The same of the part's channels in each of so many gates. A's and C's rows are those of nodes. */
 static void multiply_part(const Sweep *s, Part part, ptrdiff_t gates, ptrdiff_t terms, const float *a,
                           ptrdiff_t a_stride, const float *panels, int adds, float *c) {
     const ptrdiff_t H = s->H;
-    if (part.m == H) {
-        multiply(part.n, terms, gates * H, a, a_stride, panels, adds, c, gates * H);
-        return;
-    }
-    for (ptrdiff_t g = 0, from = part.k; g < gates; g++, from += H)
-        multiply(part.n, terms, part.m, a, a_stride, panels + terms * from, adds, c + from, gates * H);
+    if (part.m == H)
+        multiply_columns(s, part.n, terms, 0, gates * H, a, a_stride, panels, adds, c, gates * H);
+    else
+        for (ptrdiff_t g = 0, from = part.k; g < gates; g++, from += H)
+            multiply_columns(s, part.n, terms, from, part.m, a, a_stride, panels, adds, c, gates * H);
 }
 
 /* Writes input projections, from a node on: they are made when they are used, and so are in cache. */
@@ -186,8 +202,8 @@ static void project(const Sweep *s, Part part, ptrdiff_t node, ptrdiff_t gates, 
 static void project_back(const Sweep *s, Part part, ptrdiff_t node, ptrdiff_t width, const float *d_sums,
                          ptrdiff_t stride) {
     if (s->d_x)
-        multiply(part.last - part.first, width, s->F, d_sums + stride * part.first, stride, s->input_kernel, 0,
-                 s->d_x + s->F * (node + part.first), s->F);
+        multiply_columns(s, part.last - part.first, width, 0, s->F, d_sums + stride * part.first, stride,
+                         s->input_kernel, 0, s->d_x + s->F * (node + part.first), s->F);
 }
 
 static void lstm(const Sweep *s, Part part) {
@@ -288,7 +304,34 @@ int rnn_tanh_paths_back(const Sweep *s) { return sweep(s, &(Act){rnn_tanh_back, 
 int rnn_relu_paths(const Sweep *s) { return sweep(s, &(Act){rnn_relu, NULL, 1}, 0); }
 int rnn_relu_paths_back(const Sweep *s) { return sweep(s, &(Act){rnn_relu_back, rnn_send, 1}, 1); }
 
-/* The panels of a kernel [k, m], see panels.h. */
+/* The panels of a kernel [k, m], see panels.h and bfloat16.h. */
 void panels_paths(ptrdiff_t k, ptrdiff_t m, const float *kernel, ptrdiff_t down, ptrdiff_t right, float *panels) {
     lay_out(k, m, kernel, down, right, panels);
 }
+void rounded_panels_paths(ptrdiff_t k, ptrdiff_t m, const float *kernel, ptrdiff_t down, ptrdiff_t right,
+                          uint16_t *panels) {
+    lay_out_rounded(k, m, kernel, down, right, panels);
+}
+
+/* C [k, m] += A^T B of rounded terms: A [n, k], and of B the m columns from `b_from` on of rows that are `b_stride` long. */
+void add_product_paths(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, const float *b,
+                       ptrdiff_t b_from, ptrdiff_t b_stride, float *c) {
+    if (n * k * m < LEAST_PRODUCT)
+        threads = 1;
+    if (threads == 1) {
+        begin_tiles();
+        add_rounded(n, k, m, a, k, b + b_from, b_stride, c, m);
+        end_tiles();
+        return;
+    }
+#pragma omp parallel for num_threads((int)threads)
+    for (ptrdiff_t share = 0; share < threads; share++) {
+        const ptrdiff_t from = share_of(m, BROAD, share, threads), columns = share_of(m, BROAD, share + 1, threads) - from;
+        begin_tiles();
+        add_rounded(n, k, columns, a, k, b + b_from + from, b_stride, c + from, m);
+        end_tiles();
+    }
+}
+
+/* Whether this processor has instructions for it. */
+int rounds_paths(void) { return instructions() != NO_INSTRUCTIONS; }
