@@ -33,8 +33,8 @@ def powers(settings):
     return [settings.base**exponent for exponent in settings.exponents]
 
 
-def threads(settings):
-    return torch.get_num_threads()
+def powers_and_threads(settings):
+    return [*powers(settings), torch.get_num_threads()]
 
 
 @pytest.fixture
@@ -88,17 +88,13 @@ def test_a_cut_off_file_is_named_with_the_remedy(tmp_path, content):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_records_come_in_the_order_of_the_settings(tmp_path, console, jobs):
-    records = run_sweep(powers, POWERS, tmp_path, jobs=jobs, seconds=lambda power: power.base, console=console)
-    assert [record["result"] for record in records] == [[3, 9], [1, 1], [2, 4]]
+def test_records_come_in_the_order_of_the_settings_and_every_run_has_one_thread(tmp_path, console, jobs):
+    records = run_sweep(
+        powers_and_threads, POWERS, tmp_path, jobs=jobs, seconds=lambda power: power.base, console=console
+    )
+    assert [record["result"] for record in records] == [[3, 9, 1], [1, 1, 1], [2, 4, 1]]
     assert [record["settings"] for record in records] == [{"base": b, "exponents": [1, 2]} for b in (3, 1, 2)]
     assert len(list(tmp_path.glob("*.json"))) == 3
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_every_run_has_one_thread(tmp_path, console, jobs):
-    records = run_sweep(threads, POWERS, tmp_path, jobs=jobs, console=console)
-    assert [record["result"] for record in records] == [1, 1, 1]
 
 
 def test_one_thread_gives_the_threads_back():
