@@ -1,8 +1,8 @@
-r"""Sweeps over unweighted paths in compiled code, and their gradients: one call forward, a few back.
+r"""Sweeps over unweighted paths in compiled code, and their gradients: one call forward, a few for each run of steps back.
 
 All that a step does is in ``c/paths.c``: input projections, products with the states that are read, cells, and
-gradients on their way back to inputs and states. Gradients of the parameters are torch's products, a run of steps at a
-time. Where no gradients are wanted, nothing is kept but h. Gates have torch's order. Of a mixed cell what is multiplied
+gradients on their way back to inputs and states. Gradients of the parameters are products of a run of steps at a time,
+torch's if they are in float32. Where no gradients are wanted, nothing is kept but h. Gates have torch's order. Of a mixed cell what is multiplied
 is rounded to bfloat16, if the processor has instructions for it; sums, states and gates stay in float32.
 
 Letters: N nodes, F input channels, B paths that are not empty, H hidden channels, S states, G gates, D gradients of
@@ -27,7 +27,7 @@ from gnnseq.kernels.input_projection import (
     lie_as_kernel,
     split_bias,
 )
-from gnnseq.kernels.native import address, compiled, panels
+from gnnseq.kernels.native import address, compiled, panels, room_for_products
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
@@ -304,7 +304,8 @@ class _Gradients:
             total.addmm_(d_sums[:, first : first + self._width].t(), read)
             return
         sizes = torch.get_num_threads(), read.size(0), read.size(1), self._width
-        compiled("add_product_paths")(*sizes, read.contiguous(), d_sums, first, d_sums.size(1), total.t())
+        room = room_for_products(self._width)
+        compiled("add_product_paths")(*sizes, read.contiguous(), d_sums, first, d_sums.size(1), room, total.t())
 
     def of_parameters(self) -> tuple[Tensor | None, ...]:
         """Those of W_ih, W_hh, b_ih and b_hh, once all runs are added."""

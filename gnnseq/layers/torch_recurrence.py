@@ -38,7 +38,7 @@ def in_torch(layer: Any, x: object, graph: object, state: object) -> tuple[Tenso
         graph: The schedule, or None.
         state: The initial state, zeros if None.
     """
-    if torch.is_grad_enabled() or layer.cell.linear or type(x) is not Tensor:
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or layer.cell.linear or type(x) is not Tensor:
         return None
     if not is_plain_memory(x) or not x.is_contiguous():
         return None

@@ -173,6 +173,16 @@ def test_saved_tensors_that_come_back_as_copies(around):
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("given", [(torch.randn(5, 4, 3),), (torch.randn(20, 3), packed_paths([5] * 4))])
+def test_what_eager_calls_leave_to_torch_compiles_whole_without_gradients(given, mode):
+    torch.compiler.reset()
+    layer = LSTM(3, 4)
+    with mode():
+        compiled = torch.compile(layer, fullgraph=True, backend="eager")
+        torch.testing.assert_close(compiled(*given)[0], layer(*given)[0])
+
+
 def test_a_compiled_layer_says_what_is_wrong_when_it_runs():
     torch.compiler.reset()
     compiled = torch.compile(LSTM(3, 4), fullgraph=True, backend="eager")

@@ -2,6 +2,15 @@
 
 from gnnseq.kernels.native.build import library
 from gnnseq.kernels.native.functions import address, compiled, is_plain, lies_in_memory, runs_compiled
-from gnnseq.kernels.native.panels import panels
+from gnnseq.kernels.native.panels import panels, room_for_products
 
-__all__ = ["address", "compiled", "is_plain", "library", "lies_in_memory", "panels", "runs_compiled"]
+__all__ = [
+    "address",
+    "compiled",
+    "is_plain",
+    "library",
+    "lies_in_memory",
+    "panels",
+    "room_for_products",
+    "runs_compiled",
+]

@@ -5,10 +5,11 @@ from torch import Tensor
 
 from gnnseq.kernels.native.functions import compiled
 
-__all__ = ["panels"]
+__all__ = ["panels", "room_for_products"]
 
 WIDEST = 32  # columns of a panel, of which each processor's divide it
 LONG = 32  # terms of a block of a panel of bfloat16
+FAR = 256  # of rows that are multiplied with one another, so many are rounded at a time
 
 
 def panels(kernel: Tensor, part: str, rounds: bool = False) -> Tensor:
@@ -27,3 +28,8 @@ def panels(kernel: Tensor, part: str, rounds: bool = False) -> Tensor:
     lying = kernel if kernel.is_contiguous() else kernel.t()
     compiled(f"rounded_panels_{part}" if rounds else f"panels_{part}")(rows, columns, lying, *kernel.stride(), room)
     return room
+
+
+def room_for_products(columns: int) -> Tensor:
+    """Where ``add_product_paths`` lays out rows of so many columns."""
+    return torch.empty(FAR * -(-columns // WIDEST) * WIDEST, dtype=torch.bfloat16, device="cpu")

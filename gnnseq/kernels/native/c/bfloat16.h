@@ -1,5 +1,7 @@
 /* Products of rows with a matrix, as in panels.h, of terms that are rounded to bfloat16: sums stay in float32. They are
  * made 16 rows by 16 columns at a time where the processor has tiles and the system lets them be used, else by vectors.
+ * The instructions take numbers below float32's least normal one, 1.2e-38, for 0. Where rows or columns of a block are not
+ * all there, what lies in memory is multiplied too, and the results are left out.
  *
  * Letters: n rows, k terms of each sum, m columns. */
 
@@ -14,8 +16,8 @@
 
 /* A panel has BROAD columns, and its terms come in blocks of LONG, filled up with zeros: for each block two tiles of 16
  * columns, of 16 rows that have a pair of terms of each column side by side. FAR terms of 32 rows stay in a core's first
- * cache, and those of SEVERAL columns in its second. */
-enum { BROAD = 32, LONG = 32, FAR = 256, SEVERAL = 256, TILE_ROWS = 16, TILE_NUMBERS = 512 };
+ * cache. */
+enum { BROAD = 32, LONG = 32, FAR = 256, TILE_ROWS = 16, TILE_NUMBERS = 512 };
 
 static inline ptrdiff_t filled_up(ptrdiff_t terms) { return (terms + LONG - 1) / LONG * LONG; }
 
@@ -54,7 +56,7 @@ enum { NO_INSTRUCTIONS, BY_VECTORS, BY_TILES };
 /* The system must be asked once whether a process may use tiles, as they are much to save when threads take turns. */
 static inline int instructions(void) {
 #if HAS_TILES
-    static int found = NO_INSTRUCTIONS; /* threads that ask at once are told the same */
+    static _Atomic int found = NO_INSTRUCTIONS; /* threads that ask at once are told the same */
     if (found == NO_INSTRUCTIONS)
         found = syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tile data */) == 0 ? BY_TILES : BY_VECTORS;
     return found;
@@ -63,12 +65,16 @@ static inline int instructions(void) {
 #endif
 }
 
+/* What lies there is read or written by instructions of which compilers know only the address. */
+#define SEEN(address) __asm__ volatile("" : : "r"(address) : "memory")
+
 #if HAS_TILES
 /* Before a thread's first product by tiles, and after its last: others of the process have shapes of their own. */
 static inline void begin_tiles(void) {
     struct { uint8_t palette, start, none[14]; uint16_t bytes[16]; uint8_t rows[16]; } shapes = {.palette = 1};
     for (int tile = 0; tile < 8; tile++)
         shapes.bytes[tile] = 64, shapes.rows[tile] = TILE_ROWS;
+    SEEN(&shapes);
     _tile_loadconfig(&shapes);
 }
 static inline void end_tiles(void) { _tile_release(); }
@@ -77,6 +83,9 @@ static inline void end_tiles(void) { _tile_release(); }
 static inline void tiles_32(ptrdiff_t far, const uint16_t *rows, int tall, const uint16_t *panel, int adds, float *sums,
                             ptrdiff_t stride) {
     const size_t apart = 4 * (size_t)stride;
+    SEEN(rows);
+    SEEN(panel);
+    SEEN(sums);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -112,6 +121,7 @@ static inline void tiles_32(ptrdiff_t far, const uint16_t *rows, int tall, const
         }
     _tile_stored(0, sums, apart);
     _tile_stored(1, sums + 16, apart);
+    SEEN(sums);
 }
 #else
 static inline void begin_tiles(void) {}
@@ -139,9 +149,10 @@ static inline __attribute__((always_inline)) void vectors_32(int tall, ptrdiff_t
         for (int r = 0; r < tall; r++) {
             int32_t pair;
             memcpy(&pair, rows + FAR * r + i, 4);
-            const __m512bh both = (__m512bh)_mm512_set1_epi32(pair);
-            total[r][0] = _mm512_dpbf16_ps(total[r][0], both, left);
-            total[r][1] = _mm512_dpbf16_ps(total[r][1], both, right);
+            __m512i both = _mm512_set1_epi32(pair);
+            __asm__("" : "+v"(both)); /* clang 16 ends at a product of what was repeated just before */
+            total[r][0] = _mm512_dpbf16_ps(total[r][0], (__m512bh)both, left);
+            total[r][1] = _mm512_dpbf16_ps(total[r][1], (__m512bh)both, right);
         }
     }
     UNROLLED
@@ -227,10 +238,12 @@ static inline __m512i pairs_of(const float *a, const float *b, ptrdiff_t width) 
     return _mm512_permutexvar_epi16(_mm512_load_si512(sides), (__m512i)_mm512_cvtne2ps_pbh(second, first));
 }
 
-/* C += A^T B of up to SEVERAL columns: A [n, k] and B [n, m], whose rows are so far apart, and C [k, m]. */
-static __attribute__((noinline)) void add_columns(ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, ptrdiff_t a_stride,
-                                                  const float *b, ptrdiff_t b_stride, float *c, ptrdiff_t c_stride) {
-    _Alignas(64) uint16_t rows[32 * FAR], panels[FAR * SEVERAL];
+/* C += A^T B: A [n, k] and B [n, m], whose rows are so far apart, and C [k, m]; `panels` has room for FAR rows of
+ * B, filled up to whole panels. */
+static __attribute__((noinline)) void add_rounded(ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, ptrdiff_t a_stride,
+                                                  const float *b, ptrdiff_t b_stride, uint16_t *panels, float *c,
+                                                  ptrdiff_t c_stride) {
+    _Alignas(64) uint16_t rows[32 * FAR];
     _Alignas(64) uint32_t pairs[16 * 16];
     for (ptrdiff_t i = 0; i < n; i += FAR) {
         const ptrdiff_t deep = n - i < FAR ? n - i : FAR, far = filled_up(deep);
@@ -261,13 +274,6 @@ static __attribute__((noinline)) void add_columns(ptrdiff_t n, ptrdiff_t k, ptrd
     }
 }
 
-/* The same of any number of columns. */
-static inline void add_rounded(ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, ptrdiff_t a_stride, const float *b,
-                               ptrdiff_t b_stride, float *c, ptrdiff_t c_stride) {
-    for (ptrdiff_t j = 0; j < m; j += SEVERAL)
-        add_columns(n, k, m - j < SEVERAL ? m - j : SEVERAL, a, a_stride, b + j, b_stride, c + j, c_stride);
-}
-
 #else /* never called */
 
 enum { NO_INSTRUCTIONS };
@@ -280,8 +286,8 @@ static inline void multiply_rounded(ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const
     (void)n, (void)k, (void)m, (void)a, (void)a_stride, (void)panels, (void)adds, (void)c, (void)c_stride;
 }
 static inline void add_rounded(ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, ptrdiff_t a_stride, const float *b,
-                               ptrdiff_t b_stride, float *c, ptrdiff_t c_stride) {
-    (void)n, (void)k, (void)m, (void)a, (void)a_stride, (void)b, (void)b_stride, (void)c, (void)c_stride;
+                               ptrdiff_t b_stride, uint16_t *panels, float *c, ptrdiff_t c_stride) {
+    (void)n, (void)k, (void)m, (void)a, (void)a_stride, (void)b, (void)b_stride, (void)panels, (void)c, (void)c_stride;
 }
 
 #endif

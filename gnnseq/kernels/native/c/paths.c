@@ -313,14 +313,15 @@ void rounded_panels_paths(ptrdiff_t k, ptrdiff_t m, const float *kernel, ptrdiff
     lay_out_rounded(k, m, kernel, down, right, panels);
 }
 
-/* C [k, m] += A^T B of rounded terms: A [n, k], and of B the m columns from `b_from` on of rows that are `b_stride` long. */
+/* C [k, m] += A^T B of rounded terms: A [n, k], and of B the m columns from `b_from` on of rows that are `b_stride` long.
+ * `room` [FAR, m filled up to BROAD]. */
 void add_product_paths(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, const float *b,
-                       ptrdiff_t b_from, ptrdiff_t b_stride, float *c) {
+                       ptrdiff_t b_from, ptrdiff_t b_stride, uint16_t *room, float *c) {
     if (n * k * m < LEAST_PRODUCT)
         threads = 1;
     if (threads == 1) {
         begin_tiles();
-        add_rounded(n, k, m, a, k, b + b_from, b_stride, c, m);
+        add_rounded(n, k, m, a, k, b + b_from, b_stride, room, c, m);
         end_tiles();
         return;
     }
@@ -328,7 +329,7 @@ void add_product_paths(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t k, ptrdiff_t m,
     for (ptrdiff_t share = 0; share < threads; share++) {
         const ptrdiff_t from = share_of(m, BROAD, share, threads), columns = share_of(m, BROAD, share + 1, threads) - from;
         begin_tiles();
-        add_rounded(n, k, columns, a, k, b + b_from + from, b_stride, c + from, m);
+        add_rounded(n, k, columns, a, k, b + b_from + from, b_stride, room + FAR * from, c + from, m);
         end_tiles();
     }
 }
