@@ -1,9 +1,10 @@
-r"""Sweeps over unweighted paths in compiled code, and their gradients: one call forward, a few for each run of steps back.
+r"""Sweeps over unweighted paths in compiled code, and their gradients: one call forward, a few for each run back.
 
 All that a step does is in ``c/paths.c``: input projections, products with the states that are read, cells, and
 gradients on their way back to inputs and states. Gradients of the parameters are products of a run of steps at a time,
-torch's if they are in float32. Where no gradients are wanted, nothing is kept but h. Gates have torch's order. Of a mixed cell what is multiplied
-is rounded to bfloat16, if the processor has instructions for it; sums, states and gates stay in float32.
+torch's if they are in float32. Where no gradients are wanted, nothing is kept but h. Gates have torch's order. Of a
+mixed cell what is multiplied is rounded to bfloat16, if the processor has instructions for it; sums, states and gates
+stay in float32.
 
 Letters: N nodes, F input channels, B paths that are not empty, H hidden channels, S states, G gates, D gradients of
 sums, T steps.
