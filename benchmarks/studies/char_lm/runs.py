@@ -70,9 +70,9 @@ PRESETS = {
                              validate_every=200, sample_at=(0, 200, 800, 2400), **_MODERN),
     "best": LanguageTraining(streams=64, hidden=384, dropout=0.25, steps=12_000, learning_rate=3e-3, validate_every=500,
                              sample_at=(0, 2000, 12_000), **_MODERN | {"batch": 8}),
-    "scan": LanguageTraining(kind="MinGRU", residual=True, hidden=160, expansion=3, layers=4, dropout=0.05, window=64,
-                             batch=8, streams=64, steps=17_000, learning_rate=6e-3, schedule="cosine", warm_up=1000,
-                             clip=1.0, validate_every=1500, sample_at=(0, 2000, 17_000)),
+    "scan": LanguageTraining(kind="MinGRU", residual=True, hidden=128, expansion=3, layers=4, dropout=0.15, window=64,
+                             batch=8, streams=64, steps=20_000, learning_rate=6e-3, schedule="cosine", warm_up=1000,
+                             clip=1.0, validate_every=1500, sample_at=(0, 2000, 20_000)),
 }  # fmt: skip
 QUICK = {"hidden": 32, "embedding": 0, "layers": 1, "window": 20, "batch": 16, "steps": 60, "record_every": 5,
          "validate_every": 20, "sample_at": (0, 60)}  # fmt: skip
