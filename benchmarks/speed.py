@@ -1,6 +1,6 @@
 """How fast is gnnseq, against torch.nn, torch_geometric, DGL and pytorch-tree-lstm, and against the bare work?
 
-    python benchmarks/speed.py                     every case, about six minutes
+    python benchmarks/speed.py                     every case, about eight minutes
     python benchmarks/speed.py --works trees gcn   only these
     python benchmarks/speed.py --scaling           time per node and per edge as paths and graphs grow, as a figure:
                                                    a quarter of an hour; stopped, it goes on
@@ -10,9 +10,10 @@
     python benchmarks/speed.py --device cuda       the same on a GPU
 
 Before anything is timed, ours and each peer must give the same output and gradients. Then all run in turns in one
-process, so that what slows the machine slows everybody, and the ratio is the median of the rounds' ratios. Peers that
-are not installed are named. On a CPU, and not with --quick, ratios, memory and growth are held against
-studies/speed/targets.py; another build everywhere. Two builds run in turns in a process each:
+process, so that what slows the machine slows everybody, and the ratio is the median of the rounds' ratios. Without
+--quick each case has a process of its own. Peers that are not installed are named. On a CPU, and not with --quick,
+ratios, memory and growth are held against studies/speed/targets.py; another build everywhere. Two builds run in turns
+in a process each:
 `git worktree add /tmp/before COMMIT && python -m venv /tmp/venv && /tmp/venv/bin/pip install /tmp/before`, with rich,
 joblib and tyro, makes another.
 Exit code 0: measured, and every statement checked holds; 1: one does not; 2: a peer's numbers differ from ours, or an
@@ -30,7 +31,7 @@ from studies.speed.targets import NAMES
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Speed: ours, each peer's, and the roofline. Without arguments every case, in about six minutes."""
+    """Speed: ours, each peer's, and the roofline. Without arguments every case, in about eight minutes."""
 
     study = "speed"
     least = dict.fromkeys(("rounds", "warm_up", "threads"), 1)
