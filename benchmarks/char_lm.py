@@ -49,7 +49,7 @@ class Settings(SweepSettings, ProcessSettings):
     test: Path | None = None  # Held out: scored once, at the end.
     preset: Literal["report", "fast", "best", "scan"] = "fast"
     """report: two LSTMs of 128, forty minutes; fast: an LSTM in two minutes; best: one in a quarter of an hour; scan:
-    MinGRU in residual blocks in twenty; each on one core."""
+    MinGRU in residual blocks in as long with AVX-512; each on one core."""
     seeds: tuple[int, ...] = (0,)  # One run each.
     resume: bool = False  # Go on from the last checkpoint of an unfinished run; without it such a run begins anew.
     together: bool = False
