@@ -98,27 +98,22 @@ static inline void tiles_32(ptrdiff_t far, const uint16_t *rows, int tall, const
         _tile_loadd(2, sums + 16 * stride, apart);
         _tile_loadd(3, sums + 16 * stride + 16, apart);
     }
-    if (tall) {
-        for (ptrdiff_t i = 0; i < far; i += LONG, panel += 2 * TILE_NUMBERS) {
-            _tile_loadd(4, rows + i, 2 * FAR);
-            _tile_loadd(6, panel, 64);
-            _tile_loadd(7, panel + TILE_NUMBERS, 64);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_dpbf16ps(1, 4, 7);
+    for (ptrdiff_t i = 0; i < far; i += LONG, panel += 2 * TILE_NUMBERS) {
+        _tile_loadd(4, rows + i, 2 * FAR);
+        _tile_loadd(6, panel, 64);
+        _tile_loadd(7, panel + TILE_NUMBERS, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        if (tall) {
             _tile_loadd(5, rows + 16 * FAR + i, 2 * FAR);
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }
+    }
+    if (tall) {
         _tile_stored(2, sums + 16 * stride, apart);
         _tile_stored(3, sums + 16 * stride + 16, apart);
-    } else
-        for (ptrdiff_t i = 0; i < far; i += LONG, panel += 2 * TILE_NUMBERS) {
-            _tile_loadd(4, rows + i, 2 * FAR);
-            _tile_loadd(6, panel, 64);
-            _tile_loadd(7, panel + TILE_NUMBERS, 64);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_dpbf16ps(1, 4, 7);
-        }
+    }
     _tile_stored(0, sums, apart);
     _tile_stored(1, sums + 16, apart);
     SEEN(sums);
@@ -162,13 +157,17 @@ static inline __attribute__((always_inline)) void vectors_32(int tall, ptrdiff_t
 
 #undef UNROLLED
 
+/* Which of 16 places there are, of so many that are left. */
+static inline __mmask16 places(ptrdiff_t left) {
+    return left >= 16 ? 0xffff : left > 0 ? (__mmask16)((1u << left) - 1) : 0;
+}
+
 /* Rounds n rows of so many numbers, filled up with zeros. */
 static inline void round_rows(ptrdiff_t n, ptrdiff_t terms, const float *a, ptrdiff_t stride, uint16_t *rows) {
     for (ptrdiff_t i = 0; i < n; i++, a += stride, rows += FAR)
         for (ptrdiff_t j = 0; j < filled_up(terms); j += 16) {
-            const ptrdiff_t left = terms - j;
-            const __mmask16 there = left >= 16 ? 0xffff : left > 0 ? (__mmask16)((1u << left) - 1) : 0;
-            _mm256_storeu_si256((__m256i *)(rows + j), (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(there, a + j)));
+            const __m512 numbers = _mm512_maskz_loadu_ps(places(terms - j), a + j);
+            _mm256_storeu_si256((__m256i *)(rows + j), (__m256i)_mm512_cvtneps_pbh(numbers));
         }
 }
 
@@ -232,7 +231,7 @@ static __attribute__((noinline)) void multiply_rounded(ptrdiff_t n, ptrdiff_t k,
 static inline __m512i pairs_of(const float *a, const float *b, ptrdiff_t width) {
     static const _Alignas(64) uint16_t sides[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                                     8,  24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    const __mmask16 there = width >= 16 ? 0xffff : width > 0 ? (__mmask16)((1u << width) - 1) : 0;
+    const __mmask16 there = places(width);
     const __m512 first = a ? _mm512_maskz_loadu_ps(there, a) : _mm512_setzero_ps();
     const __m512 second = b ? _mm512_maskz_loadu_ps(there, b) : _mm512_setzero_ps();
     return _mm512_permutexvar_epi16(_mm512_load_si512(sides), (__m512i)_mm512_cvtne2ps_pbh(second, first));

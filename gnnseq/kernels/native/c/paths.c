@@ -14,7 +14,6 @@
 #include "threads.h"
 
 enum { LEAST_PATHS = 4, LEAST_KERNEL = 1 << 16 }; /* that a thread is worth; numbers of a kernel that a wait is worth */
-enum { LEAST_PRODUCT = 1 << 20 };                 /* multiplications that several threads are worth */
 
 /* Mirrored in fused_path.py. */
 typedef struct {
@@ -313,25 +312,21 @@ void rounded_panels_paths(ptrdiff_t k, ptrdiff_t m, const float *kernel, ptrdiff
     lay_out_rounded(k, m, kernel, down, right, panels);
 }
 
-/* C [k, m] += A^T B of rounded terms: A [n, k], and of B the m columns from `b_from` on of rows that are `b_stride` long.
- * `room` [FAR, m filled up to BROAD]. */
+/* C [k, m] += A^T B of rounded terms, one thread's panels of it: A [n, k], and of B and C so many panels' columns. */
+static void add_panels(ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, const float *b, ptrdiff_t b_stride,
+                       uint16_t *room, float *c, ptrdiff_t first, ptrdiff_t number) {
+    const ptrdiff_t from = BROAD * first, columns = least(BROAD * number, m - from);
+    begin_tiles();
+    add_rounded(n, k, columns, a, k, b + from, b_stride, room + FAR * from, c + from, m);
+    end_tiles();
+}
+
+/* All of it: of B the m columns from `b_from` on of rows that are `b_stride` long; `room` [FAR, m filled up to BROAD]. */
 void add_product_paths(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a, const float *b,
                        ptrdiff_t b_from, ptrdiff_t b_stride, uint16_t *room, float *c) {
-    if (n * k * m < LEAST_PRODUCT)
-        threads = 1;
-    if (threads == 1) {
-        begin_tiles();
-        add_rounded(n, k, m, a, k, b + b_from, b_stride, room, c, m);
-        end_tiles();
-        return;
-    }
-#pragma omp parallel for num_threads((int)threads)
-    for (ptrdiff_t share = 0; share < threads; share++) {
-        const ptrdiff_t from = share_of(m, BROAD, share, threads), columns = share_of(m, BROAD, share + 1, threads) - from;
-        begin_tiles();
-        add_rounded(n, k, columns, a, k, b + b_from + from, b_stride, room + FAR * from, c + from, m);
-        end_tiles();
-    }
+    const ptrdiff_t panels = (m + BROAD - 1) / BROAD, work = n * k / 8; /* a panel's, in numbers that cells take as long for */
+    EACH_SHARE(threads, panels, work, first, number,
+               add_panels(n, k, m, a, b + b_from, b_stride, room, c, first, number));
 }
 
 /* Whether this processor has instructions for it. */
