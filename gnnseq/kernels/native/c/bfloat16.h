@@ -16,8 +16,8 @@
 
 /* A panel has BROAD columns, and its terms come in blocks of LONG, filled up with zeros: for each block two tiles of 16
  * columns, of 16 rows that have a pair of terms of each column side by side. FAR terms of 32 rows stay in a core's first
- * cache. */
-enum { BROAD = 32, LONG = 32, FAR = 256, TILE_ROWS = 16, TILE_NUMBERS = 512 };
+ * cache. By vectors, so many rows are multiplied TOGETHER. */
+enum { BROAD = 32, LONG = 32, FAR = 256, TILE_ROWS = 16, TILE_NUMBERS = 512, TOGETHER = 6 };
 
 static inline ptrdiff_t filled_up(ptrdiff_t terms) { return (terms + LONG - 1) / LONG * LONG; }
 
@@ -125,11 +125,11 @@ static inline void end_tiles(void) {}
 
 #define UNROLLED _Pragma("GCC unroll 8") /* or sums would be in memory */
 
-/* The same of so many rows, up to TALL, by vectors. */
+/* The same of so many rows, up to TOGETHER, by vectors. */
 static inline __attribute__((always_inline)) void vectors_32(int tall, ptrdiff_t far, const uint16_t *rows,
                                                              const uint16_t *panel, int adds, float *sums,
                                                              ptrdiff_t stride) {
-    __m512 total[TALL][2];
+    __m512 total[TOGETHER][2];
     const __mmask16 there = adds ? 0xffff : 0; /* all others are 0 */
     UNROLLED
     for (int r = 0; r < tall; r++)
@@ -191,7 +191,7 @@ static inline void multiply_panel(ptrdiff_t n, ptrdiff_t far, ptrdiff_t width, c
         tiles_32(far, rows, n > TILE_ROWS, panel, adds, sums, apart);
     else
 #endif
-        for (ptrdiff_t first = 0; first < n; first += TALL) {
+        for (ptrdiff_t first = 0; first < n; first += TOGETHER) {
             const uint16_t *from = rows + FAR * first;
             float *to = sums + apart * first;
             switch (n - first) {
@@ -204,7 +204,7 @@ static inline void multiply_panel(ptrdiff_t n, ptrdiff_t far, ptrdiff_t width, c
                 ROWS(5);
 #undef ROWS
             default:
-                vectors_32(TALL, far, from, panel, adds, to, apart);
+                vectors_32(TOGETHER, far, from, panel, adds, to, apart);
             }
         }
     if (!fits)

@@ -8,12 +8,21 @@
  * Letters: T steps, B paths, N nodes, H hidden channels, S states, G gates, D gradients of sums; n paths of a step, from
  * path p on, and m channels, from channel k on. */
 
+#include <limits.h>
+
 #include "bfloat16.h"
 #include "cells.h"
 #include "panels.h"
 #include "threads.h"
 
 enum { LEAST_PATHS = 4, LEAST_KERNEL = 1 << 16 }; /* that a thread is worth; numbers of a kernel that a wait is worth */
+/* Rows from which a tile is hardly faster, and numbers of a kernel that a core's cache does not hold whole. With AVX-512 a
+ * step is so short that to wait, and to fetch what another core wrote, is more than taller tiles save. */
+#if defined(__AVX512F__)
+enum { TALL_ENOUGH = 4, LARGE_KERNEL = 1 << 19 };
+#else
+enum { TALL_ENOUGH = TALL, LARGE_KERNEL = INT_MAX };
+#endif
 
 /* Mirrored in fused_path.py. */
 typedef struct {
@@ -126,14 +135,19 @@ static int fits(const Sweep *s) {
 /* Rows of a tile, if there are so many in all. */
 static double height(double rows) {
     const ptrdiff_t tiles = (ptrdiff_t)((rows + TALL - 1) / TALL);
-    return tiles > 1 ? rows / (double)tiles : rows;
+    const double tall = tiles > 1 ? rows / (double)tiles : rows;
+    return tall < TALL_ENOUGH ? tall : TALL_ENOUGH;
 }
 
-/* Whether threads share the channels: if their shares are equal and tiles become a fifth taller. */
+/* Whether threads share the channels: if their shares are equal, and tiles become a fifth taller, or the rows are few and
+ * a core's cache does not hold the kernel but a share of it. */
 static int shares_channels(const Sweep *s, const Act *act) {
     const double rows = (double)(s->offsets[s->end] - s->offsets[s->begin]) / (double)(s->end - s->begin);
-    return s->H % (WIDE * s->threads) == 0 && act->gates * s->H * s->H >= LEAST_KERNEL &&
-           (rows < (double)(LEAST_PATHS * s->threads) || height(rows) > 1.2 * height(rows / (double)s->threads));
+    const ptrdiff_t kernel = act->gates * s->H * s->H;
+    if (s->H % (WIDE * s->threads) != 0 || kernel < LEAST_KERNEL)
+        return 0;
+    const double few = (double)((kernel < LARGE_KERNEL ? 1 : 4) * LEAST_PATHS * s->threads);
+    return rows < few || height(rows) > 1.2 * height(rows / (double)s->threads);
 }
 
 /* 0 where the steps are not those of paths. */
@@ -158,43 +172,42 @@ static int sweep(const Sweep *s, const Act *act, int back) {
     return 1;
 }
 
-/* C = A B, or C += A B, from a column on, which begins a panel. */
+/* C = A B + D, from a column on, which begins a panel: D's rows are so far apart, 0 if it has one for all, or it is NULL. */
 static void multiply_columns(const Sweep *s, ptrdiff_t n, ptrdiff_t terms, ptrdiff_t from, ptrdiff_t m, const float *a,
-                             ptrdiff_t a_stride, const float *panels, int adds, float *c, ptrdiff_t c_stride) {
-    if (s->rounds)
-        multiply_rounded(n, terms, m, a, a_stride, (const uint16_t *)panels + filled_up(terms) * from, adds, c + from,
-                         c_stride);
-    else
-        multiply(n, terms, m, a, a_stride, panels + terms * from, adds, c + from, c_stride);
+                             ptrdiff_t a_stride, const float *panels, const float *d, ptrdiff_t d_stride, float *c,
+                             ptrdiff_t c_stride) {
+    if (!s->rounds) {
+        multiply(n, terms, m, a, a_stride, panels + terms * from, d ? d + from : NULL, d_stride, c + from, c_stride);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n && d && d != c; i++)
+        memcpy(c + c_stride * i + from, d + d_stride * i + from, 4 * (size_t)m);
+    multiply_rounded(n, terms, m, a, a_stride, (const uint16_t *)panels + filled_up(terms) * from, d != NULL, c + from,
+                     c_stride);
 }
 
 /* The same of the part's channels in each of so many gates. A's and C's rows are those of nodes. */
 static void multiply_part(const Sweep *s, Part part, ptrdiff_t gates, ptrdiff_t terms, const float *a,
-                          ptrdiff_t a_stride, const float *panels, int adds, float *c) {
+                          ptrdiff_t a_stride, const float *panels, const float *d, ptrdiff_t d_stride, float *c) {
     const ptrdiff_t H = s->H;
     if (part.m == H)
-        multiply_columns(s, part.n, terms, 0, gates * H, a, a_stride, panels, adds, c, gates * H);
+        multiply_columns(s, part.n, terms, 0, gates * H, a, a_stride, panels, d, d_stride, c, gates * H);
     else
         for (ptrdiff_t g = 0, from = part.k; g < gates; g++, from += H)
-            multiply_columns(s, part.n, terms, from, part.m, a, a_stride, panels, adds, c, gates * H);
+            multiply_columns(s, part.n, terms, from, part.m, a, a_stride, panels, d, d_stride, c, gates * H);
 }
 
 /* Writes input projections, from a node on: they are made when they are used, and so are in cache. */
 static void project(const Sweep *s, Part part, ptrdiff_t node, ptrdiff_t gates, float *sums) {
     const ptrdiff_t H = s->H, width = gates * H;
-    const size_t bytes = 4 * (size_t)(part.m == H ? width : part.m);
+    if (!s->index) {
+        multiply_part(s, part, gates, s->F, s->x + s->F * node, s->F, s->input_kernel, s->input_bias, 0, sums);
+        return;
+    }
+    const ptrdiff_t end = part.m == H ? H : width, m = part.m == H ? width : part.m;
     for (ptrdiff_t i = 0; i < part.n; i++)
-        for (ptrdiff_t from = part.k; from < (part.m == H ? H : width); from += H) {
-            float *to = sums + width * i + from;
-            if (s->index)
-                memcpy(to, s->input_kernel + width * s->index[node + i] + from, bytes);
-            else if (s->input_bias)
-                memcpy(to, s->input_bias + from, bytes);
-            else
-                memset(to, 0, bytes);
-        }
-    if (!s->index)
-        multiply_part(s, part, gates, s->F, s->x + s->F * node, s->F, s->input_kernel, 1, sums);
+        for (ptrdiff_t from = part.k; from < end; from += H)
+            memcpy(sums + width * i + from, s->input_kernel + width * s->index[node + i] + from, 4 * (size_t)m);
 }
 
 /* Sends gradients of projections, in rows so far apart, back to x. */
@@ -202,7 +215,7 @@ static void project_back(const Sweep *s, Part part, ptrdiff_t node, ptrdiff_t wi
                          ptrdiff_t stride) {
     if (s->d_x)
         multiply_columns(s, part.last - part.first, width, 0, s->F, d_sums + stride * part.first, stride,
-                         s->input_kernel, 0, s->d_x + s->F * (node + part.first), s->F);
+                         s->input_kernel, NULL, 0, s->d_x + s->F * (node + part.first), s->F);
 }
 
 static void lstm(const Sweep *s, Part part) {
@@ -211,7 +224,7 @@ static void lstm(const Sweep *s, Part part) {
     float *gates = s->gates + 4 * H * row, *h = s->h + H * node + k, *c = s->c + H * row + k;
     project(s, part, node, 4, gates);
     if (reads(s, t))
-        multiply_part(s, part, 4, H, before(s, t, p, s->h, 0), H, s->kernel, 1, gates);
+        multiply_part(s, part, 4, H, before(s, t, p, s->h, 0), H, s->kernel, gates, 4 * H, gates);
     if (s->forgets)
         lstm_fire(part.n, H, part.m, gates + k, c, c, h, h);
     else
@@ -230,7 +243,7 @@ static void lstm_send(const Sweep *s, Part part) {
     const ptrdiff_t H = s->H, row = s->offsets[part.t] + part.p;
     const float *d_gates = s->d_sums + 4 * H * (row - s->offsets[s->begin]);
     if (reads(s, part.t))
-        multiply_part(s, part, 1, 4 * H, d_gates, 4 * H, s->kernel, 0, s->flow + H * part.p);
+        multiply_part(s, part, 1, 4 * H, d_gates, 4 * H, s->kernel, NULL, 0, s->flow + H * part.p);
     project_back(s, part, row, 4 * H, d_gates, 4 * H);
 }
 
@@ -241,7 +254,7 @@ static void gru(const Sweep *s, Part part) {
     const float *read = before(s, t, p, s->h, 0);
     project(s, part, node, 3, gates);
     if (reads(s, t))
-        multiply_part(s, part, 3, H, read, H, s->kernel, 0, product);
+        multiply_part(s, part, 3, H, read, H, s->kernel, NULL, 0, product);
     gru_fire(part.n, H, part.m, gates + k, product + k, s->bias + k, read + k, s->inner + H * row + k,
              s->h + H * node + k);
 }
@@ -260,7 +273,7 @@ static void gru_send(const Sweep *s, Part part) {
     const ptrdiff_t H = s->H, row = s->offsets[part.t] + part.p;
     const float *d_all = s->d_sums + 4 * H * (row - s->offsets[s->begin]);
     if (reads(s, part.t))
-        multiply_part(s, part, 1, 3 * H, d_all, 4 * H, s->kernel, 1, s->flow + H * part.p);
+        multiply_part(s, part, 1, 3 * H, d_all, 4 * H, s->kernel, s->flow + H * part.p, H, s->flow + H * part.p);
     project_back(s, part, row, 3 * H, d_all + H, 4 * H);
 }
 
@@ -269,7 +282,7 @@ static inline void rnn(const Sweep *s, Part part, void (*fire)(ptrdiff_t, ptrdif
     float *sums = s->h + H * node;
     project(s, part, node, 1, sums);
     if (reads(s, part.t))
-        multiply_part(s, part, 1, H, before(s, part.t, part.p, s->h, 0), H, s->kernel, 1, sums);
+        multiply_part(s, part, 1, H, before(s, part.t, part.p, s->h, 0), H, s->kernel, sums, H, sums);
     fire(part.n, H, part.m, sums + part.k);
 }
 
@@ -285,7 +298,7 @@ static void rnn_send(const Sweep *s, Part part) {
     const ptrdiff_t H = s->H, row = s->offsets[part.t] + part.p;
     const float *d_sums = s->d_sums + H * (row - s->offsets[s->begin]);
     if (reads(s, part.t))
-        multiply_part(s, part, 1, H, d_sums, H, s->kernel, 0, s->flow + H * part.p);
+        multiply_part(s, part, 1, H, d_sums, H, s->kernel, NULL, 0, s->flow + H * part.p);
     project_back(s, part, row, H, d_sums, H);
 }
 

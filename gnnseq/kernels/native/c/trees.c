@@ -127,12 +127,13 @@ static void fire(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
         float *summed = s->summed + H * (row - s->P);
         for (ptrdiff_t i = 0; i < n; i++)
             sum(s, row + i, summed + H * i);
-        multiply(n, H, 3 * H, summed, H, s->other_kernel, 1, s->gates + 4 * H * row + H, 4 * H);
+        float *gates = s->gates + 4 * H * row + H;
+        multiply(n, H, 3 * H, summed, H, s->other_kernel, gates, 4 * H, gates, 4 * H);
     }
     for (ptrdiff_t i = row; i < row + n; i++)
         fire_node(s, i);
     if (row < s->L)
-        multiply(n, H, H, s->h + H * row, H, s->forget_kernel, 0, s->read + H * row, H);
+        multiply(n, H, H, s->h + H * row, H, s->forget_kernel, NULL, 0, s->read + H * row, H);
 }
 
 /* Adds to gradients of the source what node i sends back to it. */
@@ -200,12 +201,12 @@ static void fire_back(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
         memset(d_read, 0, 4 * (size_t)(n * H));
         for (ptrdiff_t i = 0; i < n; i++)
             pull(s, row + i, d_h + H * i, d_c + H * i, d_read + H * i);
-        multiply(n, H, H, d_read, H, s->forget_kernel, 1, d_h, H);
+        multiply(n, H, H, d_read, H, s->forget_kernel, d_h, H, d_h, H);
     }
     for (ptrdiff_t i = row; i < row + n; i++)
         fire_node_back(s, i);
     if (row >= s->P)
-        multiply(n, 3 * H, H, s->d_gates + 4 * H * place + H, 4 * H, s->other_kernel, 0, d_h, H);
+        multiply(n, 3 * H, H, s->d_gates + 4 * H * place + H, 4 * H, s->other_kernel, NULL, 0, d_h, H);
 }
 
 static void pull_first(const Tree *s, ptrdiff_t row, ptrdiff_t n) {
