@@ -81,15 +81,18 @@ def fused_path_sweep(
     """Sweeps paths whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
     if cell.mixed and not compiled("rounds_paths")():
         cell = replace(cell, mixed=False)
-    rows = schedule.rows
-    entering = None if initial is None else initial.index_select(0, rows)
+    rows = None if schedule.dense_shape else schedule.rows  # None: as they come
+    entering = initial if initial is None or rows is None else initial.index_select(0, rows)
     given = [x, *weights] if initial is None else [x, initial, *weights]
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in given):
         h, *last = _FusedPath.apply(cell, loop, schedule, x, entering, *weights)
     else:
         h, *last = _without_gradients(cell, schedule, x, entering, weights)
-    everything = h.new_zeros(schedule.starts.numel(), cell.states * h.size(1)) if initial is None else initial
-    return h, everything.index_copy(0, rows, torch.cat(last, dim=1))
+    final = torch.cat(last, dim=1)
+    if rows is None:
+        return h, final
+    everything = h.new_zeros(schedule.starts.numel(), final.size(1)) if initial is None else initial
+    return h, everything.index_copy(0, rows, final)
 
 
 class _Inputs(NamedTuple):
@@ -121,8 +124,7 @@ class _FusedPath(torch.autograd.Function):
         _sweep(cell, schedule, x, entering, CellWeights(*weights), offsets, first, room)
         save(ctx, schedule, x, entering, weight_ih, weight_hh, bias_ih, bias_hh, gates, *kept)
         ctx.cell, ctx.loop, ctx.schedule, ctx.offsets = cell, loop, schedule, offsets
-        ends = schedule.ends.index_select(0, schedule.rows)
-        return kept[0], *(states.index_select(0, ends) for states in kept[: cell.states])
+        return kept[0], *(_last(states, schedule) for states in kept[: cell.states])
 
     @staticmethod
     @outside_autocast
@@ -158,9 +160,15 @@ def _without_gradients(
     inner = like.new_empty(paths, hidden) if cell.name == "gru" else None
     room = {"gates": gates, "h": h, "c": c, "inner": inner}
     _sweep(cell, schedule, x, entering, weights, offsets, first, room, forgets=True)
-    ends = schedule.ends.index_select(0, schedule.rows)
-    last = h.index_select(0, ends)
+    last = _last(h, schedule)
     return (h, last) if c is None else (h, last, c)
+
+
+def _last(states: Tensor, schedule: Schedule) -> Tensor:
+    """Those of the paths' last nodes, in memory of their own. [B, H]"""
+    if schedule.dense_shape:
+        return states[-schedule.dense_shape[1] :].clone()
+    return states.index_select(0, schedule.ends.index_select(0, schedule.rows))
 
 
 def _sweep(
