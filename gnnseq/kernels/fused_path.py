@@ -285,13 +285,13 @@ class _Gradients:
         hidden = inputs.weight_hh.size(1)
         self._width = cell.gates * hidden
         self._input_kernel = input_kernel_zeros(inputs.weight_ih)
-        self._kernel = input_kernel_zeros(inputs.weight_hh) if cell.mixed else h.new_zeros(inputs.weight_hh.shape)
+        self._kernel = input_kernel_zeros(inputs.weight_hh)
         self._bias = h.new_zeros(LAYOUTS[cell.name].sums * hidden)
 
     def add(self, steps: range, rows: slice, d_sums: Tensor) -> None:
         """Adds the share of a run of steps."""
         x, entering, *_ = self._inputs
-        self._bias += d_sums.sum(0)
+        self._bias.addmv_(d_sums.t(), d_sums.new_ones(len(d_sums)))  # twice as fast as their sum
         first = d_sums.size(1) - self._width
         if is_index(x):
             add_input_kernel_gradient(self._input_kernel, d_sums[:, first:], x[rows])
@@ -310,7 +310,7 @@ class _Gradients:
     def _add_product(self, total: Tensor, d_sums: Tensor, first: int, read: Tensor) -> None:
         """Adds the gradient of a kernel that multiplied what is read, from those of sums, of which one is the first."""
         if not self._cell.mixed:
-            total.addmm_(d_sums[:, first : first + self._width].t(), read)
+            total.t().addmm_(read.t(), d_sums[:, first : first + self._width])
             return
         sizes = torch.get_num_threads(), read.size(0), read.size(1), self._width
         room = room_for_products(self._width)
@@ -319,7 +319,7 @@ class _Gradients:
     def of_parameters(self) -> tuple[Tensor | None, ...]:
         """Those of W_ih, W_hh, b_ih and b_hh, once all runs are added."""
         hidden = self._kernel.size(1)
-        d_kernel = _by_sums(self._cell, lie_as_kernel(self._kernel) if self._cell.mixed else self._kernel, -hidden)
+        d_kernel = _by_sums(self._cell, lie_as_kernel(self._kernel), -hidden)
         if self._inputs.bias_ih is None:
             return lie_as_kernel(self._input_kernel), d_kernel, None, None
         # A copy: gradients that share memory would be clipped or scaled twice.
