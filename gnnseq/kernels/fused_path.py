@@ -1,6 +1,6 @@
 r"""Sweeps over unweighted paths in compiled code, and their gradients: one call forward, a few for each run back.
 
-All that a step does is in ``c/paths.c``: input projections, products with the states that are read, cells, and
+All that a step does is in ``c/paths.h``: input projections, products with the states that are read, cells, and
 gradients on their way back to inputs and states. Gradients of the parameters are products of a run of steps at a time,
 torch's if they are in float32. Where no gradients are wanted, nothing is kept but h. Gates have torch's order. Of a
 mixed cell what is multiplied is rounded to bfloat16, if the processor has instructions for it; sums, states and gates
@@ -28,7 +28,7 @@ from gnnseq.kernels.input_projection import (
     lie_as_kernel,
     split_bias,
 )
-from gnnseq.kernels.native import address, compiled, panels, room_for_products
+from gnnseq.kernels.native import address, compiled, library, panels, room_for_products
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
@@ -40,10 +40,10 @@ CHUNK = 1 << 21
 
 
 class Sweep(ctypes.Structure):
-    """What the functions of ``c/paths.c`` are given; described there."""
+    """What the functions of ``c/paths.h`` are given; described there."""
 
     _fields_ = (
-        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "N", "B", "H", "reads_first", "rounds")),
+        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "N", "B", "H", "reads_first")),
         *((name, ctypes.c_void_p) for name in ("offsets", "kernel", "bias", "first", "scratch")),
         ("F", ctypes.c_ssize_t),
         *((name, ctypes.c_void_p) for name in ("x", "index", "input_kernel", "input_bias")),
@@ -79,7 +79,7 @@ def fused_path_sweep(
     cell: Cell, x: Tensor, schedule: Schedule, initial: Tensor | None, weights: CellWeights, loop: Loop
 ) -> tuple[Tensor, Tensor]:
     """Sweeps paths whose nodes are numbered in firing order, as :data:`gnnseq.kernels.dispatch.Kernel` says."""
-    if cell.mixed and not compiled("rounds_paths")():
+    if cell.mixed and not (library("rounded") and compiled("has_rounded")()):
         cell = replace(cell, mixed=False)
     rows = None if schedule.dense_shape else schedule.rows  # None: as they come
     entering = initial if initial is None or rows is None else initial.index_select(0, rows)
@@ -189,16 +189,16 @@ def _sweep(
     if indexed:
         input_kernel = (weight_ih.t() if bias is None else weight_ih.t() + bias).contiguous()
     else:
-        input_kernel = panels(weight_ih.t(), "paths", cell.mixed)
+        input_kernel = panels(weight_ih.t(), _part(cell))
     _run(
-        f"{cell.name}_paths",
+        cell,
+        "",
         range(len(schedule)),
         weight_hh.size(1),
         reads=entering is not None,
-        rounds=cell.mixed,
         forgets=forgets,
         offsets=offsets,
-        kernel=panels(weight_hh.t(), "paths", cell.mixed),
+        kernel=panels(weight_hh.t(), _part(cell)),
         bias=inner_bias,
         first=first,
         scratch=first.new_zeros(first.size(1), width) if cell.name == "gru" else None,
@@ -248,18 +248,18 @@ def _sweep_back(
     layout, hidden = LAYOUTS[cell.name], inputs.weight_hh.size(1)
     runs = _runs(ctx.schedule, CHUNK // (layout.sums * hidden))
     room = gates.new_empty(max(rows.stop - rows.start for _, rows in runs), layout.sums * hidden)
-    kernel = panels(_by_sums(cell, inputs.weight_hh, hidden), "paths", cell.mixed)
+    kernel = panels(_by_sums(cell, inputs.weight_hh, hidden), _part(cell))
     sent: dict[str, Any] = {}
     if d_x is not None:
-        sent = {"input_kernel": panels(inputs.weight_ih, "paths", cell.mixed), "d_x": d_x}
+        sent = {"input_kernel": panels(inputs.weight_ih, _part(cell)), "d_x": d_x}
     for steps, rows in reversed(runs):
         d_sums = room[: rows.stop - rows.start]
         _run(
-            f"{cell.name}_paths_back",
+            cell,
+            "_back",
             steps,
             hidden,
             reads=inputs.entering is not None,
-            rounds=cell.mixed,
             offsets=ctx.offsets,
             kernel=kernel,
             first=first,
@@ -314,7 +314,7 @@ class _Gradients:
             return
         sizes = torch.get_num_threads(), read.size(0), read.size(1), self._width
         room = room_for_products(self._width)
-        compiled("add_product_paths")(*sizes, read.contiguous(), d_sums, first, d_sums.size(1), room, total.t())
+        compiled("add_product_rounded")(*sizes, read.contiguous(), d_sums, first, d_sums.size(1), room, total.t())
 
     def of_parameters(self) -> tuple[Tensor | None, ...]:
         """Those of W_ih, W_hh, b_ih and b_hh, once all runs are added."""
@@ -337,21 +337,26 @@ def _by_sums(cell: Cell, rows: Tensor, shift: int) -> Tensor:
     return rows.roll(shift, 0) if cell.name == "gru" else rows
 
 
+def _part(cell: Cell) -> str:
+    """The file of the folder ``c`` that has a cell's functions."""
+    return "rounded" if cell.mixed else "paths"
+
+
 def _run(
-    name: str,
+    cell: Cell,
+    end: str,
     steps: range,
     hidden: int,
     reads: bool,
-    rounds: bool,
     h: Tensor,
     first: Tensor,
     offsets: Tensor,
     forgets: bool = False,
     **tensors: Tensor | None,
 ) -> None:
-    """Calls a function of ``c/paths.c`` on contiguous tensors."""
+    """Calls a function of ``c/paths.h`` on contiguous tensors."""
     given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-    panel_kind = torch.bfloat16 if rounds else torch.float32
+    panel_kind = torch.bfloat16 if cell.mixed else torch.float32
     kinds = {
         "index": torch.int64,
         "kernel": panel_kind,
@@ -362,7 +367,6 @@ def _run(
         begin=steps.start,
         end=steps.stop,
         reads_first=reads,
-        rounds=rounds,
         N=h.size(0),
         B=first.size(1),
         H=hidden,
@@ -373,7 +377,7 @@ def _run(
         offsets=address(offsets, torch.int64),
         **{name: address(tensor, kinds.get(name, torch.float32)) for name, tensor in given.items()},
     )
-    if not compiled(name)(sweep):
+    if not compiled(f"{cell.name}_{_part(cell)}{end}")(sweep):
         raise ValueError("the schedule has step_sizes or starts that are not those of its paths; make it by "
                          "packed_paths or pack_paths")  # fmt: skip
 

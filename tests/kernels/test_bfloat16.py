@@ -19,7 +19,7 @@ WIDE = 0.03  # 8 bits a factor
 
 @pytest.fixture
 def rounding(compiled):
-    if not functions.compiled("rounds_paths")():
+    if not functions.compiled("has_rounded")():
         pytest.skip("this processor has no bfloat16 instructions")
 
 
@@ -179,7 +179,7 @@ def test_rounding_is_to_the_nearest_and_keeps_what_is_no_number():
     ties = (torch.arange(1, 6, dtype=torch.int32) * 0x8000 + 0x3F80_0000).view(torch.float32)
     own = torch.tensor([0.0, -0.0, float("inf"), -float("inf"), float("nan")])
     numbers = torch.cat([numbers, ties, own])
-    laid_out = panels(numbers.repeat(2, 1), "paths", rounds=True).view(2, 2, 16, 16, 2)  # pairs of rows of 16 columns
+    laid_out = panels(numbers.repeat(2, 1), "rounded").view(2, 2, 16, 16, 2)  # pairs of rows of 16 columns
     assert torch.equal(laid_out[:, :, 0, :, 0].flatten()[:35].nan_to_num(7.0), numbers.bfloat16().nan_to_num(7.0))
     layer = RNN(35, 35, nonlinearity="relu", bias=False)
     with torch.no_grad():

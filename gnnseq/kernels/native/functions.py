@@ -20,6 +20,7 @@ Argument = int | Tensor | ctypes.Structure | None
 # By the end of a function's name, the file of the folder ``c`` that has it.
 _PARTS = {
     "_paths": "paths",
+    "_rounded": "rounded",
     "_tree": "trees",
     "compress_rows": "graphs",
     "gcn_weights": "graphs",

@@ -12,24 +12,24 @@ LONG = 32  # terms of a block of a panel of bfloat16
 FAR = 256  # of rows that are multiplied with one another, so many are rounded at a time
 
 
-def panels(kernel: Tensor, part: str, rounds: bool = False) -> Tensor:
+def panels(kernel: Tensor, part: str) -> Tensor:
     """A matrix [k, m] of float32 as the products of ``c/panels.h`` read it: panels of columns that lie side by side.
 
     Args:
         kernel: The matrix; rows or columns of it are contiguous, or it is copied.
-        part: ``"paths"`` or ``"tree"``, whose functions multiply by it.
-        rounds: Whether it is rounded to bfloat16, for the products of ``c/bfloat16.h``; for paths alone.
+        part: ``"paths"`` or ``"tree"``, whose functions multiply by it; or ``"rounded"``, to bfloat16, as the products
+            of ``c/bfloat16.h`` read it.
     """
-    rows, columns = kernel.shape
+    (rows, columns), rounds = kernel.shape, part == "rounded"
     if not kernel.t().is_contiguous():
         kernel = kernel.contiguous()
     filled = -(-rows // LONG) * LONG if rounds else rows
     room = kernel.new_empty(filled * -(-columns // WIDEST) * WIDEST, dtype=torch.bfloat16 if rounds else None)
     lying = kernel if kernel.is_contiguous() else kernel.t()
-    compiled(f"rounded_panels_{part}" if rounds else f"panels_{part}")(rows, columns, lying, *kernel.stride(), room)
+    compiled(f"panels_{part}")(rows, columns, lying, *kernel.stride(), room)
     return room
 
 
 def room_for_products(columns: int) -> Tensor:
-    """Where ``add_product_paths`` lays out rows of so many columns."""
+    """Where ``add_product_rounded`` lays out rows of so many columns."""
     return torch.empty(FAR * -(-columns // WIDEST) * WIDEST, dtype=torch.bfloat16, device="cpu")

@@ -75,7 +75,7 @@ static inline __attribute__((always_inline)) void multiply_tile(int rows, ptrdif
 /* C = A B + D: A [n, k], C [n, m] and D, whose rows are so far apart, 0 if it has one row for all, or NULL; and B's panels.
  * A row's numbers are the same whichever rows are multiplied with it. Compiled once, at a level that is done in a third
  * of the time and makes code as fast. */
-static __attribute__((noinline, optimize("O2"))) void multiply(ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a,
+static __attribute__((noinline, unused, optimize("O2"))) void multiply(ptrdiff_t n, ptrdiff_t k, ptrdiff_t m, const float *a,
                                                                ptrdiff_t a_stride, const float *panels, const float *d,
                                                                ptrdiff_t d_stride, float *c, ptrdiff_t c_stride) {
     for (ptrdiff_t j = 0; j < m; j += WIDE, panels += k * WIDE)
