@@ -1,14 +1,13 @@
-r"""Sweeps of cells that are linear in the state over any graph, in compiled code.
+r"""Sweeps of cells that are linear in the state over any graph, in compiled code, and their gradients: one call each.
 
-Nodes go through in runs: the input projection of a run is one product, and its gates, recurrence and output one pass in
-``c/linear.c`` while that is in a core's cache; so it is backwards, with the products of the gradients. Nothing is kept
-but the projection and h: the backward pass makes the gates again, which costs less than reading them.
+Nodes go through ``c/linear.c`` in chunks: the input projection of a chunk, its gates, recurrence and output follow one
+another while they are in a core's cache; so do its gradients backwards. Nothing is kept but the projection and h: the
+backward pass makes the gates again, which costs less than reading them.
 
-Letters: N nodes, E edges, F input channels, B rows of initial state, H hidden channels, G gates; n nodes of a run.
+Letters: N nodes, E edges, F input channels, B rows of initial state, H hidden channels, G gates.
 """
 
 import ctypes
-import math
 from typing import Any, NamedTuple
 
 import torch
@@ -18,29 +17,30 @@ from gnnseq.kernels.autograd_state import outside_autocast
 from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.double_backward import double_backward, refuse_batch
 from gnnseq.kernels.final_states import place_final, read_final
-from gnnseq.kernels.input_projection import (
-    add_input_kernel_gradient,
-    input_kernel_zeros,
-    is_index,
-    lie_as_kernel,
-)
-from gnnseq.kernels.native import address, compiled
+from gnnseq.kernels.input_projection import index_in_table, input_kernel_zeros, is_index, lie_as_kernel
+from gnnseq.kernels.native import address, compiled, panels
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
 __all__ = ["fused_linear_sweep"]
 
-# Numbers in the gates of a run of nodes, at most: 1.5 MiB of float32, which stays in a core's cache while it is used.
-CHUNK = 3 << 17
+# Numbers in the inputs and sums of a chunk that one thread reads: 256 KiB of float32, which stay in a core's cache.
+CHUNK = 1 << 16
+FEWEST, MOST = 64, 512  # nodes of a chunk; fewer are too few for a product, and of more a panel leaves the first cache
+WIDEST = 32  # columns of a panel
 
 
 class Linear(ctypes.Structure):
     """What the functions of ``c/linear.c`` are given; described there."""
 
     _fields_ = (
-        *((name, ctypes.c_ssize_t) for name in ("threads", "begin", "end", "N", "B", "H", "G", "E")),
-        *((name, ctypes.c_void_p) for name in ("incoming", "source", "weight", "first", "sums", "h")),
-        *((name, ctypes.c_void_p) for name in ("d_h", "d_first", "d_sums", "d_weight")),
+        *((name, ctypes.c_ssize_t) for name in ("threads", "rows", "N", "B", "H", "G", "E", "F")),
+        *((name, ctypes.c_void_p) for name in ("incoming", "source", "weight", "first", "x", "index")),
+        ("apart", ctypes.c_ssize_t),
+        *((name, ctypes.c_void_p) for name in ("kernel", "bias")),
+        ("forgets", ctypes.c_ssize_t),
+        *((name, ctypes.c_void_p) for name in ("sums", "h", "d_h", "d_first", "d_sums", "room", "d_x")),
+        *((name, ctypes.c_void_p) for name in ("d_kernel", "d_bias", "d_weight")),
     )
 
 
@@ -69,18 +69,15 @@ class _FusedLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cell: Cell, loop: Loop, schedule: Schedule, *given: Any) -> Tensor:
         inputs = _Inputs(*given)
-        nodes, hidden = inputs.x.size(0), inputs.weight_ih.size(0) // cell.gates
-        runs = _runs(nodes, cell.gates * hidden)
-        learns = any(ctx.needs_input_grad)
-        sums = inputs.weight_ih.new_empty(nodes if learns else len(runs[0]), cell.gates * hidden)
-        h = sums.new_empty(nodes, hidden)
-        kernel, weight = inputs.weight_ih.t(), _as_floats(inputs.edge_weight)
+        nodes, width = inputs.x.size(0), inputs.weight_ih.size(0)
+        learns, kernel, bias = any(ctx.needs_input_grad), inputs.weight_ih.t(), inputs.bias_ih
+        sums = inputs.weight_ih.new_empty(nodes if learns else _rows(inputs), width)
+        h = sums.new_empty(nodes, width // cell.gates)
         if is_index(inputs.x):  # a look-up: the products with all one-hot rows are the kernel
-            kernel = kernel.contiguous() if inputs.bias_ih is None else kernel + inputs.bias_ih
-        for run in runs:
-            own = sums[run.start : run.stop] if learns else sums[: len(run)]
-            _project(inputs.x[run.start : run.stop], kernel, inputs.bias_ih, own)
-            _run("linear_forward", schedule, run, inputs, weight=weight, sums=own, h=h)
+            kernel, bias = (kernel.contiguous() if bias is None else kernel + bias), None
+        else:
+            kernel = torch.stack([panels(gate, "linear") for gate in kernel.chunk(cell.gates, dim=1)])
+        _run("linear_forward", schedule, inputs, kernel=kernel, bias=bias, sums=sums, h=h, forgets=not learns)
         save(ctx, schedule, *inputs, sums, h)
         ctx.cell, ctx.loop, ctx.schedule = cell, loop, schedule
         return h
@@ -107,72 +104,87 @@ def _backward(
 ) -> tuple[Tensor | None, ...]:
     """Gradients of the inputs."""
     x, initial, edge_weight, weight_ih, _ = inputs
-    d_h = grad.clone(memory_format=torch.contiguous_format)  # which those that later nodes send are added to
-    d_x = x.new_empty(x.shape) if needs[0] else None
+    width, threads, rows = weight_ih.size(0), torch.get_num_threads(), _rows(inputs)
+    d_x = torch.empty_like(x, memory_format=torch.contiguous_format) if needs[0] else None
     d_initial = None if initial is None else initial.new_zeros(initial.shape)
+    d_kernel = input_kernel_zeros(weight_ih) if needs[3] else None
+    d_bias = h.new_zeros(width)
     # A row for each share of the channels; there may be fewer.
-    d_weights = h.new_zeros(torch.get_num_threads(), schedule.edge_index.size(1)) if needs[2] else None
-    d_kernel = input_kernel_zeros(weight_ih)
-    d_bias = h.new_zeros(weight_ih.size(0))
-    runs, weight = _runs(len(h), sums.size(1)), _as_floats(edge_weight)
-    room = sums.new_empty(len(runs[0]), sums.size(1))
-    for run in reversed(runs):
-        rows = slice(run.start, run.stop)
-        d_sums = room[: len(run)]
-        found = {"weight": weight, "d_h": d_h, "d_first": d_initial, "d_sums": d_sums, "d_weight": d_weights}
-        _run("linear_back", schedule, run, inputs, sums=sums[rows], h=h, **found)
-        if d_x is not None:
-            torch.mm(d_sums, weight_ih, out=d_x[rows])
-        if needs[3]:
-            add_input_kernel_gradient(d_kernel, d_sums, x[rows])
-        if needs[4]:
-            d_bias += d_sums.sum(0)
+    d_weights = h.new_zeros(threads, schedule.edge_index.size(1)) if needs[2] else None
+    _run(
+        "linear_back",
+        schedule,
+        inputs,
+        kernel=None if d_x is None else panels(weight_ih, "linear"),
+        sums=sums,
+        h=h,
+        d_h=grad.clone(memory_format=torch.contiguous_format),  # which those that later nodes send are added to
+        d_first=d_initial,
+        d_sums=h.new_empty(2, rows, width),
+        room=h.new_empty(threads, rows, WIDEST),
+        d_x=d_x,
+        d_kernel=None if d_kernel is None else d_kernel.t(),
+        d_bias=d_bias,
+        d_weight=d_weights,
+    )
     d_edge_weight = None
     if d_weights is not None and edge_weight is not None:
         d_edge_weight = d_weights.sum(0).to(edge_weight.dtype)
-    return d_x, d_initial, d_edge_weight, lie_as_kernel(d_kernel) if needs[3] else None, d_bias if needs[4] else None
+    found = None if d_kernel is None else lie_as_kernel(d_kernel)
+    return d_x, d_initial, d_edge_weight, found, d_bias if needs[4] else None
 
 
-def _runs(nodes: int, width: int) -> list[range]:
-    """Runs of nodes that stay in a cache, as few as can be and about equally long: a short one costs as many calls."""
-    count = max(1, math.ceil(nodes * width / CHUNK))
-    most = max(1, math.ceil(nodes / count))
-    return [range(begin, min(begin + most, nodes)) for begin in range(0, nodes, most)]
+def _rows(inputs: _Inputs) -> int:
+    """Nodes of a chunk."""
+    read = inputs.weight_ih.size(0) // torch.get_num_threads() + (0 if is_index(inputs.x) else inputs.x.size(1))
+    return min(max(FEWEST, min(MOST, CHUNK // read)), inputs.x.size(0))
 
 
 def _as_floats(edge_weight: Tensor | None) -> Tensor | None:
     return None if edge_weight is None else edge_weight.float().contiguous()
 
 
-def _project(x: Tensor, kernel: Tensor, bias: Tensor | None, out: Tensor) -> None:
-    """The input projection of a run. [n, G * H]"""
-    if is_index(x):
-        torch.index_select(kernel, 0, x, out=out)
-    elif bias is None:
-        torch.mm(x, kernel, out=out)
-    else:
-        torch.addmm(bias, x, kernel, out=out)
-
-
-def _run(name: str, schedule: Schedule, nodes: range, inputs: _Inputs, **tensors: Tensor | None) -> None:
+def _run(
+    name: str,
+    schedule: Schedule,
+    inputs: _Inputs,
+    sums: Tensor,
+    h: Tensor,
+    kernel: Tensor | None,
+    forgets: bool = False,
+    **tensors: Tensor | None,
+) -> None:
     """Calls a function of ``c/linear.c`` on contiguous tensors."""
-    h, weight, source = tensors["h"], tensors["weight"], schedule.edge_index[0].contiguous()
-    assert h is not None
-    given = {"first": None if inputs.initial is None else inputs.initial.contiguous(), **tensors}
+    x, source, weight = inputs.x, schedule.edge_index[0].contiguous(), inputs.edge_weight
+    channels, indexed = inputs.weight_ih.size(1), is_index(x)
     valid = len(h) == schedule.num_nodes == schedule.node_offsets[-1]
     valid = valid and (weight is None or weight.shape == source.shape)
+    given = {
+        "weight": None if weight is None else weight.float(),
+        "first": inputs.initial,
+        "x": None if indexed else x,
+        "index": index_in_table(x, channels) if indexed else None,
+        "source": source,
+        "incoming": schedule.pointers.in_indptr,
+        "kernel": kernel,
+        "sums": sums,
+        "h": h,
+        **tensors,
+    }
+    lying = {name: tensor.contiguous() for name, tensor in given.items() if tensor is not None}
+    whole = ("index", "source", "incoming")
     linear = Linear(
         threads=torch.get_num_threads(),
-        begin=nodes.start,
-        end=nodes.stop,
+        rows=_rows(inputs),
         N=schedule.num_nodes,
         B=0 if inputs.initial is None else len(inputs.initial),
         H=h.size(1),
         G=inputs.weight_ih.size(0) // h.size(1),
         E=source.numel(),
-        incoming=address(schedule.pointers.in_indptr, torch.int64),
-        source=address(source, torch.int64),
-        **{name: address(tensor) for name, tensor in given.items() if tensor is not None},
+        F=channels,
+        apart=0 if kernel is None else kernel.stride(0),
+        forgets=forgets,
+        **{name: address(part, torch.int64 if name in whole else torch.float32) for name, part in lying.items()},
     )
     if not (valid and compiled(name)(linear)):
         raise ValueError("the schedule has edges, weights or step_sizes that do not fit one another, or was altered in "

@@ -23,6 +23,7 @@ from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.double_backward import double_backward, refuse_batch
 from gnnseq.kernels.input_projection import (
     add_input_kernel_gradient,
+    index_in_table,
     input_kernel_zeros,
     is_index,
     lie_as_kernel,
@@ -203,19 +204,11 @@ def _sweep(
         first=first,
         scratch=first.new_zeros(first.size(1), width) if cell.name == "gru" else None,
         x=None if indexed else x.contiguous(),
-        index=_checked(x, weight_ih.size(1)) if indexed else None,
+        index=index_in_table(x, weight_ih.size(1)) if indexed else None,
         input_kernel=input_kernel,
         input_bias=None if bias is None else bias.contiguous(),
         **room,  # type: ignore[arg-type]  # h is always there
     )
-
-
-def _checked(index: Tensor, channels: int) -> Tensor:
-    """The indices as compiled code reads them, which sees no end of a table."""
-    least, most = index.aminmax()
-    if least < 0 or most >= channels:
-        raise IndexError(f"x has indices from {int(least)} to {int(most)}; expected 0 to {channels - 1}")
-    return index.to(torch.int64).contiguous()
 
 
 def _differentiable(ctx: Any, inputs: _Inputs, d_h: Tensor, flow: Tensor) -> list[Tensor | None]:

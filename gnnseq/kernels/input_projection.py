@@ -12,6 +12,7 @@ from gnnseq.kernels.cell import Cell
 __all__ = [
     "add_input_kernel_gradient",
     "as_features",
+    "index_in_table",
     "input_kernel_gradient",
     "input_kernel_zeros",
     "is_index",
@@ -45,6 +46,18 @@ def split_bias(
     gates, inner = bias_hh.split([2 * hidden, hidden])
     inner = inner.to(weight_hh.dtype).resolve_neg().contiguous()  # compiled code reads it as it lies in memory
     return torch.cat([bias_ih[: 2 * hidden] + gates, bias_ih[2 * hidden :]]), inner
+
+
+def index_in_table(index: Tensor, channels: int) -> Tensor:
+    """The indices as compiled code reads them, which sees no end of a table.
+
+    Raises:
+        IndexError: If one is no channel's.
+    """
+    least, most = index.aminmax()
+    if least < 0 or most >= channels:
+        raise IndexError(f"x has indices from {int(least)} to {int(most)}; expected 0 to {channels - 1}")
+    return index.to(torch.int64).contiguous()
 
 
 def as_features(x: Tensor, weight_ih: Tensor) -> Tensor:

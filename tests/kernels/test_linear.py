@@ -63,7 +63,7 @@ def test_any_graph(layer_type, graph, bias, weighted, given_state, hidden):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_runs_of_nodes_and_shares_of_channels(layer_type, threads, monkeypatch):
     """So much work that nodes go through in several runs, and channels in several threads and pieces."""
-    monkeypatch.setattr(fused_linear, "CHUNK", 1 << 14)
+    monkeypatch.setattr(fused_linear, "CHUNK", 1 << 13)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
