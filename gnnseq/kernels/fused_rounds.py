@@ -133,8 +133,8 @@ class GRURound(Round):
         """As the base says."""
         gates, inner, read = kept
         d_read = torch.empty_like(read)
-        for rows, found in self.gradients.add(gates, inner, read, grads[0].contiguous(), d_read, is_zero=not reads):
-            d_projection[rows] += found
+        d_h = grads[0].contiguous()
+        self.gradients.add(gates, inner, read, d_h, d_read, d_gates=d_projection, is_zero=not reads)
         self.d_weight_hh, self.d_bias_hh = self.gradients.kernel, self.gradients.bias
         if not reads:
             return ()

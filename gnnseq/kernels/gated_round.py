@@ -16,7 +16,7 @@ from gnnseq.kernels.adjacency import Adjacency
 from gnnseq.kernels.autograd_state import has_memory, under_transform
 from gnnseq.kernels.cell import GRU_CELL
 from gnnseq.kernels.double_backward import gradients_of
-from gnnseq.kernels.gru_rows import GRUGradients, gru_rows
+from gnnseq.kernels.gru_rows import GRUGradients, Incoming, gru_rows
 from gnnseq.kernels.input_projection import split_bias
 from gnnseq.kernels.native import is_plain, runs_compiled
 from gnnseq.kernels.saved import recall, save
@@ -63,14 +63,7 @@ class _GatedRound(torch.autograd.Function):
         kernel = weight @ weight_ih.t()  # [H, 3H]
         gates = summed.new_empty(len(h), 3 * hidden)
         bias, inner_bias = split_bias(GRU_CELL, bias_ih, bias_hh, weight_hh)
-
-        def fill(rows: slice) -> None:
-            if bias is None:
-                torch.mm(summed[rows], kernel, out=gates[rows])
-            else:
-                torch.addmm(bias, summed[rows], kernel, out=gates[rows])
-
-        fired, inner = gru_rows(gates, h, weight_hh, inner_bias, fill)
+        fired, inner = gru_rows(gates, h, weight_hh, inner_bias, Incoming(summed, kernel.t(), bias))
         save(ctx, None, h, weight, weight_ih, weight_hh, bias_ih, bias_hh, summed, gates, inner)
         ctx.graph = graph
         return fired
@@ -86,15 +79,12 @@ class _GatedRound(torch.autograd.Function):
             return None, *gradients_of(fired, (h, weight, *cell), grad)
         weight_ih, weight_hh, bias_ih, _ = cell
         h, summed, gates, inner = (tensor.contiguous() for tensor in (h, summed, gates, inner))
-        hidden, wants_h = h.size(1), ctx.needs_input_grad[1]
-        d_h, found = torch.empty_like(h), GRUGradients(weight_hh)
-        kernel = weight_ih @ weight.t()  # [3H, H]
-        d_kernel, d_summed = torch.zeros_like(kernel), torch.empty_like(summed) if wants_h else None
-        for rows, d_gates in found.add(gates, inner, h, grad.resolve_neg().contiguous(), d_h):
-            d_kernel.addmm_(d_gates.t(), summed[rows])
-            if d_summed is not None:
-                torch.mm(d_gates, kernel, out=d_summed[rows])
+        wants_h = ctx.needs_input_grad[1]
+        d_h, d_summed = torch.empty_like(h), torch.empty_like(summed) if wants_h else None
+        found = GRUGradients(weight_hh, Incoming(summed, weight_ih @ weight.t()))
+        found.add(gates, inner, h, grad.resolve_neg().contiguous(), d_h, d_summed)
+        d_kernel = found.input_kernel
         if d_summed is not None:
             d_h += aggregate(d_summed, None, ctx.graph.transposed)
-        d_bias = (None, None) if bias_ih is None else (found.sums[hidden:].clone(), found.bias)
+        d_bias = (None, None) if bias_ih is None else (found.input_bias, found.bias)
         return None, d_h if wants_h else None, d_kernel.t() @ weight_ih, d_kernel @ weight, found.kernel, *d_bias

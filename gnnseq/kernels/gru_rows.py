@@ -1,21 +1,51 @@
 """GRU cells of many rows that do not wait for one another, in compiled code, and their gradients.
 
-Rows go through in runs whose products are used while they are in a core's cache, so that none is ever whole in memory:
-of the way forward the gates are kept and a candidate's inner sum, of the way back nothing.
+Rows go through ``c/gru.c`` in blocks whose products are used while they are in a core's cache, so that none is ever
+whole in memory: of the way forward the gates are kept and a candidate's inner sum, of the way back nothing.
 
-Letters: N rows, H hidden channels; n rows of a run.
+Letters: N rows, H hidden channels, I channels of what comes in besides the state; T threads.
 """
 
-from collections.abc import Callable, Iterator
+import ctypes
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.native import compiled
+from gnnseq.kernels.native import address, compiled, panels
 
-__all__ = ["GRUGradients", "gru_rows"]
+__all__ = ["GRUGradients", "Incoming", "gru_rows"]
 
-ROWS = 1024  # of a run: enough for a product to be worth its start, few enough for a cache
+# Numbers in the gradients of a block's sums, 256 KiB of float32, and its fewest rows: of fewer, products are slow.
+BLOCK, FEWEST = 1 << 16, 56
+WIDEST = 32  # columns of a panel
+
+
+class Rows(ctypes.Structure):
+    """What the functions of ``c/gru.c`` are given; described there."""
+
+    _fields_ = (
+        *((name, ctypes.c_ssize_t) for name in ("threads", "block", "N", "H", "I")),
+        *((name, ctypes.c_void_p) for name in ("input", "input_kernel", "input_bias", "read", "kernel", "bias")),
+        *((name, ctypes.c_void_p) for name in ("gates", "inner", "h", "d_h", "d_read", "d_input", "d_gates")),
+        *((name, ctypes.c_void_p) for name in ("d_kernel", "d_input_kernel", "d_sums", "room")),
+    )
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """What r, z and n take from elsewhere than the state: ``rows @ kernel.T + bias``.
+
+    Attributes:
+        rows: [N, I]
+        kernel: [3H, I]
+        bias: [3H]
+    """
+
+    rows: Tensor
+    kernel: Tensor
+    bias: Tensor | None = None
 
 
 def gru_rows(
@@ -23,7 +53,7 @@ def gru_rows(
     read: Tensor,
     kernel: Tensor,
     bias: Tensor,
-    fill: Callable[[slice], object] | None = None,
+    incoming: Incoming | None = None,
     is_zero: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """New states [N, H], and W_hn h + b_hn [N, H].
@@ -33,19 +63,15 @@ def gru_rows(
         read: The state. [N, H]
         kernel: W_hh. [3H, H]
         bias: b_hn alone; the others are in ``gates``. [H]
-        fill: Writes a run of rows of ``gates``; if None they are there already.
+        incoming: What ``gates`` are filled with first; if None they are already.
         is_zero: Whether the state is known to be zero.
     """
-    turned, bias, (h, inner) = kernel.t().contiguous(), bias.contiguous(), (torch.empty_like(read) for _ in range(2))
-    fire, threads, runs = compiled("gru_forward"), torch.get_num_threads(), _runs(read)
-    shape = max(run.stop - run.start for run in runs), gates.size(1)
-    room = gates.new_zeros(shape) if is_zero else gates.new_empty(shape)
-    for rows in runs:
-        if fill is not None:
-            fill(rows)
-        nodes = rows.stop - rows.start
-        product = room[:nodes] if is_zero else torch.mm(read[rows], turned, out=room[:nodes])
-        fire(threads, nodes, read.size(1), gates[rows], product, bias, read[rows], inner[rows], h[rows])
+    h, inner = (torch.empty_like(read) for _ in range(2))
+    given: dict[str, Any] = {"kernel": None if is_zero else panels(kernel.t(), "gru"), "bias": bias.contiguous()}
+    if incoming is not None:
+        given |= {"input": incoming.rows.contiguous(), "input_kernel": panels(incoming.kernel.t(), "gru")}
+        given |= {"input_bias": None if incoming.bias is None else incoming.bias.contiguous()}
+    _run("gru_rows", gates, inner, read, is_zero, h=h, **given)
     return h, inner
 
 
@@ -53,30 +79,50 @@ class GRUGradients:
     """Gradients of the cells of :func:`gru_rows`, of as many calls as are added.
 
     Attributes:
-        kernel: Of W_hh. [3H, H]
-        sums: Of n's inner sum, and of those in r, z and n, over all rows. [4H]
+        incoming: What came in besides the state; its rows are those of one call.
     """
 
-    def __init__(self, kernel: Tensor) -> None:
-        self._hidden = kernel.size(1)
+    def __init__(self, kernel: Tensor, incoming: Incoming | None = None) -> None:
+        self._hidden, threads = kernel.size(1), torch.get_num_threads()
         self._turned = kernel.roll(self._hidden, 0)  # rows of n, r, z
-        self._kernel = torch.zeros_like(self._turned)
-        self.sums = kernel.new_zeros(4 * self._hidden)
+        self.incoming = incoming
+        self._kernel = kernel.new_zeros(threads, self._hidden, 3 * self._hidden)
+        self._sums = kernel.new_zeros(threads, 4 * self._hidden)
+        channels = 0 if incoming is None else incoming.kernel.size(1)
+        self._input_kernel = kernel.new_zeros(threads, channels, 3 * self._hidden)
 
     @property
     def kernel(self) -> Tensor:
         """Of W_hh. [3H, H]"""
-        return self._kernel.roll(-self._hidden, 0)
+        return self._kernel.sum(0).roll(-self._hidden, 1).t().contiguous()
+
+    @property
+    def input_kernel(self) -> Tensor:
+        """Of the incoming rows' kernel. [3H, I]"""
+        return self._input_kernel.sum(0).t().contiguous()
 
     @property
     def bias(self) -> Tensor:
         """Of b_hh. [3H]"""
-        return self.sums[: 3 * self._hidden].roll(-self._hidden, 0)
+        return self._sums.sum(0)[: 3 * self._hidden].roll(-self._hidden, 0)
+
+    @property
+    def input_bias(self) -> Tensor:
+        """Of what r, z and n add up apart from the state. [3H]"""
+        return self._sums.sum(0)[self._hidden :]
 
     def add(
-        self, gates: Tensor, inner: Tensor, read: Tensor, d_h: Tensor, d_read: Tensor, is_zero: bool = False
-    ) -> Iterator[tuple[slice, Tensor]]:
-        """Runs of rows, and the gradients of what r, z and n add up apart from the state [n, 3H], in the same memory.
+        self,
+        gates: Tensor,
+        inner: Tensor,
+        read: Tensor,
+        d_h: Tensor,
+        d_read: Tensor,
+        d_input: Tensor | None = None,
+        d_gates: Tensor | None = None,
+        is_zero: bool = False,
+    ) -> None:
+        """Adds those of one call.
 
         Args:
             gates: What the way forward made of them. [N, 3H]
@@ -84,21 +130,46 @@ class GRUGradients:
             read: The state. [N, H]
             d_h: The gradient of the new states. [N, H]
             d_read: Where that of the state is written. [N, H]
+            d_input: Where that of the incoming rows is written. [N, I]
+            d_gates: To which that of what r, z and n add up apart from the state is added. [N, 3H]
             is_zero: Whether the state is known to be zero and its gradient is not wanted.
         """
-        fire, threads, runs, hidden = compiled("gru_backward"), torch.get_num_threads(), _runs(read), self._hidden
-        room = gates.new_empty(max(run.stop - run.start for run in runs), 4 * hidden)
-        for rows in runs:
-            nodes = rows.stop - rows.start
-            d_all = room[:nodes]
-            fire(threads, nodes, hidden, gates[rows], inner[rows], read[rows], d_h[rows], d_all, d_read[rows])
-            d_sums = d_all[:, : 3 * hidden]
-            if not is_zero:
-                d_read[rows].addmm_(d_sums, self._turned)
-                self._kernel.addmm_(d_sums.t(), read[rows])
-            self.sums += d_all.sum(0)
-            yield rows, d_all[:, hidden:]
+        given: dict[str, Any] = {"kernel": None if is_zero else panels(self._turned, "gru")}
+        if self.incoming is not None:
+            given |= {"input": self.incoming.rows.contiguous(), "d_input_kernel": self._input_kernel}
+            if d_input is not None:
+                given |= {"input_kernel": panels(self.incoming.kernel, "gru"), "d_input": d_input}
+        _run(
+            "gru_rows_back",
+            gates,
+            inner,
+            read,
+            is_zero,
+            threads=len(self._sums),
+            d_h=d_h,
+            d_read=None if is_zero else d_read,
+            d_gates=d_gates,
+            d_kernel=self._kernel,
+            d_sums=self._sums,
+            **given,
+        )
 
 
-def _runs(rows: Tensor) -> list[slice]:
-    return [slice(begin, min(begin + ROWS, len(rows))) for begin in range(0, len(rows), ROWS)]
+def _run(
+    name: str,
+    gates: Tensor,
+    inner: Tensor,
+    read: Tensor,
+    is_zero: bool,
+    threads: int | None = None,
+    **tensors: Tensor | None,
+) -> None:
+    """Calls a function of ``c/gru.c`` on contiguous tensors."""
+    (rows, hidden), incoming = read.shape, tensors.get("input")
+    threads = torch.get_num_threads() if threads is None else threads
+    block = max(FEWEST, BLOCK // (4 * hidden))
+    room = gates.new_empty(threads, block * (6 * hidden + WIDEST) + 4 * hidden)
+    given = {"gates": gates, "inner": inner, "read": None if is_zero else read, "room": room, **tensors}
+    numbers = {"N": rows, "H": hidden, "I": 0 if incoming is None else incoming.size(1)}
+    lying = {key: address(tensor) for key, tensor in given.items() if tensor is not None}
+    compiled(name)(Rows(threads=threads, block=block, **numbers, **lying))

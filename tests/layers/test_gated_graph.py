@@ -108,7 +108,8 @@ def _at_once(monkeypatch):
     """Rounds in compiled code, also of few nodes."""
     monkeypatch.setattr(functions, "LEAST_SIZE", 0)
     monkeypatch.setattr(gated_round, "LEAST_NODES", 0)
-    monkeypatch.setattr(gru_rows, "ROWS", 4)
+    monkeypatch.setattr(gru_rows, "BLOCK", 1)
+    monkeypatch.setattr(gru_rows, "FEWEST", 4)
 
 
 @pytest.mark.usefixtures("_at_once")

@@ -22,6 +22,8 @@ _PARTS = {
     "_paths": "paths",
     "_rounded": "rounded",
     "_tree": "trees",
+    "gru_rows": "gru",
+    "_gru": "gru",
     "compress_rows": "graphs",
     "gcn_weights": "graphs",
     "gcn_rows": "graphs",
