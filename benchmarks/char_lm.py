@@ -68,6 +68,7 @@ class Settings(SweepSettings, ProcessSettings):
     window: int | None = None  # Characters that gradients flow back through.
     batch: int | None = None  # Windows a step.
     streams: int | None = None  # Stretches of the text that take turns in batches, each with a state of its own.
+    shifted: bool | None = None  # These are cut elsewhere at every pass through the text.
     random_windows: bool | None = None
     """Windows from anywhere, each from a zero state, in place of streams that carry it on."""
     steps: int | None = None  # Of training.

@@ -247,19 +247,23 @@ class TextWindows:
     Contiguous streams cut the text into S equal stretches and read all of them side by side, T characters at a time, so
     that state can be carried from window to window; at their end they begin anew. The rest that does not fill a window
     is left out. Where S is a multiple of B, S / B groups of streams take turns, each with a state of its own: few
-    streams would read few places of the text for a long time, and what they teach would be of these places. Random
-    windows begin wherever ``seed`` and the number say, and each begins anew.
+    streams would read few places of the text for a long time, and what they teach would be of these places. Shifted
+    streams are cut elsewhere whenever they begin anew, where ``seed`` and the number say, and go on from the text's end
+    to its beginning: else all passes would end windows, and with them gradients, at the same characters. Random windows
+    begin wherever ``seed`` and the number say, and each begins anew.
 
     Args:
         text: Indices of characters. [N]
         batch: B.
         length: T.
         random: Whether windows are random.
-        seed: Of random windows.
+        seed: Of random windows, and of where shifted streams are cut.
         streams: S, B or a multiple of it; B if None.
+        shifted: Whether streams are.
 
     Raises:
-        ValueError: If the text is too short for one window, or streams are no multiple of the batch.
+        ValueError: If the text is too short for one window, streams are no multiple of the batch, or random windows are
+            to be shifted.
 
     Example:
         >>> first, second, third = [TextWindows(torch.arange(11), batch=2, length=2)[step] for step in range(3)]
@@ -270,19 +274,29 @@ class TextWindows:
     """
 
     def __init__(
-        self, text: Tensor, batch: int, length: int, random: bool = False, seed: int = 0, streams: int | None = None
+        self,
+        text: Tensor,
+        batch: int,
+        length: int,
+        random: bool = False,
+        seed: int = 0,
+        streams: int | None = None,
+        shifted: bool = False,
     ) -> None:
         streams = batch if streams is None else streams
         check_whole(1, batch=batch, length=length, streams=streams)
         if streams % batch != 0 or (random and streams != batch):
             raise ValueError(f"streams={streams} with batch={batch}; expected a multiple of it, or as many of random "
                              "windows")  # fmt: skip
+        if random and shifted:
+            raise ValueError("shifted=True with random windows, which begin anywhere; expected streams")
         self.groups, self.stretch = streams // batch, (len(text) - 1) // streams
         least = length if random else streams * length
         if len(text) <= least:
             raise ValueError(f"text has {len(text)} characters; expected more than {least}, for a batch of windows: "
                              "take a longer text, fewer or shorter windows")  # fmt: skip
         self.text, self.batch, self.length, self.random, self.seed = text, batch, length, random, seed
+        self.shifted = shifted
 
     def __getitem__(self, number: int) -> Window:
         fresh, group = True, 0
@@ -292,11 +306,14 @@ class TextWindows:
             begin = torch.from_numpy(drawn).to(self.text.device)
         else:
             turn, group = divmod(number, self.groups)
-            place = turn % (self.stretch // self.length)
+            time, place = divmod(turn, self.stretch // self.length)
             fresh = place == 0
             streams = torch.arange(group, self.groups * self.batch, self.groups, device=self.text.device)
             begin = streams * self.stretch + place * self.length
+            if self.shifted and time > 0:
+                begin += int(np.random.default_rng([self.seed, time]).integers(len(self.text) - 1))
         at = begin + torch.arange(self.length, device=self.text.device).unsqueeze(1)  # [T, B]
+        at %= len(self.text) - 1  # the last character is asked for alone
         return Window(self.text[at], self.text[at + 1], fresh, group)
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from gnnseq.kernels.adjacency import Adjacency
 from gnnseq.kernels.autograd_state import is_traced
+from gnnseq.kernels.fused_convolution import fused_convolution
 from gnnseq.kernels.memo import Memo
 from gnnseq.kernels.sparse_features import feature_product, sparse_product
 from gnnseq.kernels.spmm import aggregate_nodes
@@ -37,6 +38,10 @@ def graph_convolution(
     Returns:
         [..., N, H]
     """
+    if edge_weight is None:
+        fused = fused_convolution(x, weight, bias, graph)
+        if fused is not None:
+            return fused
     # The aggregation is on the narrower side of the product; before it if both are the same, because an aggregation of
     # inputs that need no gradient needs no backward pass.
     if x.layout != torch.strided or weight.size(0) < weight.size(1):

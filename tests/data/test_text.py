@@ -62,6 +62,29 @@ def test_groups_of_streams_take_turns_and_read_all_that_one_batch_would(batch, g
             assert torch.equal(side_by_side, getattr(together[turn], part))
 
 
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(100, 140))
+def test_shifted_streams_read_the_same_text_from_elsewhere_at_every_pass(batch, groups, length, size):
+    text, streams = torch.arange(size), batch * groups
+    plain, shifted, again, other = (
+        TextWindows(text, batch, length, streams=streams, seed=seed, shifted=shift)
+        for seed, shift in ((3, False), (3, True), (3, True), (4, True))
+    )
+    turns = plain.stretch // length * groups
+    begun = []
+    for time in range(6):
+        first, same, different = (windows[time * turns] for windows in (shifted, again, other))
+        assert torch.equal(first.x, same.x)
+        begun.append((int(first.x[0, 0]), int(different.x[0, 0])))
+        for step in range(time * turns, (time + 1) * turns):
+            window, unshifted = shifted[step], plain[step]
+            assert (window.fresh, window.group) == (unshifted.fresh, unshifted.group)
+            assert torch.equal(window.x, (unshifted.x + begun[-1][0]) % (size - 1))
+            assert torch.equal(window.y, window.x + 1)
+    assert begun[0] == (0, 0)
+    assert len(set(begun)) > 3
+    assert any(one != another for one, another in begun)
+
+
 def test_random_windows_depend_on_seed_and_number_alone_and_reach_everything():
     text = torch.arange(30)
     windows, again, other = (TextWindows(text, 8, 5, random=True, seed=seed) for seed in (1, 1, 2))
@@ -121,6 +144,8 @@ def test_errors_name_what_is_wrong(tmp_path):
         TextWindows(torch.zeros(7, dtype=torch.long), 2, 5)
     with pytest.raises(ValueError, match="batch=0; expected an integer of 1"):
         TextWindows(torch.zeros(7, dtype=torch.long), 0, 5)
+    with pytest.raises(ValueError, match="shifted=True with random windows"):
+        TextWindows(torch.zeros(70, dtype=torch.long), 2, 5, random=True, shifted=True)
     with pytest.raises(ValueError, match=r"characters='abc'; expected U\+FFFD first"):
         Vocabulary("abc")
 

@@ -106,7 +106,7 @@ def straight(tmp_path_factory):
         (SMALL, "step", 11),
         (replace(SMALL, kind="GRU", embedding=3, random_windows=True, schedule="cosine"), "write", 5),
         # In the middle of a turn.
-        (replace(SMALL, kind="MinGRU", residual=True, streams=15, weight_decay=0.3), "step", 12),
+        (replace(SMALL, kind="MinGRU", residual=True, streams=15, shifted=True, weight_decay=0.3), "step", 12),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # torch has one thread here
@@ -370,6 +370,7 @@ def test_another_text_of_the_same_characters_is_refused(tmp_path):
         ({"clip": 0.0}, "clip=0.0; expected a positive norm"),
         ({"streams": 12}, "streams=12; expected a multiple of the batch, 5"),
         ({"streams": 10, "random_windows": True}, "streams=10; expected .*None with random windows"),
+        ({"shifted": True, "random_windows": True}, "shifted=True with random windows"),
     ],
 )
 def test_settings_out_of_range_are_named(change, message):

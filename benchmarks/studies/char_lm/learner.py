@@ -65,7 +65,13 @@ class LanguageLearner(pl.LightningModule):
         settings = self.settings
         text = self.corpus.training
         windows = TextWindows(
-            text, settings.batch, settings.window, settings.random_windows, settings.seed, settings.streams
+            text,
+            settings.batch,
+            settings.window,
+            settings.random_windows,
+            settings.seed,
+            settings.streams,
+            settings.shifted,
         )
         return _Steps(windows, settings.steps, processes.share(settings.batch))
 

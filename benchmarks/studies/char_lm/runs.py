@@ -24,6 +24,7 @@ class LanguageTraining:
     window: int = 30
     batch: int = 64  # windows a step
     streams: int | None = None  # stretches of the text that take turns in batches; as many as a batch has if None
+    shifted: bool = False  # streams are cut elsewhere at every pass through the text
     random_windows: bool = False  # otherwise the state is carried from window to window: truncated backpropagation
     steps: int = 100_000
     learning_rate: float = 2e-3
@@ -46,6 +47,8 @@ class LanguageTraining:
         if streams < self.batch or streams % self.batch != 0 or (self.random_windows and streams != self.batch):
             raise ValueError(f"streams={self.streams}; expected a multiple of the batch, {self.batch}, and as many "
                              "or None with random windows")  # fmt: skip
+        if self.shifted and self.random_windows:
+            raise ValueError("shifted=True with random windows, which begin anywhere; expected one of them")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate={self.learning_rate}; expected a positive number, 2e-3 say")
         if not 0 <= self.weight_decay < math.inf:
@@ -70,9 +73,9 @@ PRESETS = {
                              validate_every=200, sample_at=(0, 200, 800, 2400), **_MODERN),
     "best": LanguageTraining(streams=64, hidden=384, dropout=0.25, steps=12_000, learning_rate=3e-3, validate_every=500,
                              sample_at=(0, 2000, 12_000), **_MODERN | {"batch": 8}),
-    "scan": LanguageTraining(kind="MinGRU", residual=True, hidden=128, expansion=3, layers=4, dropout=0.15, window=64,
-                             batch=8, streams=64, steps=20_000, learning_rate=6e-3, schedule="cosine", warm_up=1000,
-                             clip=1.0, validate_every=1500, sample_at=(0, 2000, 20_000)),
+    "scan": LanguageTraining(kind="MinGRU", residual=True, hidden=128, expansion=3, layers=4, dropout=0.15, window=128,
+                             batch=8, streams=64, shifted=True, steps=11_000, learning_rate=6e-3, schedule="cosine",
+                             warm_up=1000, clip=1.0, validate_every=1000, sample_at=(0, 1000, 11_000)),
 }  # fmt: skip
 QUICK = {"hidden": 32, "embedding": 0, "layers": 1, "window": 20, "batch": 16, "steps": 60, "record_every": 5,
          "validate_every": 20, "sample_at": (0, 60)}  # fmt: skip

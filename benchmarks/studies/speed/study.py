@@ -114,4 +114,4 @@ def _case(name: str, quick: bool, threads: int, device: torch.device) -> Case:
 
 def rounds_products() -> bool:
     """Whether recurrences under autocast multiply in bfloat16 here."""
-    return runs_compiled(torch.zeros(1), LEAST_SIZE, "paths") and bool(compiled("rounds_paths")())
+    return runs_compiled(torch.zeros(1), LEAST_SIZE, "rounded") and bool(compiled("has_rounded")())

@@ -24,6 +24,7 @@ _PARTS = {
     "_tree": "trees",
     "gru_rows": "gru",
     "_gru": "gru",
+    "convolution": "convolution",
     "compress_rows": "graphs",
     "gcn_weights": "graphs",
     "gcn_rows": "graphs",

@@ -6,27 +6,27 @@
 #ifndef GNNSEQ_PANELS_H
 #define GNNSEQ_PANELS_H
 
-#include <stddef.h>
+#include "lanes.h"
 
 /* A tile's sums fill the registers, of which AVX-512 has 32: TALL rows of WIDE columns. WIDE divides what panels.py rounds
  * columns up to. DEEP rows of a panel stay in a core's first cache, or come from the second while taller tiles multiply. */
 #if defined(__AVX512F__)
-enum { LANES = 16, TALL = 14, DEEP = 512 };
-#elif defined(__AVX__)
-enum { LANES = 8, TALL = 6, DEEP = 128 };
+enum { TALL = 14, DEEP = 512 };
 #else
-enum { LANES = 4, TALL = 6, DEEP = 128 };
+enum { TALL = 6, DEEP = 128 };
 #endif
 enum { VECTORS = 2, WIDE = VECTORS * LANES };
 
-typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
 /* B [k, m], whose numbers are so far apart, as panels of WIDE columns, the last one filled up with zeros. */
 static inline void lay_out(ptrdiff_t k, ptrdiff_t m, const float *b, ptrdiff_t down, ptrdiff_t right, float *panels) {
-    for (ptrdiff_t j = 0; j < m; j += WIDE, panels += k * WIDE)
-        for (ptrdiff_t i = 0; i < k; i++)
+    for (ptrdiff_t j = 0; j < m; j += WIDE, panels += k * WIDE) {
+        const int whole = right == 1 && j + WIDE <= m;
+        for (ptrdiff_t i = 0; whole && i < k; i++)
+            memcpy(panels + WIDE * i, b + down * i + j, 4 * WIDE);
+        for (ptrdiff_t i = 0; !whole && i < k; i++)
             for (ptrdiff_t w = 0; w < WIDE; w++)
                 panels[WIDE * i + w] = j + w < m ? b[down * i + right * (j + w)] : 0.0f;
+    }
 }
 
 #define UNROLLED _Pragma("GCC unroll 14") /* or sums would be in memory */
@@ -36,26 +36,26 @@ static inline __attribute__((always_inline)) void multiply_tile(int rows, int ve
                                                                 ptrdiff_t a_stride, ptrdiff_t a_step,
                                                                 const float *panel, const float *d, ptrdiff_t d_stride,
                                                                 float *c, ptrdiff_t c_stride, ptrdiff_t width) {
-    Vector sums[TALL][VECTORS];
+    Lanes sums[TALL][VECTORS];
     UNROLLED
     for (int r = 0; r < rows; r++)
         UNROLLED
         for (int v = 0; v < vectors; v++)
-            sums[r][v] = (Vector){0};
+            sums[r][v] = (Lanes){0};
     for (ptrdiff_t i = 0; i < k; i++, panel += WIDE)
         UNROLLED
         for (int r = 0; r < rows; r++)
             UNROLLED
             for (int v = 0; v < vectors; v++)
-                sums[r][v] += a[a_stride * r + a_step * i] * *(const Vector *)(panel + LANES * v);
+                sums[r][v] += a[a_stride * r + a_step * i] * *(const Lanes *)(panel + LANES * v);
     if (width >= LANES * vectors) {
         UNROLLED
         for (int r = 0; r < rows; r++)
             UNROLLED
             for (int v = 0; v < vectors; v++) {
                 if (d)
-                    sums[r][v] += *(const Vector *)(d + d_stride * r + LANES * v);
-                *(Vector *)(c + c_stride * r + LANES * v) = sums[r][v];
+                    sums[r][v] += *(const Lanes *)(d + d_stride * r + LANES * v);
+                *(Lanes *)(c + c_stride * r + LANES * v) = sums[r][v];
             }
         return;
     }
@@ -64,7 +64,7 @@ static inline __attribute__((always_inline)) void multiply_tile(int rows, int ve
     for (int r = 0; r < rows; r++)
         UNROLLED
         for (int v = 0; v < vectors; v++)
-            *(Vector *)(all[r] + LANES * v) = sums[r][v];
+            *(Lanes *)(all[r] + LANES * v) = sums[r][v];
     for (int r = 0; r < rows; r++)
         for (ptrdiff_t w = 0; w < width; w++)
             c[c_stride * r + w] = (d ? d[d_stride * r + w] : 0.0f) + all[r][w];

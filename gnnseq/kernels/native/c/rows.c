@@ -2,61 +2,10 @@
  *
  * Letters: n nodes, F features, H channels. */
 
+#include "lists.h"
 #include "threads.h"
 
-#include <stdint.h>
-#include <string.h>
-#ifdef __AVX__
-#include <immintrin.h>
-#endif
-
-/* Compilers take vectors that are wider than a processor's apart through memory. */
-#if defined __AVX512F__
-enum { LANES = 16 };
-#elif defined __AVX2__
-enum { LANES = 8 };
-#else
-enum { LANES = 4 };
-#endif
-enum { GROUPS = 64, SAMPLES = 16, MOST = 8 };
-
-/* Numbers side by side in registers, wherever they begin in memory. */
-typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-#if defined __AVX2__ && !defined __AVX512F__
-/* The first `size` of LANES places. */
-static inline __m256i places(ptrdiff_t size) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)size), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-#endif
-
-/* The first `size` of up to LANES numbers, and zeros. */
-static inline Lanes read(const float *x, ptrdiff_t size) {
-    if (size >= LANES)
-        return *(const Lanes *)x;
-#if defined __AVX512F__
-    return (Lanes)_mm512_maskz_loadu_ps((__mmask16)((1u << size) - 1), x);
-#elif defined __AVX2__
-    return (Lanes)_mm256_maskload_ps(x, places(size));
-#else
-    Lanes lanes = {0};
-    memcpy(&lanes, x, 4 * (size_t)size);
-    return lanes;
-#endif
-}
-
-static inline void write(float *x, ptrdiff_t size, Lanes lanes) {
-    if (size >= LANES)
-        *(Lanes *)x = lanes;
-    else
-#if defined __AVX512F__
-        _mm512_mask_storeu_ps(x, (__mmask16)((1u << size) - 1), (__m512)lanes);
-#elif defined __AVX2__
-        _mm256_maskstore_ps(x, places(size), (__m256)lanes);
-#else
-        memcpy(x, &lanes, 4 * (size_t)size);
-#endif
-}
+enum { GROUPS = 64, SAMPLES = 16 };
 
 /* Bit k says whether number k of up to LANES is not zero, as NaN is not. */
 static inline unsigned nonzero(const float *x, ptrdiff_t size) {
@@ -138,80 +87,21 @@ int find_nonzero(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, const float *x, pt
     return fits;
 }
 
-/* Features that are not zero: node i's lie at begin[i]..end[i]-1 of columns and values, or end where the next begins if
- * end is NULL; begin then has one more, and the lists cover everything. Indices have 32 bits, or 64 where they are wide,
- * which functions are told apart from this, so that compilers make one for each. */
-typedef struct {
-    ptrdiff_t size; /* of columns and values */
-    int wide;
-    const void *begin, *end, *columns;
-    const float *values;
-} Lists;
-
-static inline ptrdiff_t at(const void *index, const int wide, ptrdiff_t i) {
-    return wide ? (ptrdiff_t)((const int64_t *)index)[i] : ((const int32_t *)index)[i];
-}
-
-static inline ptrdiff_t begin_of(const Lists *lists, const int wide, ptrdiff_t i) {
-    return at(lists->begin, wide, i);
-}
-
-static inline ptrdiff_t end_of(const Lists *lists, const int wide, ptrdiff_t i) {
-    return lists->end ? at(lists->end, wide, i) : at(lists->begin, wide, i + 1);
-}
-
-/* Up to `width` lanes of one sum, `size` numbers. */
-static inline void sum_lanes(const int width, ptrdiff_t size, ptrdiff_t H, ptrdiff_t begin, ptrdiff_t end,
-                             const void *columns, const int wide, const float *values, const float *table,
-                             float *sum) {
-    Lanes parts[MOST] = {0};
-    for (ptrdiff_t i = begin; i < end; i++) {
-        const float *row = table + H * at(columns, wide, i);
-        for (int part = 0; part < width; part++)
-            parts[part] += values[i] * read(row + LANES * part, size - LANES * part);
-    }
-    for (int part = 0; part < width; part++)
-        write(sum + LANES * part, size - LANES * part, parts[part]);
-}
-
-static inline int is_valid(ptrdiff_t F, const Lists *lists, const int wide, ptrdiff_t begin, ptrdiff_t end) {
-    if (begin < 0 || begin > end || end > lists->size)
-        return 0;
-    int within = 1;
-    for (ptrdiff_t i = begin; i < end; i++)
-        within &= at(lists->columns, wide, i) >= 0 && at(lists->columns, wide, i) < F;
-    return within;
-}
-
-/* Nodes from..from+n-1. Clears `valid` where a list is not among the numbers or a column not within 0..F-1. */
-static inline void sum_share(ptrdiff_t from, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, const Lists *lists, const int wide,
-                             const float *table, float *out, int *valid) {
-    const void *columns = lists->columns;
-    const float *values = lists->values;
-    for (ptrdiff_t list = from; list < from + n; list++) {
-        const ptrdiff_t first = begin_of(lists, wide, list), last = end_of(lists, wide, list);
-        if (!is_valid(F, lists, wide, first, last)) {
-#pragma omp atomic write
-            *valid = 0;
-            return;
-        }
-        float *sum = out + H * list;
-        ptrdiff_t k = 0;
-        for (; k + MOST * LANES <= H; k += MOST * LANES)
-            sum_lanes(MOST, MOST * LANES, H, first, last, columns, wide, values, table + k, sum + k);
-        for (; k + 2 * LANES <= H; k += 2 * LANES)
-            sum_lanes(2, 2 * LANES, H, first, last, columns, wide, values, table + k, sum + k);
-        for (; k < H; k += LANES)
-            sum_lanes(1, H - k, H, first, last, columns, wide, values, table + k, sum + k);
-    }
-}
-
 /* out[i, k] = in[i, k], [n, H], whose neighbours in a row and in a column lie so far apart. H is the shorter side. */
 static void turn(ptrdiff_t n, ptrdiff_t H, const float *restrict in, ptrdiff_t row, ptrdiff_t column,
                  float *restrict out, ptrdiff_t out_row, ptrdiff_t out_column) {
     for (ptrdiff_t i = 0; i < n; i++)
         for (ptrdiff_t k = 0; k < H; k++)
             out[out_column * i + out_row * k] = in[column * i + row * k];
+}
+
+/* Nodes from..from+n-1. Clears `valid` where the features are malformed. */
+static void multiply_share(ptrdiff_t from, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, const Lists *lists, const float *table,
+                           float *out, int *valid) {
+    if (!(lists->wide ? sum_share(from, n, F, H, lists, 1, table, out) : sum_share(from, n, F, H, lists, 0, table, out))) {
+#pragma omp atomic write
+        *valid = 0;
+    }
 }
 
 /* The product; 0 where the features are malformed. kernel [H, F], table [F, H] to work in, out [n, H] */
@@ -225,10 +115,7 @@ int multiply_lists(ptrdiff_t threads, ptrdiff_t n, ptrdiff_t F, ptrdiff_t H, ptr
     if (!end && (begin_of(&lists, lists.wide, 0) != 0 || begin_of(&lists, lists.wide, n) != size))
         return 0;
     EACH_SHARE(threads, F, H, from, count, turn(count, H, kernel + from, F, 1, table + H * from, 1, H));
-    if (wide)
-        EACH_SHARE(threads, n, H, from, count, sum_share(from, count, F, H, &lists, 1, table, out, &valid));
-    else
-        EACH_SHARE(threads, n, H, from, count, sum_share(from, count, F, H, &lists, 0, table, out, &valid));
+    EACH_SHARE(threads, n, H, from, count, multiply_share(from, count, F, H, &lists, table, out + H * from, &valid));
     return valid;
 }
 
