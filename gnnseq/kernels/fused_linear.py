@@ -137,7 +137,7 @@ def _backward(
 def _rows(inputs: _Inputs) -> int:
     """Nodes of a chunk."""
     read = inputs.weight_ih.size(0) // torch.get_num_threads() + (0 if is_index(inputs.x) else inputs.x.size(1))
-    return min(max(FEWEST, min(MOST, CHUNK // read)), inputs.x.size(0))
+    return min(max(FEWEST, min(MOST, CHUNK // max(1, read))), inputs.x.size(0))
 
 
 def _as_floats(edge_weight: Tensor | None) -> Tensor | None:

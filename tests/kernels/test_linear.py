@@ -79,11 +79,46 @@ def test_runs_of_nodes_and_shares_of_channels(layer_type, threads, monkeypatch):
 
 
 @LINEAR
-def test_indices_are_looked_up(layer_type):
-    layer, schedule, x = layer_type(7, 20), packed_paths([9, 4]), torch.randint(7, (13,))
-    x_hot = torch.nn.functional.one_hot(x, 7).float()
-    for a, b in zip(*(run(layer, given_, schedule) for given_ in (x, x_hot)), strict=True):
-        torch.testing.assert_close(a, b)
+@pytest.mark.parametrize(("hidden", "threads"), [(20, 1), (1, 8), (600, 3), (48, 2)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_indices_are_looked_up(layer_type, hidden, threads, bias):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        layer, schedule, x = layer_type(7, hidden, bias=bias), packed_paths([90, 40]), torch.randint(7, (130,))
+        x_hot = torch.nn.functional.one_hot(x, 7).float()
+        for a, b in zip(*(run(layer, given_, schedule) for given_ in (x, x_hot)), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    finally:
+        torch.set_num_threads(before)
+
+
+@LINEAR
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("hidden", [16, 40, 48, 150])
+def test_chunks_and_shares_do_not_change_a_number_forward(layer_type, hidden, threads, monkeypatch):
+    """Also where a thread's channels begin within a panel; gradients of kernels are added up in another order."""
+    torch.manual_seed(0)
+    layer, schedule, x = layer_type(9, hidden), packed_paths([200, 160, 7]), torch.randn(367, 9, requires_grad=True)
+
+    def both(chunk):
+        monkeypatch.setattr(fused_linear, "CHUNK", chunk)
+        h, _ = layer(x, schedule)
+        return h, *torch.autograd.grad(h.sin().sum(), [x, *layer.parameters()])
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        h, *expected = both(1 << 20)
+        torch.set_num_threads(threads)
+        again, *found = both(1)
+        assert torch.equal(again, h)
+        with torch.no_grad():
+            assert torch.equal(layer(x, schedule)[0], h)
+        for a, b in zip(found, expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    finally:
+        torch.set_num_threads(before)
 
 
 def run(layer, x, schedule):
