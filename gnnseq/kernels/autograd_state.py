@@ -42,11 +42,11 @@ def has_memory(tensor: Tensor) -> bool:
 
 
 def outside_autocast(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
-    """A decorator of a sweep's backward pass: products stay in the precision of what was kept, also under autocast."""
+    """A decorator of a kernel's backward pass: products stay in the precision of what was kept, also under autocast."""
 
     @wraps(backward)
     def exact(ctx: Any, *grads: Tensor | None) -> Gradients:
-        device = ctx.schedule.device.type
+        device = next((grad.device.type for grad in grads if grad is not None), "cpu")
         if not (torch.amp.autocast_mode.is_autocast_available(device) and torch.is_autocast_enabled(device)):
             return backward(ctx, *grads)
         with torch.autocast(device, enabled=False):

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gnnseq.kernels.adjacency import CSR, Adjacency
-from gnnseq.kernels.autograd_state import has_memory, is_traced
+from gnnseq.kernels.autograd_state import has_memory, is_traced, outside_autocast
 from gnnseq.kernels.double_backward import gradients_of
 from gnnseq.kernels.native import address, compiled, is_plain, panels, runs_compiled
 from gnnseq.kernels.saved import recall, save
@@ -48,7 +48,9 @@ def fused_convolution(x: Tensor, weight: Tensor, bias: Tensor | None, graph: Adj
         return None
     if is_traced(*given) or not all(map(is_plain, given)) or not runs_compiled(x, x.numel(), "convolution"):
         return None
-    if graph.by_target.indices.numel() == 0 or (bias is not None and bias.shape != weight.shape[:1]):
+    if weight.numel() == 0 or (bias is not None and bias.shape != weight.shape[:1]):
+        return None
+    if graph.by_target.indices.numel() == 0 or graph.by_source.indptr.numel() != x.size(0) + 1:
         return None
     out: Tensor = _Convolution.apply(graph, x, weight, bias)
     return out
@@ -72,6 +74,7 @@ class _Convolution(torch.autograd.Function):
         return _convolve(graph.by_target, x, weight.t(), bias)[0]
 
     @staticmethod
+    @outside_autocast
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias = recall(ctx)
         if torch.is_grad_enabled() or not has_memory(grad):

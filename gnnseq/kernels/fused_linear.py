@@ -140,10 +140,6 @@ def _rows(inputs: _Inputs) -> int:
     return min(max(FEWEST, min(MOST, CHUNK // max(1, read))), inputs.x.size(0))
 
 
-def _as_floats(edge_weight: Tensor | None) -> Tensor | None:
-    return None if edge_weight is None else edge_weight.float().contiguous()
-
-
 def _run(
     name: str,
     schedule: Schedule,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gnnseq.kernels.adjacency import Adjacency
-from gnnseq.kernels.autograd_state import has_memory, under_transform
+from gnnseq.kernels.autograd_state import has_memory, outside_autocast, under_transform
 from gnnseq.kernels.cell import GRU_CELL
 from gnnseq.kernels.double_backward import gradients_of
 from gnnseq.kernels.gru_rows import GRUGradients, Incoming, gru_rows
@@ -58,17 +58,18 @@ class _GatedRound(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, graph: Adjacency, h: Tensor, weight: Tensor, *cell: Any) -> Tensor:
         weight_ih, weight_hh, bias_ih, bias_hh = cell
-        hidden, h = h.size(1), h.contiguous()
-        summed = aggregate(h, None, graph)
+        hidden, lying = h.size(1), h.contiguous()
+        summed = aggregate(lying, None, graph)
         kernel = weight @ weight_ih.t()  # [H, 3H]
         gates = summed.new_empty(len(h), 3 * hidden)
         bias, inner_bias = split_bias(GRU_CELL, bias_ih, bias_hh, weight_hh)
-        fired, inner = gru_rows(gates, h, weight_hh, inner_bias, Incoming(summed, kernel.t(), bias))
+        fired, inner = gru_rows(gates, lying, weight_hh, inner_bias, Incoming(summed, kernel.t(), bias))
         save(ctx, None, h, weight, weight_ih, weight_hh, bias_ih, bias_hh, summed, gates, inner)
         ctx.graph = graph
         return fired
 
     @staticmethod
+    @outside_autocast
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         h, weight, *cell, summed, gates, inner = recall(ctx)
         if torch.is_grad_enabled() or not has_memory(grad):

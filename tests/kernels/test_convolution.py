@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from gnnseq.kernels import Adjacency, fused_convolution
 from gnnseq.kernels.fused_convolution import fused_convolution as convolve
-from gnnseq.kernels.native import functions
+from gnnseq.kernels.native import functions, panels
+from gnnseq.layers import GCN, GatedGraph
 
 pytestmark = pytest.mark.usefixtures("compiled")
 N, E, F = 90, 400, 20
@@ -126,3 +127,32 @@ def test_a_node_that_is_not_there(altered):
     graph.by_target.indices[7] = altered
     with pytest.raises(ValueError, match="nodes that are not there"):
         convolve(*given_, graph)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_no_channels_and_rows_that_are_not_the_graphs():
+    graph, (x, _, _) = made()
+    layer = GCN(F, 0)
+    h = layer(x, torch.randint(N, (2, E)))
+    assert h.shape == (N, 0)
+    assert torch.equal(torch.autograd.grad(h.sum(), [x])[0], torch.zeros(N, F))
+    assert convolve(x[:-1], torch.randn(F, F), None, graph) is None
+
+
+def test_a_backward_pass_under_autocast_is_exact():
+    """Products there would else be rounded, and compiled code be given their bfloat16 numbers as float32."""
+    edges = torch.randint(N, (2, E))
+    for layer in (GCN(F, F), GatedGraph(F, num_rounds=2)):
+        x = torch.randn(N, F, requires_grad=True)
+        wanted = [x, *layer.parameters()]
+        exact = torch.autograd.grad(layer(x, edges).sin().sum(), wanted)
+        loss = layer(x, edges).sin().sum()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = torch.autograd.grad(loss, wanted)
+        for a, b in zip(found, exact, strict=True):
+            assert torch.equal(a, b)
+
+
+def test_panels_are_of_float32_alone():
+    with pytest.raises(TypeError, match=r"a kernel of torch\.bfloat16 came to compiled code"):
+        panels(torch.ones(3, 3, dtype=torch.bfloat16), "convolution")

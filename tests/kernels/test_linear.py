@@ -10,7 +10,7 @@ from gnnseq.kernels import fused_linear
 from gnnseq.kernels.dispatch import choose_kernel
 from gnnseq.kernels.frontier import frontier_sweep
 from gnnseq.kernels.fused_linear import fused_linear_sweep
-from gnnseq.layers import MinGRU, MinLSTM
+from gnnseq.layers import GRU, LSTM, RNN, MinGRU, MinLSTM
 from gnnseq.schedule import packed_paths
 from strategies import dags
 
@@ -91,6 +91,18 @@ def test_indices_are_looked_up(layer_type, hidden, threads, bias):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("layer_type", [MinGRU, MinLSTM, RNN, LSTM, GRU])
+def test_without_input_channels_biases_are_what_is_projected(layer_type):
+    layer, schedule, x = layer_type(0, 64), packed_paths([100, 50]), torch.zeros(150, 0)
+    expected = layer.double()(x.double(), schedule)[0].float()
+    layer.float()
+    for _ in range(3):
+        torch.empty(1 << 20).fill_(7.0)  # memory that comes next is not zero
+        torch.testing.assert_close(layer(x, schedule)[0], expected)
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            torch.testing.assert_close(layer(x, schedule)[0], expected, rtol=0.03, atol=0.03)
 
 
 @LINEAR

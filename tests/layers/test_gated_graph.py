@@ -141,3 +141,16 @@ def test_a_cell_that_is_watched_or_altered_is_called():
     assert len(seen) == 2
     torch.nn.utils.parametrizations.weight_norm(layer.rnn, "weight_hh")
     torch.testing.assert_close(layer(x, edges), expected)
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_second_derivatives_of_features_that_lie_otherwise():
+    layer, edges = GatedGraph(16, num_rounds=2), torch.randint(60, (2, 200))
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        torch.manual_seed(0)
+        x = torch.randn(16, 60).to(dtype).t().requires_grad_()
+        h = layer.to(dtype)(x, edges)
+        (once,) = torch.autograd.grad(h.sin().sum(), [x], create_graph=True)
+        found.append(torch.autograd.grad(once.square().sum(), [x])[0])
+    torch.testing.assert_close(found[0].double(), found[1], rtol=1e-3, atol=1e-4)

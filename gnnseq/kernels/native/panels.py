@@ -17,9 +17,14 @@ def panels(kernel: Tensor, part: str) -> Tensor:
 
     Args:
         kernel: The matrix; rows or columns of it are contiguous, or it is copied.
-        part: ``"paths"`` or ``"tree"``, whose functions multiply by it; or ``"rounded"``, to bfloat16, as the products
-            of ``c/bfloat16.h`` read it.
+        part: ``"paths"``, ``"tree"``, ``"linear"``, ``"gru"`` or ``"convolution"``, whose functions multiply by it; or
+            ``"rounded"``, to bfloat16, as the products of ``c/bfloat16.h`` read it.
+
+    Raises:
+        TypeError: If it is not of float32, which compiled code would read it as.
     """
+    if kernel.dtype != torch.float32:
+        raise TypeError(f"a kernel of {kernel.dtype} came to compiled code; expected torch.float32")
     (rows, columns), rounds = kernel.shape, part == "rounded"
     if not kernel.t().is_contiguous():
         kernel = kernel.contiguous()

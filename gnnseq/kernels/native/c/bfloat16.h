@@ -218,7 +218,7 @@ static __attribute__((noinline)) void multiply_rounded(ptrdiff_t n, ptrdiff_t k,
                                                        ptrdiff_t c_stride) {
     _Alignas(64) uint16_t rows[32 * FAR];
     for (ptrdiff_t row = 0; row < n; row += 32)
-        for (ptrdiff_t i = 0; i < k; i += FAR) {
+        for (ptrdiff_t i = 0; i == 0 || i < k; i += FAR) { /* of no terms too */
             const ptrdiff_t tall = n - row < 32 ? n - row : 32, far = k - i < FAR ? k - i : FAR;
             round_rows(tall, far, a + a_stride * row + i, a_stride, rows);
             for (ptrdiff_t j = 0; j < m; j += BROAD)

@@ -110,7 +110,7 @@ static inline __attribute__((always_inline)) void multiply_along(ptrdiff_t n, pt
                                                                  const float *panels, const float *d,
                                                                  ptrdiff_t d_stride, float *c, ptrdiff_t c_stride) {
     for (ptrdiff_t j = 0; j < m; j += WIDE, panels += k * WIDE)
-        for (ptrdiff_t i = 0; i < k; i += DEEP) {
+        for (ptrdiff_t i = 0; i == 0 || i < k; i += DEEP) { /* of no terms too C is D */
             const ptrdiff_t deep = k - i < DEEP ? k - i : DEEP;
             ptrdiff_t rows;
             for (ptrdiff_t row = 0; row < n; row += rows) {
