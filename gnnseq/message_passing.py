@@ -23,10 +23,12 @@ _HOOKS = [
     f"_{stage}_forward_{kind}" for stage in ("propagate", "message", "aggregate") for kind in ("pre_hooks", "hooks")
 ]
 
+_RULE = frozenset(RULE)
+
 
 def needs_messages(layer: MaskedMessagePassing) -> bool:
     """Whether an explainer, a hook or a rule of the user's own needs the messages, which no kernel ever holds."""
-    if bool(layer.explain) or any(getattr(layer, name) for name in _HOOKS):
+    if layer.explain or any(map(layer.__dict__.get, _HOOKS)):
         return True
     return has_own_rule(layer)
 
@@ -38,7 +40,7 @@ def is_compiled(layer: MaskedMessagePassing) -> bool:
 
 def has_own_rule(layer: MaskedMessagePassing) -> bool:
     """Whether a user has overridden a part of the rule, in a subclass or on this layer alone."""
-    return layer.has_own_rule or any(name in layer.__dict__ for name in RULE)
+    return layer.has_own_rule or not _RULE.isdisjoint(layer.__dict__)
 
 
 def check_settings(layer: MaskedMessagePassing) -> None:
