@@ -31,6 +31,14 @@ static inline void lay_out(ptrdiff_t k, ptrdiff_t m, const float *b, ptrdiff_t d
 
 #define UNROLLED _Pragma("GCC unroll 14") /* or sums would be in memory */
 
+/* What of a tile's sums [rows, WIDE] there are columns for. */
+static __attribute__((noinline, unused)) void write_rest(int rows, ptrdiff_t width, const float *sums, const float *d,
+                                                         ptrdiff_t d_stride, float *c, ptrdiff_t c_stride) {
+    for (int r = 0; r < rows; r++)
+        for (ptrdiff_t w = 0; w < width; w++)
+            c[c_stride * r + w] = (d ? d[d_stride * r + w] : 0.0f) + sums[WIDE * r + w];
+}
+
 /* C = A B + D for so many rows and vectors of columns, which are known when it is compiled, and one panel. */
 static inline __attribute__((always_inline)) void multiply_tile(int rows, int vectors, ptrdiff_t k, const float *a,
                                                                 ptrdiff_t a_stride, ptrdiff_t a_step,
@@ -65,9 +73,7 @@ static inline __attribute__((always_inline)) void multiply_tile(int rows, int ve
         UNROLLED
         for (int v = 0; v < vectors; v++)
             *(Lanes *)(all[r] + LANES * v) = sums[r][v];
-    for (int r = 0; r < rows; r++)
-        for (ptrdiff_t w = 0; w < width; w++)
-            c[c_stride * r + w] = (d ? d[d_stride * r + w] : 0.0f) + all[r][w];
+    write_rest(rows, width, all[0], d, d_stride, c, c_stride);
 }
 
 #undef UNROLLED
