@@ -179,7 +179,7 @@ STUDIES = (
     Study(
         "speed",
         "how fast is it?",
-        "training 1.1 to 2.7 times as fast as torch.nn on equal lengths, 2.9 to 5.3 times on ragged ones; trees, "
+        "training 1.1 to 2.6 times as fast as torch.nn on equal lengths, 3.3 to 6.6 times on ragged ones; trees, "
         "graphs and where it is slower in docs/speed.md",
         "8 min",
         {"speed": "", "scaling": "--scaling", "amd": None, "against": None},
