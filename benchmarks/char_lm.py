@@ -2,7 +2,7 @@
 
     python benchmarks/char_lm.py                                 Python's own help texts, no network: two minutes
     python benchmarks/char_lm.py --corpus tinyshakespeare        downloaded once; GNNSEQ_DATA names a folder that has it
-    python benchmarks/char_lm.py --corpus southpark --preset report    the report's settings: forty minutes
+    python benchmarks/char_lm.py --corpus southpark --preset report    the report's settings: an hour
     python benchmarks/char_lm.py --corpus my_novel.txt --resume  your text, from the last checkpoint if there is one
     python benchmarks/char_lm.py --train a.txt --valid b.txt --test c.txt      your texts, split as they are
     python benchmarks/char_lm.py sample CHECKPOINT --prompt "To be" --temperature 0.5
@@ -48,7 +48,7 @@ class Settings(SweepSettings, ProcessSettings):
     valid: Path | None = None  # Held out: the weights that are best on it are kept.
     test: Path | None = None  # Held out: scored once, at the end.
     preset: Literal["report", "fast", "best", "scan"] = "fast"
-    """report: two LSTMs of 128, forty minutes; fast: an LSTM in two minutes; best: one in a quarter of an hour; scan:
+    """report: two LSTMs of 128, an hour; fast: an LSTM in two minutes; best: one in a quarter of an hour; scan:
     MinGRU in residual blocks in as long with AVX-512; each on one core."""
     seeds: tuple[int, ...] = (0,)  # One run each.
     resume: bool = False  # Go on from the last checkpoint of an unfinished run; without it such a run begins anew.

@@ -51,7 +51,7 @@ def sweep_in_chunks(
         True
     """
     if not isinstance(layer, Recurrent):
-        raise ValueError(f"layer is a {type(layer).__name__}; expected an RNN, LSTM or GRU of gnnseq.layers")
+        raise ValueError(f"layer is a {type(layer).__name__}; expected a recurrent layer of gnnseq.layers, an LSTM say")
     if not isinstance(schedule, Schedule):
         raise ValueError(f"schedule is a {type(schedule).__name__}; expected a Schedule, as of pack_paths")
     if layer.bidirectional:

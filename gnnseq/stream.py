@@ -60,7 +60,9 @@ class Stream:
         embedding: Tensor | None = None,
     ) -> None:
         if not isinstance(layer, Recurrent):
-            raise ValueError(f"layer is a {type(layer).__name__}; expected an RNN, LSTM or GRU of gnnseq.layers")
+            raise ValueError(
+                f"layer is a {type(layer).__name__}; expected a recurrent layer of gnnseq.layers, an LSTM say"
+            )
         if layer.bidirectional:
             raise ValueError("layer has two directions, and the backward one begins at the end; use one direction")
         if has_own_rule(layer):

@@ -64,8 +64,8 @@ STUDIES = (
     Study(
         "char_lm",
         "how well does an LSTM write?",
-        "on tinyshakespeare better than nanoGPT on a GPU (1.450 against 1.470 nats a character), in 15 minutes of one "
-        "core; residual blocks of MinGRU come to 1.473 in 15 minutes",
+        "on tinyshakespeare better than nanoGPT on a GPU (1.450 on one seed against 1.470 nats a character), in 15 "
+        "minutes of one core; residual blocks of MinGRU come to 1.455 on three in 12 of a faster one",
         "2 min",
         {
             "tinyshakespeare-fast": "--corpus tinyshakespeare --seeds 0 1 2",
@@ -179,8 +179,8 @@ STUDIES = (
     Study(
         "speed",
         "how fast is it?",
-        "training 1.1 to 2.6 times as fast as torch.nn on equal lengths, 3.3 to 6.6 times on ragged ones; trees, "
-        "graphs and where it is slower in docs/speed.md",
+        "with AVX-512 training is 1.1 to 2.6 times as fast as torch.nn's on equal lengths, 3.3 to 6.6 times on ragged "
+        "ones; trees, graphs and where it is slower in docs/speed.md",
         "8 min",
         {"speed": "", "scaling": "--scaling", "amd": None, "against": None},
         ("--quick",),

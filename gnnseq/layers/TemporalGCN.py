@@ -42,7 +42,7 @@ class TemporalGCN(nn.Module):
     r"""A recurrence over time and a graph convolution over relations, in one of three orders.
 
     With :math:`\hat w^t_{ji}` the normalised adjacency of step t's graph, self-loops included
-    (:func:`gnnseq.normalization.gcn_normalize`), and Cell an LSTM's, RNN's or GRU's step:
+    (:func:`gnnseq.normalization.gcn_normalize`), and Cell the step of an LSTM, RNN, GRU, MinGRU or MinLSTM:
 
     .. math::
         \text{time\_then\_space:} \quad & h_{t,i} = \mathrm{Cell}(x_{t,i}, h_{t-1,i}), \qquad

@@ -245,7 +245,7 @@ def test_a_step_takes_tensors_of_the_layers_type(x, message):
 
 def test_what_a_stream_is_made_of_is_checked():
     for layer in (None, torch.nn.LSTM(3, 4), "LSTM"):
-        with pytest.raises(ValueError, match=r"layer is a .*; expected an RNN, LSTM or GRU"):
+        with pytest.raises(ValueError, match=r"layer is a .*; expected a recurrent layer"):
             Stream(layer)
     for embedding in (torch.randn(5, 3).double(), torch.zeros(5, 3).numpy(), [[1.0, 2.0, 3.0]]):
         with pytest.raises(ValueError, match=r"^embedding "):

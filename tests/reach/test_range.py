@@ -51,6 +51,15 @@ class TwoLayers(torch.nn.Module):
         return x
 
 
+def test_distances_go_along_the_edges():
+    """Of the ends of a path, who both lead to one more node: against the edges they are two hops apart, not four."""
+    edges = torch.tensor([[0, 1, 2, 3, 0, 4], [1, 2, 3, 4, 5, 5]])
+    field = receptive_field(GRU(3, 4), torch.randn(6, 3), topological(edges, 6))
+    np.testing.assert_allclose(field.range, by_definition(field), rtol=1e-12)
+    influence = dict(zip(field.influence_nodes, field.pair_influence, strict=True))[4]
+    assert field.range[4] == pytest.approx(np.average([4, 3, 2, 1, 0], weights=influence[:5]), rel=1e-12)
+
+
 def test_torch_geometrics_estimate_is_the_same_once_it_sees_the_rim():
     edges = to_undirected(torch.randint(20, (2, 30)))
     module, x = TwoLayers(), torch.randn(20, 1)
