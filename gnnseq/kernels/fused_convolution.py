@@ -19,17 +19,24 @@ from torch.nn import functional
 from gnnseq.kernels.adjacency import CSR, Adjacency
 from gnnseq.kernels.autograd_state import has_memory, is_traced, outside_autocast
 from gnnseq.kernels.double_backward import gradients_of
-from gnnseq.kernels.native import address, compiled, is_plain, panels, runs_compiled
+from gnnseq.kernels.native import WIDEST, address, compiled, is_plain, panels, runs_compiled
 from gnnseq.kernels.saved import recall, save
 from gnnseq.kernels.spmm import aggregate
 
 __all__ = ["fused_convolution"]
 
-BLOCK, FEWEST = (
-    1 << 14,
-    56,
-)  # numbers of a block's sums, 64 KiB of float32, and its fewest rows: of fewer, products are slow
-WIDEST = 32  # columns of a panel
+# Numbers in a block's sums, 64 KiB of float32, and its fewest rows: of fewer, products are slow.
+BLOCK, FEWEST = 1 << 14, 56
+
+
+class Convolution(ctypes.Structure):
+    """What the functions of ``c/convolution.c`` are given; described there."""
+
+    _fields_ = (
+        *((name, ctypes.c_ssize_t) for name in ("threads", "block", "N", "M", "F", "H", "L", "size", "wide")),
+        *((name, ctypes.c_void_p) for name in ("begin", "columns", "values", "table", "kernel", "bias", "out")),
+        *((name, ctypes.c_void_p) for name in ("other", "d_kernel", "room")),
+    )
 
 
 def fused_convolution(x: Tensor, weight: Tensor, bias: Tensor | None, graph: Adjacency) -> Tensor | None:
@@ -141,13 +148,3 @@ def _convolve(
         raise ValueError("edges end at nodes that are not there; the graph was altered in place, or made for other "
                          "nodes: make another one")  # fmt: skip
     return out, None if found is None else found.sum(0)
-
-
-class Convolution(ctypes.Structure):
-    """What the functions of ``c/convolution.c`` are given; described there."""
-
-    _fields_ = (
-        *((name, ctypes.c_ssize_t) for name in ("threads", "block", "N", "M", "F", "H", "L", "size", "wide")),
-        *((name, ctypes.c_void_p) for name in ("begin", "columns", "values", "table", "kernel", "bias", "out")),
-        *((name, ctypes.c_void_p) for name in ("other", "d_kernel", "room")),
-    )

@@ -18,7 +18,7 @@ from gnnseq.kernels.cell import Cell, CellWeights, Loop
 from gnnseq.kernels.double_backward import double_backward, refuse_batch
 from gnnseq.kernels.final_states import place_final, read_final
 from gnnseq.kernels.input_projection import index_in_table, input_kernel_zeros, is_index, lie_as_kernel
-from gnnseq.kernels.native import address, compiled, panels
+from gnnseq.kernels.native import WIDEST, address, compiled, panels
 from gnnseq.kernels.saved import recall, save
 from gnnseq.schedule import Schedule
 
@@ -27,7 +27,6 @@ __all__ = ["fused_linear_sweep"]
 # Numbers in the inputs and sums of a chunk that one thread reads: 256 KiB of float32, which stay in a core's cache.
 CHUNK = 1 << 16
 FEWEST, MOST = 64, 512  # nodes of a chunk; fewer are too few for a product, and of more a panel leaves the first cache
-WIDEST = 32  # columns of a panel
 
 
 class Linear(ctypes.Structure):

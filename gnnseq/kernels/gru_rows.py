@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnnseq.kernels.native import address, compiled, panels
+from gnnseq.kernels.native import WIDEST, address, compiled, panels
 
 __all__ = ["GRUGradients", "Incoming", "gru_rows"]
 
 # Numbers in the gradients of a block's sums, 256 KiB of float32, and its fewest rows: of fewer, products are slow.
 BLOCK, FEWEST = 1 << 16, 56
-WIDEST = 32  # columns of a panel
 
 
 class Rows(ctypes.Structure):

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gnnseq.kernels.native.functions import compiled
 
-__all__ = ["panels", "room_for_products"]
+__all__ = ["WIDEST", "panels", "room_for_products"]
 
 WIDEST = 32  # columns of a panel, of which each processor's divide it
 LONG = 32  # terms of a block of a panel of bfloat16

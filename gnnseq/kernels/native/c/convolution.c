@@ -32,12 +32,12 @@ static int one_share(const Convolution *s, ptrdiff_t share, ptrdiff_t shares, co
     const ptrdiff_t end = s->N * (share + 1) / shares, F = s->F, L = s->L;
     float *sums = s->room + s->block * (F + WIDE) * share, *panel = sums + s->block * F, *d_kernel = s->d_kernel + F * L * share;
     for (ptrdiff_t row = s->N * share / shares, n; row < end; row += n) {
-        n = end - row < s->block ? end - row : s->block;
+        n = least(end - row, s->block);
         if (!sum_share(row, n, s->M, F, &lists, wide, s->table, sums))
             return 0;
         multiply(n, F, s->H, sums, F, s->kernel, s->bias, 0, s->out + s->H * row, s->H);
         for (ptrdiff_t j = 0; s->other && j < L; j += WIDE) {
-            const ptrdiff_t m = L - j < WIDE ? L - j : WIDE;
+            const ptrdiff_t m = least(L - j, WIDE);
             lay_out(n, m, s->other + L * row + j, L, 1, panel);
             multiply_transposed(F, n, m, sums, F, panel, d_kernel + j, L, d_kernel + j, L);
         }

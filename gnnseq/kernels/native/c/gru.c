@@ -51,7 +51,7 @@ static void take(const Rows *s, ptrdiff_t begin, ptrdiff_t n, float *room) {
 static void add_product(const Rows *s, ptrdiff_t n, ptrdiff_t k, const float *a, const float *b, float *room, float *c) {
     const ptrdiff_t width = 3 * s->H;
     for (ptrdiff_t j = 0; j < width; j += WIDE) {
-        const ptrdiff_t m = width - j < WIDE ? width - j : WIDE;
+        const ptrdiff_t m = least(width - j, WIDE);
         lay_out(n, m, b + j, 4 * s->H, 1, room);
         multiply_transposed(k, n, m, a, k, room, c + j, width, c + j, width);
     }
@@ -90,7 +90,7 @@ static void one_share(const Rows *s, ptrdiff_t share, ptrdiff_t shares, int back
     const ptrdiff_t end = s->N * (share + 1) / shares;
     float *room = s->room + room_of(s) * share;
     for (ptrdiff_t begin = s->N * share / shares, n; begin < end; begin += n) {
-        n = end - begin < s->block ? end - begin : s->block;
+        n = least(end - begin, s->block);
         if (back)
             take_back(s, begin, n, share, room);
         else

@@ -1,4 +1,4 @@
-/* Vectors as wide as the processor's. */
+/* Vectors as wide as the processor's, and rows of numbers in its cache. */
 
 #ifndef GNNSEQ_LANES_H
 #define GNNSEQ_LANES_H
@@ -18,5 +18,16 @@ enum { LANES = 4 };
 
 /* Numbers side by side in registers, wherever they begin in memory. */
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+enum { LINE = 16 }; /* numbers of a line of the cache */
+
+/* Asks for n numbers that are read soon, where a processor does not foresee them: of neighbours, which lie anywhere, or of
+ * rows that are read backwards. */
+static inline void fetch(const float *row, ptrdiff_t n) {
+    for (ptrdiff_t k = 0; k < n; k += LINE)
+        __builtin_prefetch(row + k);
+}
+
+static inline ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 #endif

@@ -19,10 +19,10 @@
 #include "panels.h"
 #include "threads.h"
 
-enum { LEAST_CHANNELS = 16 }; /* of a thread's share: a line of the cache, and a whole number of vectors */
-enum { PIECE = 512 };         /* channels that are taken together */
+enum { LEAST_CHANNELS = LINE }; /* of a thread's share: a whole number of vectors too */
+enum { PIECE = 512 };           /* channels that are taken together */
 enum { MOST_GATES = 3 };
-enum { AHEAD = 8 };           /* nodes from asking for a row to reading it */
+enum { AHEAD = 8 };             /* nodes from asking for a row to reading it */
 
 /* Mirrored in fused_linear.py. */
 typedef struct {
@@ -97,7 +97,7 @@ static inline const float *read_of(const Linear *s, ptrdiff_t node, ptrdiff_t k,
 static void project(const Linear *s, ptrdiff_t begin, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t n, float *sums) {
     const ptrdiff_t H = s->H, width = s->G * H;
     /* Where channels begin within a panel, that is the rest of it. */
-    const ptrdiff_t within = k % WIDE, rest = within == 0 ? 0 : WIDE - within < n ? WIDE - within : n;
+    const ptrdiff_t within = k % WIDE, rest = within == 0 ? 0 : least(WIDE - within, n);
     for (ptrdiff_t at = k; at < width; at += H) {
         if (s->index) {
             for (ptrdiff_t i = 0; i < rows; i++)
@@ -130,12 +130,6 @@ static inline void fire(const Linear *s, ptrdiff_t begin, ptrdiff_t end, ptrdiff
             h[j] = mixed(of, read[j], c[j]);
         }
     }
-}
-
-/* Asks for a row that was left long ago: a processor foresees rows that are read backwards too late. */
-static inline void fetch(const float *row, ptrdiff_t n) {
-    for (ptrdiff_t k = 0; k < n; k += LEAST_CHANNELS)
-        __builtin_prefetch(row + k);
 }
 
 static inline void fire_back(const Linear *s, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t k, ptrdiff_t n, int lstm,
@@ -192,15 +186,13 @@ static inline void fire_back(const Linear *s, ptrdiff_t begin, ptrdiff_t end, pt
             s->d_bias[H * g + k + j] += d_bias[g][j];
 }
 
-static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-
 /* Adds to channels k..k+n-1 of the kernel's gradient a chunk's share, by panels of its sums' gradients. */
 static void add_to_kernel(const Linear *s, ptrdiff_t begin, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t n,
                           const float *d_chunk, float *room) {
     const ptrdiff_t H = s->H, width = s->G * H;
     for (ptrdiff_t at = k; at < width; at += H)
         for (ptrdiff_t j = 0; j < n; j += WIDE) {
-            const ptrdiff_t m = n - j < WIDE ? n - j : WIDE;
+            const ptrdiff_t m = least(n - j, WIDE);
             float *to = s->d_kernel + at + j;
             const float *from = d_chunk + at + j;
             if (!s->index) {

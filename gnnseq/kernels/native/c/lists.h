@@ -12,7 +12,7 @@
 #include "lanes.h"
 
 enum { MOST = 8 };                    /* vectors of one sum */
-enum { AHEAD = 8, LINE = 16 };        /* rows from asking for one to reading it; numbers of a line of the cache */
+enum { AHEAD = 8 };                   /* rows from asking for one to reading it */
 enum { NEAR = 1 << 18 };              /* numbers of a table that a core's cache holds */
 
 #if defined __AVX2__ && !defined __AVX512F__
@@ -72,18 +72,14 @@ static inline ptrdiff_t end_of(const Lists *lists, const int wide, ptrdiff_t i) 
     return lists->end ? at(lists->end, wide, i) : at(lists->begin, wide, i + 1);
 }
 
-/* Up to `width` lanes of one sum, `size` numbers. Rows of a large table are asked for before they are read: they lie
- * anywhere, and a processor foresees none of them. */
+/* Up to `width` lanes of one sum, `size` numbers. Rows of a large table are asked for before they are read. */
 static inline void sum_lanes(const int width, ptrdiff_t size, ptrdiff_t H, ptrdiff_t begin, ptrdiff_t end,
                              const Lists *lists, const int wide, int far, const float *table, float *sum) {
     Lanes parts[MOST] = {0};
     for (ptrdiff_t i = begin; i < end; i++) {
         const float *row = table + H * at(lists->columns, wide, i);
-        if (far && i + AHEAD < lists->size) {
-            const float *next = table + H * at(lists->columns, wide, i + AHEAD);
-            for (ptrdiff_t k = 0; k < LANES * width; k += LINE)
-                __builtin_prefetch(next + k);
-        }
+        if (far && i + AHEAD < lists->size)
+            fetch(table + H * at(lists->columns, wide, i + AHEAD), LANES * width);
         for (int part = 0; part < width; part++)
             parts[part] += lists->values[i] * read(row + LANES * part, size - LANES * part);
     }

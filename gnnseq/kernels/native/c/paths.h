@@ -71,8 +71,6 @@ static ptrdiff_t alive(const Sweep *s, ptrdiff_t t) { return s->offsets[t + 1] -
 /* Whether step t's nodes read anything. */
 static int reads(const Sweep *s, ptrdiff_t t) { return t > 0 || s->reads_first; }
 
-static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-
 /* The states that paths read, from path p on: those of the step before, or the first ones. */
 static const float *before(const Sweep *s, ptrdiff_t t, ptrdiff_t p, const float *nodes, int state) {
     return t > 0 ? nodes + s->H * (s->offsets[t - 1] + p) : s->first + s->H * (state * alive(s, 0) + p);

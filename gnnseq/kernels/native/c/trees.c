@@ -18,7 +18,7 @@
 #include "threads.h"
 
 enum { LEAST_ROWS = 4, MOST_ROWS = 256 }; /* that a thread is worth; that stay in a core's cache */
-enum { LINE = 16, AHEAD = 4 };            /* numbers of a line of the cache; edges from asking for a row to reading it */
+enum { AHEAD = 4 };                       /* edges from asking for a row to reading it */
 
 /* Mirrored in fused_tree.py. */
 typedef struct {
@@ -57,12 +57,6 @@ static inline Source read_from(const Tree *s, ptrdiff_t e, ptrdiff_t j) {
         return (Source){weight, s->h + s->H * j, s->c + s->H * j, s->read + s->H * j};
     const float *first = s->first + s->H * (j - s->N);
     return (Source){weight, first, first + s->H * s->B, first + 2 * s->H * s->B};
-}
-
-/* Asks for a row that is read soon: rows of neighbours lie anywhere, and a processor foresees none of them. */
-static inline void fetch(const float *row, ptrdiff_t H) {
-    for (ptrdiff_t k = 0; k < H; k += LINE)
-        __builtin_prefetch(row + k);
 }
 
 static void sum(const Tree *s, ptrdiff_t i, float *summed) {
